@@ -1,0 +1,1 @@
+"""Pascal VOC data, TFRecords and Slim datasets."""

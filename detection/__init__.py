@@ -1,0 +1,1 @@
+"""Anchors, targets, losses, post-processing and metrics: pure functions."""

@@ -1,0 +1,38 @@
+"""Runs a script's main function: flags in, an exit status out.
+
+TensorFlow takes seconds to import and logs a page while it does; scripts
+import it only after their flags are parsed, so that --help is quick.
+"""
+import os
+import sys
+
+from absl import app
+
+
+def run(main):
+    """Parses the flags, calls `main()` and exits.
+
+    A ValueError or an OSError, the errors that a user can do something
+    about, becomes one line on stderr and exit status 1.
+    """
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+    script = os.path.basename(sys.argv[0])
+
+    def guarded_main(argv):
+        try:
+            if len(argv) > 1:
+                raise ValueError(
+                    f'{argv[1]!r} is not a flag; flags begin with --.')
+            main()
+        except (ValueError, OSError) as error:
+            print(f'{script}: {error}', file=sys.stderr)
+            sys.exit(1)
+
+    app.run(guarded_main)
+
+
+def require(flag_values, *names):
+    """Raises ValueError if any of the named string flags was left out."""
+    missing = [f'--{name}' for name in names if not flag_values[name].value]
+    if missing:
+        raise ValueError(f'{", ".join(missing)} must be given; see --help.')

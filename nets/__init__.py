@@ -1,0 +1,1 @@
+"""Networks: declarations over one shared implementation."""
