@@ -1,0 +1,32 @@
+"""What the project needs, and in which versions; constraints.txt pins them."""
+import setuptools
+
+setuptools.setup(
+    name='ssd-tensorflow',
+    version='0.1.0',
+    description='SSD (Single Shot MultiBox Detector) in TensorFlow, TF-Slim '
+                'style.',
+    license='Apache-2.0',
+    python_requires='>=3.10,<3.14',
+    packages=[
+        'datasets', 'detection', 'engine', 'nets', 'preprocessing'],
+    py_modules=[
+        'caffe_to_tensorflow', 'detect_ssd_network', 'eval_ssd_network',
+        'tf_convert_data', 'train_ssd_network'],
+    install_requires=[
+        'absl-py>=2.0',
+        'defusedxml>=0.7',
+        'jupyter>=1.0',
+        'matplotlib>=3.8',
+        'numpy>=1.26,<3',
+        'opencv-python-headless>=4.9,<5',  # 5 has no Caffe engine.
+        'protobuf>=4.25,<8',
+        'tensorflow>=2.16,<2.22',
+        'tf-slim==1.1.0',
+        'tqdm>=4.60',
+    ],
+    extras_require={
+        'dev': [
+            'nbclient>=0.9', 'pytest>=8', 'pytest-xdist>=3', 'ruff>=0.6'],
+    },
+)
