@@ -1,0 +1,108 @@
+"""Matches anchors with the objects of one image and encodes them.
+
+Caffe's rule (bbox_util.cpp, MatchBBox with PER_PREDICTION; paper section
+2.2): first each object takes an anchor of its own, greedily by overlap; then
+every other anchor takes the object that it overlaps most, from a threshold.
+"""
+import collections
+
+import tensorflow.compat.v1 as tf
+
+from detection import boxes
+
+# Overlaps up to this do not count (bbox_util.cpp, MatchBBox).
+MIN_OVERLAP = 1e-6
+
+Targets = collections.namedtuple('Targets', 'labels localisations')
+Targets.__doc__ = """What a network is to say of each anchor of an image.
+
+labels: int64 [num_anchors], 0 (background) where no object is matched.
+localisations: float32 [num_anchors, 4], cx, cy, w, h; 0 where unmatched.
+"""
+
+
+def match(overlaps, match_threshold=0.5):
+    """Matches anchors with objects.
+
+    Args:
+      overlaps: float32 [num_objects, num_anchors], jaccard overlaps.
+      match_threshold: from this overlap an anchor takes its best object.
+
+    Returns:
+      int32 [num_anchors]: the index of the anchor's object, -1 for none.
+    """
+    # A row of -1 makes the maxima defined where there is no object.
+    padded = tf.pad(overlaps, [[0, 1], [0, 0]], constant_values=-1.)
+    best = tf.argmax(padded, axis=0, output_type=tf.int32)
+    best_overlaps = tf.reduce_max(padded, axis=0)
+    matches = tf.where_v2(
+        (best_overlaps >= match_threshold) & (best_overlaps > MIN_OVERLAP),
+        best, -1)
+    anchors, objects = match_bipartite(overlaps)
+    return tf.tensor_scatter_nd_update(matches, anchors[:, None], objects)
+
+
+def match_bipartite(overlaps):
+    """Gives every object an anchor of its own, the largest overlap first.
+
+    Equal overlaps go to the anchor that comes first, then to the object that
+    comes first. An object that overlaps no anchor by more than MIN_OVERLAP
+    gets none.
+
+    Args:
+      overlaps: float32 [num_objects, num_anchors], jaccard overlaps.
+
+    Returns:
+      (anchors, objects): int32 [num_matched], int32 [num_matched], pairs.
+    """
+    num_objects, num_anchors = tf.unstack(tf.shape(overlaps))
+    # The others take at most num_objects - 1 anchors, so that an object
+    # always gets one of the num_objects that it overlaps most.
+    _, candidates = tf.math.top_k(
+        overlaps, k=tf.minimum(num_objects, num_anchors))
+    candidates = tf.sort(tf.unique(tf.reshape(candidates, [-1]))[0])
+    remaining = tf.transpose(tf.gather(overlaps, candidates, axis=1))
+
+    def is_any_left(remaining, anchors, objects):
+        return tf.reduce_max(remaining) > MIN_OVERLAP
+
+    def take_largest(remaining, anchors, objects):
+        index = tf.argmax(
+            tf.reshape(remaining, [-1]), output_type=tf.int32)
+        row, column = index // num_objects, index % num_objects
+        num_candidates = tf.shape(remaining)[0]
+        is_free = (tf.not_equal(tf.range(num_candidates), row)[:, None]
+                   & tf.not_equal(tf.range(num_objects), column))
+        return (tf.where(is_free, remaining, tf.zeros_like(remaining)),
+                tf.concat([anchors, [candidates[row]]], 0),
+                tf.concat([objects, [column]], 0))
+
+    none = tf.zeros([0], tf.int32)
+    _, anchors, objects = tf.while_loop(
+        is_any_left, take_largest, (remaining, none, none),
+        shape_invariants=(tf.TensorShape([None, None]),
+                          tf.TensorShape([None]), tf.TensorShape([None])))
+    return anchors, objects
+
+
+def encode(labels, bboxes, anchors, prior_scaling=boxes.PRIOR_SCALING,
+           match_threshold=0.5):
+    """Returns the Targets of one image.
+
+    Args:
+      labels: int64 [num_objects], 1 .. num_classes - 1; may be empty.
+      bboxes: float32 [num_objects, 4], [ymin, xmin, ymax, xmax].
+      anchors: float32 [num_anchors, 4], [cy, cx, h, w].
+      prior_scaling: of cx, cy, w, h.
+      match_threshold: from this overlap an anchor takes its best object.
+    """
+    overlaps = boxes.jaccard(
+        bboxes[:, None], boxes.to_corners(anchors))  # [objects, anchors]
+    matches = match(overlaps, match_threshold)
+    is_matched = matches >= 0
+    # Index 0 of the padded arrays stands for "no object".
+    labels = tf.gather(tf.pad(labels, [[1, 0]]), matches + 1)
+    matched_bboxes = tf.gather(tf.pad(bboxes, [[1, 0], [0, 0]]), matches + 1)
+    localisations = boxes.encode(matched_bboxes, anchors, prior_scaling)
+    return Targets(labels, tf.where_v2(
+        is_matched[:, None], localisations, 0.))

@@ -1,0 +1,69 @@
+"""Layers that slim lacks, with slim's variable names."""
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+
+
+@slim.add_arg_scope
+def atrous_conv2d(inputs, num_outputs, kernel_size, rate, scope,
+                  activation_fn=tf.nn.relu, weights_initializer=None,
+                  weights_regularizer=None,
+                  biases_initializer=tf.zeros_initializer()):
+    """Dilated convolution, stride 1, SAME, by the native kernel.
+
+    The same variables and values as slim.conv2d(rate=...), which goes
+    through SpaceToBatch and costs several times as much.
+
+    Args:
+      inputs: float [batch, height, width, channels].
+      num_outputs: channels of the result.
+      kernel_size: side of the kernel, in cells.
+      rate: distance between the kernel's taps, in cells.
+      scope: variable scope; it gets `weights` and `biases`.
+      activation_fn, weights_initializer, weights_regularizer,
+        biases_initializer: as in slim.conv2d.
+
+    Returns:
+      float [batch, height, width, num_outputs].
+    """
+    with tf.variable_scope(scope):
+        weights = slim.model_variable(
+            'weights',
+            [kernel_size, kernel_size, inputs.shape[-1], num_outputs],
+            dtype=inputs.dtype.base_dtype, initializer=weights_initializer,
+            regularizer=weights_regularizer)
+        biases = slim.model_variable(
+            'biases', [num_outputs], dtype=inputs.dtype.base_dtype,
+            initializer=biases_initializer)
+        outputs = tf.nn.conv2d(
+            inputs, weights, strides=1, padding='SAME', dilations=rate)
+        return activation_fn(tf.nn.bias_add(outputs, biases))
+
+
+@slim.add_arg_scope
+def l2_normalization(inputs, scale, scope='L2Normalization',
+                     weights_regularizer=None):
+    """Normalises each cell over its channels and scales every channel.
+
+    Caffe normalize_layer.cpp with across_spatial: false (ParseNet).
+
+    Args:
+      inputs: float [batch, height, width, channels].
+      scale: initial value of the learnt scale, the variable `gamma`.
+      scope: variable scope.
+      weights_regularizer: of gamma; Caffe decays it like a weight.
+
+    Returns:
+      float32 [batch, height, width, channels].
+    """
+    with tf.variable_scope(scope):
+        inputs = tf.cast(inputs, tf.float32)
+        gamma = slim.model_variable(
+            'gamma', inputs.shape[-1:], regularizer=weights_regularizer,
+            initializer=tf.constant_initializer(scale))
+        squares = tf.reduce_sum(tf.square(inputs), axis=-1, keepdims=True)
+        return inputs * tf.math.rsqrt(squares + 1e-10) * gamma
+
+
+def pad2d(inputs, pad):
+    """Pads height and width with `pad` zeros on each side."""
+    return tf.pad(inputs, [[0, 0], [pad, pad], [pad, pad], [0, 0]])

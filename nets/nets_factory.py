@@ -1,0 +1,22 @@
+"""Networks by name."""
+from nets import ssd_vgg_300
+from nets import ssd_vgg_512
+
+networks_map = {
+    'ssd_300_vgg': ssd_vgg_300.SSDNet,
+    'ssd_300_vgg_quarter': ssd_vgg_300.SSDQuarterNet,
+    'ssd_512_vgg': ssd_vgg_512.SSDNet,
+}
+
+
+def get_network(name):
+    """Returns the SSDNet class of a name.
+
+    Raises:
+      ValueError: for an unknown name; it lists the known ones.
+    """
+    if name not in networks_map:
+        raise ValueError(
+            f'--model_name={name}: unknown network; known: '
+            f'{", ".join(sorted(networks_map))}.')
+    return networks_map[name]

@@ -1,0 +1,60 @@
+"""The reduced VGG-16 trunk of SSD, conv1_1 to conv7 (fc7).
+
+Caffe model_libs.py, VGGNetBody(fully_conv, reduced, dilated); paper 3.
+"""
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+
+from nets import custom_layers
+from nets import ssd
+
+# Convolutions of each block and their channels.
+VGG_BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
+# Side of the value range of the input, which is not normalised to 1.
+INPUT_SCALE = 64.
+
+
+class SSDVGGNet(ssd.SSDNet):
+    """SSD over VGG-16; no dropout, as in Caffe."""
+
+    def arg_scope(self, weight_decay=0.0005, from_scratch=False):
+        """See SSDNet.arg_scope; from scratch also scales the input down.
+
+        The pixels deviate by about 64 from the mean, and VGG's pretrained
+        first layer expects that; a new one must bring them to 1.
+        """
+        scope = super().arg_scope(weight_decay, from_scratch)
+        if not from_scratch:
+            return scope
+        with slim.arg_scope(scope), slim.arg_scope(
+                [first_conv2d],
+                weights_initializer=tf.initializers.variance_scaling(
+                    2. / INPUT_SCALE ** 2)) as scope:
+            return scope
+
+    def trunk(self, images, end_points):
+        """See SSDNet.trunk: block1 to block5 are taken before the pool."""
+        net = images
+        for index, (repetitions, channels) in enumerate(VGG_BLOCKS, 1):
+            with tf.variable_scope(f'conv{index}'):
+                for repetition in range(1, repetitions + 1):
+                    conv2d = (first_conv2d if net is images
+                              else slim.conv2d)
+                    net = conv2d(net, self.depth(channels), [3, 3],
+                                 scope=f'conv{index}_{repetition}')
+            end_points[f'block{index}'] = net
+            if index < 5:
+                net = slim.max_pool2d(net, [2, 2], scope=f'pool{index}')
+        net = slim.max_pool2d(net, [3, 3], stride=1, scope='pool5')
+        net = custom_layers.atrous_conv2d(
+            net, self.depth(1024), 3, rate=6, scope='conv6')
+        end_points['block6'] = net
+        net = slim.conv2d(net, self.depth(1024), [1, 1], scope='conv7')
+        end_points['block7'] = net
+        return net
+
+
+@slim.add_arg_scope
+def first_conv2d(*args, **kwargs):
+    """slim.conv2d, as a name of its own for arg_scope."""
+    return slim.conv2d(*args, **kwargs)
