@@ -1,0 +1,340 @@
+"""Operations on one image and its objects: decode, resize, distort, sample.
+
+Pure functions. Whatever is random takes its uniforms in [0, 1) as an
+argument: the caller draws them all at once, from one seed. Images are RGB,
+0..255, [height, width, 3]; a bbox is [ymin, xmin, ymax, xmax], relative to
+the image; a window is the same in whole pixels, int32 [4].
+
+Longer than 200 lines: the operations of one recipe, most of them short.
+"""
+import enum
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from detection import boxes
+
+# Caffe SSD, ssd_pascal.py, `train_transform_param` and `batch_sampler`.
+BRIGHTNESS_DELTA = 32.0
+CONTRAST_RANGE = SATURATION_RANGE = (0.5, 1.5)
+HUE_DELTA = 18 / 180  # Of the full circle: 36 degrees.
+EXPAND_RATIO = (1.0, 4.0)
+CROP_SCALE = (0.3, 1.0)
+CROP_ASPECT = (0.5, 2.0)
+# The last one stands for Caffe's max_jaccard 1: any object will do.
+CROP_MIN_JACCARDS = (0.1, 0.3, 0.5, 0.7, 0.9, 0.0)
+CROP_TRIALS = 50
+
+NUM_COLOR_UNIFORMS = 9
+NUM_EXPAND_UNIFORMS = 4
+NUM_CROP_UNIFORMS = len(CROP_MIN_JACCARDS) * CROP_TRIALS * 4 + 1
+
+
+class Interpolation(enum.IntEnum):
+    """OpenCV's interpolations, in the order of Caffe's `interp_mode`."""
+    LINEAR = 0
+    AREA = 1
+    NEAREST = 2
+    CUBIC = 3
+    LANCZOS = 4
+
+
+def is_jpeg(encoded):
+    """Returns whether the bytes (string scalar) start as a JPEG: bool []."""
+    return tf.equal(tf.strings.substr(encoded, 0, 3), b'\xff\xd8\xff')
+
+
+def decode(encoded):
+    """Returns the pixels of a JPEG, PNG, BMP or GIF: uint8 [h, w, 3].
+
+    Grey becomes RGB; transparency is dropped; of a GIF the first frame.
+    """
+    return tf.cond(
+        is_jpeg(encoded),
+        lambda: tf.image.decode_jpeg(encoded, channels=3),
+        lambda: _decode_other(encoded))
+
+
+def decode_lazily(encoded):
+    """Decodes what must be decoded in order to know the image's size.
+
+    Args:
+      encoded: string [], a JPEG, PNG, BMP or GIF.
+
+    Returns:
+      int32 [2], height and width, and a function from a non-empty window
+      inside the image to its pixels, uint8 [h, w, 3]. Of a JPEG, only the
+      header has been read, and the function decodes the window alone.
+    """
+    jpeg = is_jpeg(encoded)
+    shape, pixels = tf.cond(
+        jpeg,
+        lambda: (tf.image.extract_jpeg_shape(encoded)[:2],
+                 tf.zeros([0, 0, 3], tf.uint8)),
+        lambda: _with_shape(_decode_other(encoded)))
+
+    def decode_window(window):
+        low, size = window[:2], window[2:] - window[:2]
+        return tf.cond(
+            jpeg,
+            lambda: tf.image.decode_and_crop_jpeg(
+                encoded, tf.concat([low, size], 0), channels=3),
+            lambda: tf.slice(
+                pixels, tf.pad(low, [[0, 1]]),
+                tf.pad(size, [[0, 1]], constant_values=3)))
+
+    return tf.ensure_shape(shape, [2]), decode_window
+
+
+def resize(image, size, interpolation=Interpolation.LINEAR):
+    """Returns the image resized as OpenCV does, on half-pixel centres.
+
+    LINEAR and AREA agree with OpenCV but for its fixed-point rounding.
+    CUBIC has the kernel's a = -0.5 where OpenCV has -0.75; LANCZOS has 3
+    lobes instead of 4; NEAREST takes the pixel under the centre instead of
+    under the corner, so that the image is not shifted against its bboxes.
+
+    Args:
+      image: uint8 or float32 [h, w, 3].
+      size: int32 [2], height and width.
+      interpolation: an Interpolation.
+
+    Returns:
+      float32 [size[0], size[1], 3]; CUBIC and LANCZOS may overshoot 0..255.
+    """
+    # The raw operations: tf.image.resize wraps each in a dozen others.
+    images, ops = image[None], tf.raw_ops
+    if interpolation == Interpolation.LINEAR:
+        resized = ops.ResizeBilinear(
+            images=images, size=size, half_pixel_centers=True)
+    elif interpolation == Interpolation.AREA:
+        resized = ops.ResizeArea(images=images, size=size)
+    elif interpolation == Interpolation.NEAREST:
+        resized = tf.cast(ops.ResizeNearestNeighbor(
+            images=images, size=size, half_pixel_centers=True), tf.float32)
+    elif interpolation == Interpolation.CUBIC:
+        resized = ops.ResizeBicubic(
+            images=images, size=size, half_pixel_centers=True)
+    else:
+        scale = (tf.cast(size, tf.float32)
+                 / tf.cast(tf.shape(image)[:2], tf.float32))
+        resized = ops.ScaleAndTranslate(
+            images=images, size=size, scale=scale, translation=[0.0, 0.0],
+            kernel_type='lanczos3', antialias=False)
+    return resized[0]
+
+
+def resize_randomly(image, size, uniform):
+    """Returns the image resized by one of the five Interpolations.
+
+    Args:
+      image: uint8 [h, w, 3].
+      size: int32 [2], height and width.
+      uniform: float32 [].
+
+    Returns:
+      float32 [size[0], size[1], 3], within 0..255.
+    """
+    modes = list(Interpolation)
+    resized = tf.switch_case(
+        tf.cast(uniform * len(modes), tf.int32),
+        [lambda mode=mode: resize(image, size, mode) for mode in modes])
+    return tf.clip_by_value(resized, 0.0, 255.0)
+
+
+def distort_color(image, uniforms):
+    """Changes brightness, contrast, saturation and hue as Caffe does.
+
+    Each with probability 0.5; contrast comes before or after the two
+    operations on hue and saturation; values saturate after each operation.
+    Hue turns round the whole circle, where Caffe's 8-bit red stops at 0 in
+    one direction only: an accident of its number format, not of colour.
+
+    Args:
+      image: float32 [h, w, 3], 0..255.
+      uniforms: float32 [NUM_COLOR_UNIFORMS].
+
+    Returns:
+      float32 [h, w, 3], 0..255.
+    """
+    order, active, amount = uniforms[0], uniforms[1:5] < 0.5, uniforms[5:]
+    low = [-BRIGHTNESS_DELTA, CONTRAST_RANGE[0], SATURATION_RANGE[0],
+           -HUE_DELTA]
+    high = [BRIGHTNESS_DELTA, CONTRAST_RANGE[1], SATURATION_RANGE[1],
+            HUE_DELTA]
+    amount = low + amount * np.subtract(high, low).astype(np.float32)
+    brightness, contrast, saturation, hue = tf.unstack(
+        tf.where(active, amount, [0.0, 1.0, 1.0, 0.0]))
+    _, contrast_active, saturation_active, hue_active = tf.unstack(active)
+    is_contrast_first = order < 0.5
+
+    def change_contrast(image):
+        return tf.minimum(image * contrast, 255.0)
+
+    image = tf.clip_by_value(image + brightness, 0.0, 255.0)
+    image = _apply_if(contrast_active & is_contrast_first, change_contrast,
+                      image)
+    image = _apply_if(
+        saturation_active,
+        lambda image: tf.raw_ops.AdjustSaturation(
+            images=image, scale=saturation), image)
+    image = _apply_if(
+        hue_active,
+        lambda image: tf.raw_ops.AdjustHue(images=image, delta=hue), image)
+    return _apply_if(contrast_active & ~is_contrast_first, change_contrast,
+                     image)
+
+
+def expand_canvas(shape, uniforms):
+    """Places the image on a larger canvas, with probability 0.5.
+
+    Args:
+      shape: int32 [2], the image's height and width.
+      uniforms: float32 [NUM_EXPAND_UNIFORMS].
+
+    Returns:
+      int32 [2], height and width of the canvas, and int32 [2], y and x of
+      the image's first pixel on it.
+    """
+    low, high = EXPAND_RATIO
+    ratio = tf.where(
+        uniforms[0] < 0.5, low + uniforms[1] * (high - low), 1.0)
+    canvas = tf.cast(tf.cast(shape, tf.float32) * ratio, tf.int32)
+    margin = tf.cast(canvas - shape, tf.float32)
+    return canvas, tf.cast(uniforms[2:] * margin, tf.int32)
+
+
+def sample_crop(bboxes, uniforms):
+    """Returns a random crop: Caffe's batch sampler.
+
+    Of each of the samplers with a bound on the overlap, the first of its
+    trials in which at least one object's jaccard overlap is at least the
+    bound; then one crop among these and the whole image, all as likely.
+
+    Args:
+      bboxes: float32 [num_objects, 4]; without objects, the whole image.
+      uniforms: float32 [NUM_CROP_UNIFORMS].
+
+    Returns:
+      float32 [4], [ymin, xmin, ymax, xmax].
+    """
+    crops = trial_crops(tf.reshape(uniforms[:-1], [4, -1]))
+    overlaps = boxes.jaccard(crops[:, None], bboxes[None])
+    best = tf.reshape(tf.reduce_max(overlaps, 1), [-1, CROP_TRIALS])
+    is_good = best >= np.float32(CROP_MIN_JACCARDS)[:, None]
+    # argmax gives the first of equals.
+    first = tf.argmax(is_good, 1, output_type=tf.int32)
+    first += np.arange(len(CROP_MIN_JACCARDS), dtype=np.int32) * CROP_TRIALS
+    produced = tf.boolean_mask(first, tf.reduce_any(is_good, 1))
+    # The whole image is the choice after the last produced crop.
+    choices = tf.concat([produced, [crops.shape[0]]], 0)
+    num_choices = tf.cast(tf.size(choices), tf.float32)
+    choice = choices[tf.cast(uniforms[-1] * num_choices, tf.int32)]
+    return tf.concat([crops, [[0.0, 0.0, 1.0, 1.0]]], 0)[choice]
+
+
+def trial_crops(uniforms):
+    """Returns crops of random scale, aspect ratio and place: [n, 4].
+
+    Caffe's SampleBBox (sampler.cpp): the range of aspect ratios is first
+    narrowed to those for which both sides are at most 1.
+
+    Args:
+      uniforms: float32 [4, n]: scale, aspect ratio, y, x.
+    """
+    scale = CROP_SCALE[0] + uniforms[0] * (CROP_SCALE[1] - CROP_SCALE[0])
+    low = tf.maximum(scale * scale, CROP_ASPECT[0])
+    high = tf.minimum(1 / (scale * scale), CROP_ASPECT[1])
+    root = tf.sqrt(low + uniforms[1] * (high - low))
+    height = tf.minimum(scale / root, 1.0)
+    width = tf.minimum(scale * root, 1.0)
+    ymin, xmin = uniforms[2] * (1 - height), uniforms[3] * (1 - width)
+    return tf.stack([ymin, xmin, ymin + height, xmin + width], 1)
+
+
+def keep_centred(labels, bboxes, window=(0.0, 0.0, 1.0, 1.0)):
+    """Keeps the objects whose centre is in the window, edges included.
+
+    Args:
+      labels: int64 [n].
+      bboxes: float32 [n, 4].
+      window: float32 [4], in the bboxes' coordinates.
+
+    Returns:
+      int64 [m] and float32 [m, 4]: labels, and bboxes clipped to the
+      window; objects without area after that are dropped too.
+    """
+    window = tf.cast(window, bboxes.dtype)
+    centres = (bboxes[:, :2] + bboxes[:, 2:]) / 2
+    is_inside = tf.reduce_all(
+        (centres >= window[:2]) & (centres <= window[2:]), 1)
+    bboxes = boxes.clip(bboxes, window)
+    kept = tf.where(is_inside & (boxes.area(bboxes) > 0))[:, 0]
+    return tf.gather(labels, kept), tf.gather(bboxes, kept)
+
+
+def flip_left_right(image, bboxes):
+    """Returns an image [h, w, 3] and its bboxes [n, 4], mirrored."""
+    ymin, xmin, ymax, xmax = tf.unstack(bboxes, axis=1)
+    bboxes = tf.stack([ymin, 1 - xmax, ymax, 1 - xmin], 1)
+    return tf.reverse(image, [1]), bboxes
+
+
+def flip_randomly(image, bboxes, uniform):
+    """Returns image and bboxes, mirrored if the uniform, [], is < 0.5."""
+    return tf.cond(uniform < 0.5, lambda: flip_left_right(image, bboxes),
+                   lambda: (image, bboxes))
+
+
+def crop_or_pad(image, size):
+    """Cuts and pads an image with zeros around its centre.
+
+    Args:
+      image: float32 [h, w, 3].
+      size: int32 [2], height and width.
+
+    Returns:
+      float32 [size[0], size[1], 3], and float32 [4]: the whole image, in
+      coordinates of the result (outside 0..1 where it was cut).
+    """
+    shape = tf.shape(image)[:2]
+    before = tf.maximum(shape - size, 0) // 2
+    kept = tf.minimum(shape, size)
+    image = tf.slice(image, tf.pad(before, [[0, 1]]),
+                     tf.pad(kept, [[0, 1]], constant_values=3))
+    low = (size - kept) // 2
+    image = place(image, low, size)
+    offset = tf.cast(low - before, tf.float32)
+    corners = tf.concat([offset, offset + tf.cast(shape, tf.float32)], 0)
+    return image, corners / tf.cast(tf.tile(size, [2]), tf.float32)
+
+
+def place(image, low, size):
+    """Returns zeros of `size` with the image [h, w, 3] at y, x = low."""
+    after = size - low - tf.shape(image)[:2]
+    return tf.pad(image, tf.pad(tf.stack([low, after], 1), [[0, 1], [0, 0]]))
+
+
+def subtract_mean(image, mean):
+    """Returns an image [h, w, 3] minus a mean colour (three numbers)."""
+    # As rows of w * 3 numbers: three times as fast as a broadcast [3].
+    shape = tf.shape(image)
+    rows = tf.reshape(image, [shape[0], shape[1] * 3])
+    return tf.reshape(rows - tf.tile(tf.constant(mean, tf.float32),
+                                     shape[1:2]), shape)
+
+
+def _decode_other(encoded):
+    image = tf.image.decode_image(encoded, expand_animations=False)
+    image = tf.ensure_shape(image, [None, None, None])
+    # Not `channels=3`, which refuses a grey or a transparent BMP.
+    is_colour = tf.cast(tf.shape(image)[2] >= 3, tf.int32)
+    return tf.gather(image, tf.range(3) * is_colour, axis=2)
+
+
+def _with_shape(image):
+    return tf.shape(image)[:2], image
+
+
+def _apply_if(condition, function, image):
+    return tf.cond(condition, lambda: function(image), lambda: image)
