@@ -1,0 +1,192 @@
+"""From scores and bboxes to detections: Caffe's DetectionOutput.
+
+The rule (detection_output_layer.cpp): per class, candidates are the anchors
+with a score above the threshold, at most select_top_k of them; of these,
+in the order of their scores, each is kept that overlaps none kept before by
+more than nms_threshold; of all that is kept, the keep_top_k best over all
+classes remain. Equal scores: the lower anchor, then the lower class, first.
+"""
+import collections
+
+import tensorflow.compat.v1 as tf
+
+# Candidates that are tried first, enough for almost every image.
+NUM_FIRST_CANDIDATES = 1000
+
+# Detections of a batch, by descending score; 0 after the first `num`.
+#   classes: int32 [batch, keep_top_k]; 0, the background, where empty.
+#   scores: float32 [batch, keep_top_k].
+#   bboxes: float32 [batch, keep_top_k, 4], not clipped.
+#   num: int32 [batch].
+Detections = collections.namedtuple(
+    'Detections', 'classes scores bboxes num')
+
+# Candidates of a batch, by descending score.
+#   scores: float32 [batch, num_candidates]; 0 where there is none.
+#   indices: int32 [batch, num_candidates], anchor * num_labels + label,
+#     where labels, unlike classes, leave the background out.
+_Candidates = collections.namedtuple('_Candidates', 'scores indices')
+
+
+def select_detections(scores, bboxes, select_threshold=0.01,
+                      select_top_k=400, nms_threshold=0.45, keep_top_k=200):
+    """Returns the detections of a batch of images.
+
+    What is kept depends on nothing that comes later in the order of scores.
+    So the best candidates over all classes decide alone, unless they run out
+    before keep_top_k are kept or a class has too many of them: only then are
+    the candidates of each class sorted out, for the whole batch, which takes
+    several times as long.
+
+    Args:
+      scores: float32 [batch, num_anchors, num_classes], probabilities; class
+        0 is the background. An anchor whose scores are not numbers is no
+        candidate.
+      bboxes: float32 [batch, num_anchors, 4], decoded.
+      select_threshold: a candidate's score is above it; in [0, 1].
+      select_top_k: candidates per class.
+      nms_threshold: the overlap up to which both bboxes stay; in [0, 1].
+      keep_top_k: detections per image.
+
+    Returns:
+      Detections.
+
+    Raises:
+      ValueError: a threshold, a number or the scores' shape is wrong.
+    """
+    _check_arguments(scores, select_threshold, select_top_k, nms_threshold,
+                     keep_top_k)
+    with tf.name_scope('select_detections'):
+        scores = scores[..., 1:]
+        num_labels = tf.shape(scores)[2]
+        candidates = _best_candidates(scores, select_threshold, select_top_k)
+        first, num_per_label = _suppress(
+            candidates, bboxes, num_labels, nms_threshold, keep_top_k)
+        is_enough = tf.equal(first.num, keep_top_k) | tf.equal(
+            candidates.scores[:, -1], 0)
+        is_within_top_k = num_per_label <= select_top_k
+        detections = tf.cond(
+            tf.reduce_all(is_enough) & tf.reduce_all(is_within_top_k),
+            lambda: first,
+            lambda: _suppress(
+                _candidates_per_class(scores, select_threshold, select_top_k),
+                bboxes, num_labels, nms_threshold, keep_top_k)[0])
+        return Detections(*detections)
+
+
+def _check_arguments(scores, select_threshold, select_top_k, nms_threshold,
+                     keep_top_k):
+    if scores.shape.rank != 3 or (scores.shape.dims[2].value or 2) < 2:
+        raise ValueError(
+            f'Scores have the shape {scores.shape}; it must be [batch, '
+            'num_anchors, num_classes], of two classes or more, the '
+            'background included.')
+    for name, value in (('select_threshold', select_threshold),
+                        ('nms_threshold', nms_threshold)):
+        if not 0 <= value <= 1:
+            raise ValueError(f'{name} is {value}; it must be in [0, 1].')
+    for name, value in (('select_top_k', select_top_k),
+                        ('keep_top_k', keep_top_k)):
+        if value < 1:
+            raise ValueError(f'{name} is {value}; it must be at least 1.')
+
+
+def _best_candidates(scores, select_threshold, select_top_k):
+    """Returns the best _Candidates over all classes.
+
+    The best k scores are found among the k anchors whose own best score is
+    highest: a short list, while sorting all scores would take longest here.
+
+    Args:
+      scores: float32 [batch, num_anchors, num_labels].
+      select_threshold: a candidate's score is above it.
+      select_top_k: candidates per class.
+    """
+    batch, num_anchors, num_labels = tf.unstack(tf.shape(scores))
+    anchors = tf.nn.top_k(
+        _zero_up_to(select_threshold, tf.reduce_max(scores, axis=2)),
+        tf.minimum(NUM_FIRST_CANDIDATES, num_anchors)).indices
+    # In the order of their index, by which top_k settles ties.
+    anchors = tf.sort(anchors)
+    scores = _zero_up_to(
+        select_threshold, tf.gather(scores, anchors, batch_dims=1))
+    indices = anchors[..., None] * num_labels + tf.range(num_labels)
+    flat_scores = tf.reshape(scores, [batch, -1])
+    return _sort(
+        flat_scores, tf.reshape(indices, [batch, -1]),
+        tf.minimum(tf.minimum(NUM_FIRST_CANDIDATES, select_top_k * num_labels),
+                   tf.shape(flat_scores)[1]))
+
+
+def _candidates_per_class(scores, select_threshold, select_top_k):
+    """Returns the best select_top_k of each class, as _Candidates.
+
+    Args:
+      scores: float32 [batch, num_anchors, num_labels].
+      select_threshold: a candidate's score is above it.
+      select_top_k: candidates per class.
+    """
+    batch, num_anchors, num_labels = tf.unstack(tf.shape(scores))
+    scores = _zero_up_to(select_threshold, scores)
+    anchors = tf.nn.top_k(
+        tf.transpose(scores, [0, 2, 1]),
+        tf.minimum(select_top_k, num_anchors)).indices
+    # [batch, num_labels, select_top_k]
+    indices = anchors * num_labels + tf.range(num_labels)[:, None]
+    # In the order of their index, by which top_k settles ties.
+    indices = tf.sort(tf.reshape(indices, [batch, -1]))
+    flat_scores = tf.reshape(scores, [batch, num_anchors * num_labels])
+    return _sort(
+        tf.gather(flat_scores, indices, batch_dims=1), indices,
+        tf.shape(indices)[1])
+
+
+def _zero_up_to(threshold, scores):
+    """Returns the scores with 0 for those not above the threshold, or NaN."""
+    return tf.where(scores > threshold, scores, tf.zeros_like(scores))
+
+
+def _sort(scores, indices, num_candidates):
+    """Returns the _Candidates of the highest scores; ties in their order."""
+    best = tf.nn.top_k(scores, num_candidates)
+    return _Candidates(
+        best.values, tf.gather(indices, best.indices, batch_dims=1))
+
+
+def _suppress(candidates, bboxes, num_labels, nms_threshold, keep_top_k):
+    """Keeps, per class, what overlaps nothing better.
+
+    Args:
+      candidates: _Candidates.
+      bboxes: float32 [batch, num_anchors, 4].
+      num_labels: int32 scalar.
+      nms_threshold: the overlap up to which both bboxes stay.
+      keep_top_k: detections per image.
+
+    Returns:
+      Detections, and the number of candidates of each label, float32
+      [batch, num_labels].
+    """
+    scores, indices = candidates
+    num_candidates = tf.shape(scores)[1]
+    labels = indices % num_labels
+    one_hot = tf.one_hot(
+        tf.where(scores > 0, labels, -tf.ones_like(labels)), num_labels)
+    # combined_non_max_suppression leaves the order of equal scores open, so
+    # it is given ranks, which differ: num_candidates for the best, down to 1.
+    ranks = tf.cast(tf.range(num_candidates, 0, -1), tf.float32)
+    kept = tf.image.combined_non_max_suppression(
+        tf.gather(bboxes, indices // num_labels, batch_dims=1)[:, :, None],
+        one_hot * ranks[:, None],
+        max_output_size_per_class=keep_top_k, max_total_size=keep_top_k,
+        iou_threshold=nms_threshold, score_threshold=0., clip_boxes=False)
+    is_empty = tf.equal(kept.nmsed_scores, 0)  # [batch, keep_top_k]
+    positions = num_candidates - tf.cast(kept.nmsed_scores, tf.int32)
+    positions = tf.where(is_empty, tf.zeros_like(positions), positions)
+    classes = tf.gather(labels, positions, batch_dims=1) + 1
+    scores = tf.gather(scores, positions, batch_dims=1)
+    return Detections(
+        classes=tf.where(is_empty, tf.zeros_like(classes), classes),
+        scores=tf.where(is_empty, tf.zeros_like(scores), scores),
+        bboxes=kept.nmsed_boxes,
+        num=kept.valid_detections), tf.reduce_sum(one_hot, axis=1)
