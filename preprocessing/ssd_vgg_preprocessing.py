@@ -166,7 +166,8 @@ def _visible(window, shape, out_shape):
 def _fitting(image, size):
     """Returns the largest size of the image's shape within size, int32 [2]."""
     shape = tf.shape(image)[:2]
-    other = shape * size[::-1] // shape[::-1]
+    # The side that follows from the other one, if that fills its size.
+    other = shape * tf.reverse(size, [0]) // tf.reverse(shape, [0])
     return tf.maximum(tf.minimum(tf.minimum(shape, size), other), 1)
 
 

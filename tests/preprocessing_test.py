@@ -1,0 +1,242 @@
+"""The training and evaluation recipes on whole images."""
+import cv2
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from detection import boxes
+from preprocessing import preprocessing_factory
+from preprocessing import ssd_vgg_preprocessing
+
+Resize = ssd_vgg_preprocessing.Resize
+MEAN = np.array(ssd_vgg_preprocessing.MEAN, np.float32)
+OUT_SHAPE = (120, 100)
+
+
+class Trainer:
+    """The training recipe, built once, run on many seeds."""
+
+    def __init__(self, out_shape=OUT_SHAPE):
+        self.graph = tf.Graph()
+        with self.graph.as_default():
+            self.inputs = (tf.placeholder(tf.string, []),
+                           tf.placeholder(tf.int64, [None]),
+                           tf.placeholder(tf.float32, [None, 4]))
+            self.seed = tf.placeholder(tf.int64, [2])
+            self.outputs = ssd_vgg_preprocessing.preprocess_for_train(
+                *self.inputs, out_shape, self.seed)
+        self.session = tf.Session(graph=self.graph)
+
+    def __call__(self, encoded, bboxes, seed, labels=None):
+        bboxes = np.array(bboxes, np.float32).reshape(-1, 4)
+        labels = range(1, len(bboxes) + 1) if labels is None else labels
+        feed = dict(zip(self.inputs, (encoded, list(labels), bboxes),
+                        strict=True))
+        return self.session.run(self.outputs,
+                                {**feed, self.seed: [seed, 1]})
+
+
+@pytest.fixture(scope='module')
+def train():
+    return Trainer()
+
+
+def encode(image, suffix='.jpg'):
+    return cv2.imencode(suffix, image)[1].tobytes()
+
+
+def evaluate(image, out_shape, resize=Resize.WARP_RESIZE):
+    with tf.Graph().as_default(), tf.Session() as session:
+        return session.run(ssd_vgg_preprocessing.preprocess_for_eval(
+            tf.constant(image), out_shape, resize))
+
+
+def noise(height, width, seed=0):
+    pixels = np.random.RandomState(seed).randint(0, 256, (5, 7, 3), np.uint8)
+    return cv2.resize(pixels, (width, height))
+
+
+# Training.
+
+def test_same_seed_same_result(train):
+    encoded, bboxes = encode(noise(60, 80)), [[0.2, 0.2, 0.7, 0.6]]
+    for seed in range(5):
+        for first, second in zip(train(encoded, bboxes, seed),
+                                 train(encoded, bboxes, seed), strict=True):
+            np.testing.assert_array_equal(first, second)
+
+
+def test_no_operation_keeps_random_state(train):
+    random_ops = {op.type for op in train.graph.get_operations()
+                  if 'Random' in op.type}
+    assert random_ops <= {'StatelessRandomUniformV2',
+                          'StatelessRandomGetKeyCounter'}
+
+
+def test_results_are_well_formed_over_many_seeds(train):
+    encoded = encode(noise(90, 70))
+    bboxes = [[0, 0, 0.4, 0.3], [0.5, 0.6, 1, 1], [0.3, 0.3, 0.35, 0.34]]
+    numbers = set()
+    for seed in range(200):
+        image, labels, result = train(encoded, bboxes, seed)
+        assert image.shape == (*OUT_SHAPE, 3)
+        assert labels.dtype == np.int64 and len(labels) == len(result)
+        assert result.min(initial=0) >= 0 and result.max(initial=0) <= 1
+        assert (boxes.area(result, np) > 0).all()
+        assert (image >= -MEAN - 1e-3).all()
+        assert (image <= 255 - MEAN + 1e-3).all()
+        numbers.add(len(labels))
+    assert numbers == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png'])
+def test_pixels_follow_their_bboxes(train, suffix):
+    # A bright rectangle on black: what is bright is in the bbox, and the
+    # bbox is bright at its edges, within a pixel and the interpolation's.
+    image = np.zeros((160, 120, 3), np.uint8)
+    image[48:112, 36:90] = 255
+    encoded, bboxes = encode(image, suffix), [[0.3, 0.3, 0.7, 0.75]]
+    num_seen = 0
+    for seed in range(150):
+        result, labels, (*bbox,) = train(encoded, bboxes, seed)
+        if not len(labels):
+            continue
+        num_seen += 1
+        # Brightness, contrast and hue act on a grey image alike; the canvas
+        # has a colour, so grey counts and its brightness.
+        result = result + MEAN
+        is_grey = np.ptp(result, axis=2) < 3
+        bright = is_grey & (result.mean(2) > 0.5 * result[is_grey].max())
+        ys, xs = np.where(bright)
+        seen = [ys.min(), xs.min(), ys.max() + 1, xs.max() + 1]
+        np.testing.assert_allclose(
+            bbox[0] * np.tile(OUT_SHAPE, 2), seen, atol=1.01)
+    assert num_seen > 100
+
+
+def test_probability_of_no_change_in_geometry(train):
+    # Not expanded, whole image: 1/2 * 1/7 or a little more, since samplers
+    # without success drop out.
+    image = np.full((50, 50, 3), 128, np.uint8)
+    bboxes = [[0.25, 0.25, 0.75, 0.5]]
+    whole = [[0.25, 0.25, 0.75, 0.5], [0.25, 0.5, 0.75, 0.75]]
+    num_kept = 0
+    for seed in range(400):
+        _, _, result = train(encode(image), bboxes, seed)
+        num_kept += len(result) and any(
+            np.allclose(result, [one], atol=1e-5) for one in whole)
+    assert 0.03 < num_kept / 400 < 0.16
+
+
+def test_without_objects_the_whole_image_is_seen(train):
+    image = np.full((40, 40, 3), 255, np.uint8)
+    for seed in range(20):
+        result, labels, bboxes = train(encode(image), [], seed)
+        assert labels.shape == (0,) and bboxes.shape == (0, 4)
+        is_image = (result != 0).any(2)
+        share = is_image.mean()
+        assert share == 1 or share >= 1 / 16 - 0.01
+        ys, xs = np.where(is_image)
+        assert np.ptp(ys) + 1 == is_image.any(1).sum()
+
+
+def test_one_pixel_image_and_object_on_the_border(train):
+    image = np.full((1, 1, 3), 200, np.uint8)
+    for seed in range(40):
+        for suffix in ('.jpg', '.png'):
+            result, _, bboxes = train(
+                encode(image, suffix), [[0, 0, 1, 1]], seed)
+            assert np.isfinite(result).all() and np.isfinite(bboxes).all()
+
+
+def test_grey_images(train):
+    image = np.full((30, 40), 77, np.uint8)
+    for suffix in ('.jpg', '.png'):
+        result, _, _ = train(encode(image, suffix), [[0, 0, 1, 1]], 3)
+        assert result.shape == (*OUT_SHAPE, 3)
+
+
+def test_a_bbox_without_area_is_dropped(train):
+    for seed in range(10):
+        _, labels, _ = train(encode(noise(30, 30)),
+                             [[0.5, 0.5, 0.5, 0.9]], seed)
+        assert not len(labels)
+
+
+# Evaluation.
+
+def test_warp_is_opencv_on_bytes():
+    image = noise(77, 51)
+    result, bbox_img = evaluate(image, (60, 90))
+    expected = cv2.resize(image, (90, 60), interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_allclose(result + MEAN, expected, atol=1)
+    np.testing.assert_array_equal(result, np.round(result))
+    np.testing.assert_array_equal(bbox_img, [0, 0, 1, 1])
+
+
+def test_eval_of_bytes_is_eval_of_pixels():
+    image = noise(40, 30)
+    from_bytes, _ = evaluate(encode(image, '.png'), (20, 20))
+    from_pixels, _ = evaluate(image[..., ::-1].copy(), (20, 20))
+    np.testing.assert_array_equal(from_bytes, from_pixels)
+
+
+def test_no_resize():
+    image = noise(12, 9)
+    result, bbox_img = evaluate(image, (60, 90), Resize.NONE)
+    np.testing.assert_array_equal(result, image - MEAN)
+    np.testing.assert_array_equal(bbox_img, [0, 0, 1, 1])
+
+
+def test_central_crop():
+    image = noise(12, 8)
+    result, bbox_img = evaluate(image, (6, 10), Resize.CENTRAL_CROP)
+    expected = np.zeros((6, 10, 3))
+    expected[:, 1:9] = image[3:9] - MEAN
+    np.testing.assert_array_equal(result, expected)
+    np.testing.assert_allclose(bbox_img, [-0.5, 0.1, 1.5, 0.9])
+
+
+@pytest.mark.parametrize('shape, bbox', [
+    ((40, 16), [0, 0.3, 1, 0.7]),    # High: shrunk, padded at the sides.
+    ((16, 40), [0.3, 0, 0.7, 1]),
+    ((10, 10), [0, 0, 1, 1]),
+    ((4, 6), [0.3, 0.2, 0.7, 0.8])])  # Small: not enlarged.
+def test_pad_and_resize(shape, bbox):
+    image = np.full((*shape, 3), 255, np.uint8)
+    result, bbox_img = evaluate(image, (10, 10), Resize.PAD_AND_RESIZE)
+    np.testing.assert_allclose(bbox_img, bbox, atol=1e-6)
+    expected = np.zeros((10, 10, 3))
+    ymin, xmin, ymax, xmax = np.round(np.array(bbox) * 10).astype(int)
+    expected[ymin:ymax, xmin:xmax] = 255 - MEAN
+    np.testing.assert_allclose(result, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize('resize', list(Resize))
+def test_bbox_img_brings_bboxes_back(resize):
+    _, bbox_img = evaluate(noise(40, 20), (30, 30), resize)
+    bboxes = np.array([[0.4, 0.3, 0.6, 0.5]], np.float32)
+    there = boxes.unresize(bboxes, bbox_img, np)
+    back = boxes.resize(boxes.clip(there, bbox_img, np), bbox_img, np)
+    np.testing.assert_allclose(back, bboxes, atol=1e-6)
+
+
+def test_unknown_resize():
+    with pytest.raises(ValueError, match='5 is not a valid Resize'):
+        evaluate(noise(4, 4), (3, 3), 5)
+
+
+# The factory.
+
+def test_factory():
+    for name in ('ssd_300_vgg', 'ssd_512_vgg', 'ssd_300_vgg_quarter'):
+        assert (preprocessing_factory.get_preprocessing(name)
+                is ssd_vgg_preprocessing)
+
+
+def test_factory_names_the_known():
+    with pytest.raises(ValueError) as error:
+        preprocessing_factory.get_preprocessing('vgg')
+    assert str(error.value) == (
+        "Unknown preprocessing 'vgg'; known: ['ssd_300_vgg', "
+        "'ssd_300_vgg_quarter', 'ssd_512_vgg'].")
