@@ -1,0 +1,88 @@
+"""Class names <-> ids. Id 0 is the background, which only the network sees.
+
+`labels` is everywhere a tuple of class names without the background: the name
+of id `i` is `labels[i - 1]`.
+"""
+import difflib
+
+BACKGROUND = 'background'
+
+# Caffe's labelmap_voc.prototxt.
+VOC_LABELS = (
+    'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat',
+    'chair', 'cow', 'diningtable', 'dog', 'horse', 'motorbike', 'person',
+    'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor')
+
+
+def ids_of(labels):
+    """Returns {name: id}; ids begin at 1."""
+    return {name: i for i, name in enumerate(labels, 1)}
+
+
+def names_of(labels):
+    """Returns {id: name}, the background included."""
+    return {0: BACKGROUND, **dict(enumerate(labels, 1))}
+
+
+def read_labels(path):
+    """Reads class names, one a line; blank lines and # comments are ignored.
+
+    Returns:
+      Tuple of class names, in the order of the file.
+
+    Raises:
+      ValueError: not UTF-8 text, no name, or a name that is not allowed.
+    """
+    try:
+        with open(path, encoding='utf-8-sig') as file:
+            lines = [line.strip() for line in file]
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path} is not a text file in UTF-8.') from error
+    return _checked([(f'{path}, line {number}', line)
+                     for number, line in enumerate(lines, 1)
+                     if line and not line.startswith('#')], path)
+
+
+def parse_labels(text, origin='--labels'):
+    """Returns the class names of a comma-separated list, as a tuple.
+
+    Raises:
+      ValueError: no name, an empty one, or one that is not allowed.
+    """
+    return _checked([(f'{origin}, name {number}', name.strip())
+                     for number, name in enumerate(text.split(','), 1)], origin)
+
+
+def nearest(name, labels):
+    """Returns the class name that looks most like `name`, or None."""
+    by_lower_case = {label.lower(): label for label in labels}
+    matches = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
+    return by_lower_case[matches[0]] if matches else None
+
+
+def _checked(places_and_names, origin):
+    """Returns the names; raises ValueError naming the place of a bad one."""
+    if not places_and_names:
+        raise ValueError(f'{origin} has no class name; give one a line.')
+    places = {}
+    for place, name in places_and_names:
+        fault = _fault(name)
+        if name in places:
+            fault = f'was already given at {places[name]}'
+        if fault is not None:
+            raise ValueError(f'{place}: class name {name!r} {fault}.')
+        places[name] = place
+    return tuple(places)
+
+
+def _fault(name):
+    """Returns what is wrong with a class name, or None."""
+    if not name:
+        return 'is empty'
+    if name.lower() == BACKGROUND:
+        return 'must be left out: the background is added by itself'
+    # Class names become parts of file names (comp4_det_test_<class>.txt).
+    if any(character in '/\\' or not character.isprintable()
+           for character in name):
+        return 'has a slash or a control character'
+    return None

@@ -1,0 +1,148 @@
+"""VOC folders -> TFRecord files and a manifest, all or nothing.
+
+Images are read, checked and repaired by threads (decoding does not hold
+Python's lock) and written in order, so memory does not grow with the data.
+Files are written as *.partial and renamed when all of them are whole.
+"""
+import collections
+import concurrent.futures
+import contextlib
+import itertools
+import json
+import os
+import re
+
+import tensorflow.compat.v1 as tf
+
+from datasets import label_map
+from datasets import manifests
+from datasets import pascalvoc
+from datasets import record_files
+from datasets import tfrecords
+from datasets import voc_folders
+from datasets import voc_samples
+
+SAMPLES_PER_FILE = 200  # As in the original.
+
+_PARTIAL = '.partial'
+# Enough work ahead to keep the threads busy, and no more.
+_READ_AHEAD = 64
+
+
+def convert(parts, output_dir, labels=None, skip_invalid=False,
+            progress=None):
+    """Converts VOC folders; writes all of them or, on any fault, nothing.
+
+    Args:
+      parts: voc_folders.Parts.
+      output_dir: folder of the records; made if missing.
+      labels: class names in the order of their ids; the VOC's if None.
+      skip_invalid: leave out what cannot be converted.
+      progress: called with (stems, output_name), returns an iterable of the
+        same stems; shows how far it is.
+
+    Returns:
+      The manifests, a list of dicts.
+
+    Raises:
+      ValueError: a folder is not VOC, or images cannot be converted; names
+        every fault.
+    """
+    ids = label_map.ids_of(pascalvoc.LABELS if labels is None else labels)
+    stems = [voc_folders.list_stems(part) for part in parts]
+    for part in parts:
+        if not part.output_name or set('/\\') & set(part.output_name):
+            raise ValueError(f'--output_name is {part.output_name!r}; it is '
+                             'the first part of a file name, without folder.')
+    os.makedirs(output_dir, exist_ok=True)
+    tallies = [manifests.Tally(part.folder, ids) for part in parts]
+    with _removing_partials(output_dir, parts):
+        for part, part_stems, tally in zip(parts, stems, tallies,
+                                           strict=True):
+            if progress is not None:
+                part_stems = progress(part_stems, part.output_name)
+            _write_shards(part, part_stems, output_dir, tally, skip_invalid)
+        if not skip_invalid:
+            manifests.raise_faults(tallies, is_default=labels is None)
+        for part, tally in zip(parts, tallies, strict=True):
+            if tally.num_images == 0:
+                raise ValueError(f'{part.folder}: no image is left; all of '
+                                 'them were skipped. Nothing was written.')
+        results = [tally.manifest(_describe_files(tally, output_dir))
+                   for tally in tallies]
+        for part, manifest in zip(parts, results, strict=True):
+            _publish(manifest, part.output_name, output_dir)
+    return results
+
+
+def _write_shards(part, stems, output_dir, tally, skip_invalid):
+    """Writes the valid samples as partial files; counts in `tally`."""
+    folder = voc_folders.VocFolder(os.path.normpath(part.folder))
+    readings = _map_in_order(
+        lambda stem: voc_samples.read_sample(folder, stem, tally.ids), stems)
+    with contextlib.ExitStack() as stack:
+        writer = None
+        for reading in readings:
+            tally.add(reading)
+            # After a fault the rest is read for its faults alone.
+            if reading.sample is None or (tally.faults and not skip_invalid):
+                continue
+            if tally.is_new_shard(SAMPLES_PER_FILE):
+                stack.close()
+                name = record_files.shard_name(part.output_name,
+                                               len(tally.shards))
+                tally.shards.append([name, 0])
+                writer = stack.enter_context(tf.io.TFRecordWriter(
+                    os.path.join(output_dir, name + _PARTIAL)))
+            writer.write(tfrecords.encode_example(reading.sample))
+            tally.shards[-1][1] += 1
+
+
+def _map_in_order(function, items):
+    """Yields function(item) of each, computed by threads a little ahead."""
+    items = iter(items)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        pending = collections.deque(
+            pool.submit(function, item)
+            for item in itertools.islice(items, _READ_AHEAD))
+        while pending:
+            result = pending.popleft().result()
+            pending.extend(pool.submit(function, item)
+                           for item in itertools.islice(items, 1))
+            yield result
+
+
+def _describe_files(tally, output_dir):
+    return [manifests.describe_file(
+        os.path.join(output_dir, name + _PARTIAL), name, num_records)
+        for name, num_records in tally.shards]
+
+
+def _publish(manifest, output_name, output_dir):
+    """Gives the partial files their names; removes those of earlier runs."""
+    names = [file['name'] for file in manifest['files']]
+    stale = {os.path.basename(path) for path
+             in record_files.shards(output_dir).get(output_name, ())}
+    for name in names:
+        path = os.path.join(output_dir, name)
+        os.replace(path + _PARTIAL, path)
+    for name in stale.difference(names):
+        os.remove(os.path.join(output_dir, name))
+    # Last: until then an earlier manifest disowns the new files.
+    path = record_files.manifest_path(output_dir, output_name)
+    with open(path + _PARTIAL, 'w', encoding='utf-8') as file:
+        json.dump(manifest, file, indent=1)
+    os.replace(path + _PARTIAL, path)
+
+
+@contextlib.contextmanager
+def _removing_partials(output_dir, parts):
+    """Removes on leaving what was not published, of earlier runs as well."""
+    names = '|'.join(re.escape(part.output_name) for part in parts)
+    pattern = rf'({names})(_[0-9]+\.tfrecord|\.json){re.escape(_PARTIAL)}'
+    try:
+        yield
+    finally:
+        for file_name in os.listdir(output_dir):
+            if re.fullmatch(pattern, file_name):
+                os.remove(os.path.join(output_dir, file_name))

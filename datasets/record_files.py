@@ -1,0 +1,108 @@
+"""The files of a set of records: <name>_000.tfrecord, ..., <name>.json.
+
+The json, the manifest, is written by tf_convert_data.py: number of images
+and objects, classes, counts per class, the files with their sizes, what was
+repaired or skipped.
+"""
+import json
+import os
+import re
+import struct
+
+FORMAT_VERSION = 1
+
+# The length, its checksum, the record, its checksum.
+_LENGTH = struct.Struct('<Q')
+_HEADER_BYTES, _FOOTER_BYTES = 12, 4
+
+
+def shard_name(name, index):
+    """Returns the file name of a shard, as the original numbers them."""
+    return f'{name}_{index:03d}.tfrecord'
+
+
+def manifest_path(folder, name):
+    """Returns the path of the manifest of the records called `name`."""
+    return os.path.join(folder, f'{name}.json')
+
+
+def shards(folder):
+    """Returns {name: [paths in the order of their numbers]} of a folder.
+
+    Raises:
+      ValueError: there is no such folder.
+    """
+    if not os.path.isdir(folder):
+        raise ValueError(f'{folder} is not a folder; --dataset_dir is where '
+                         'tf_convert_data.py wrote the records.')
+    found = {}
+    for file_name in os.listdir(folder):
+        match = re.fullmatch(r'(.+)_([0-9]+)\.tfrecord', file_name)
+        if match is not None:
+            found.setdefault(match[1], []).append((int(match[2]), file_name))
+    return {name: [os.path.join(folder, file_name)
+                   for _, file_name in sorted(files)]
+            for name, files in sorted(found.items())}
+
+
+def read_manifest(folder, name, paths):
+    """Reads the manifest and checks it against the files.
+
+    Args:
+      folder: where the records are.
+      name: of the records.
+      paths: of their shards, in order.
+
+    Returns:
+      The manifest, a dict, or None if there is none (the original's records).
+
+    Raises:
+      ValueError: it is not a manifest, or not that of these files.
+    """
+    path = manifest_path(folder, name)
+    if not os.path.exists(path):
+        return None
+    try:
+        with open(path, encoding='utf-8') as file:
+            manifest = json.load(file)
+        version = manifest['format_version']
+        # What a reader needs; a broken file is noticed here and not later.
+        listed = [(part['name'], part['bytes']) for part in manifest['files']]
+        _ = manifest['classes'], manifest['num_images']
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{path} is not a manifest of records ({error!r}); '
+                         'convert again.') from error
+    if version != FORMAT_VERSION:
+        raise ValueError(f'{path} has format_version {version}, this program '
+                         f'reads {FORMAT_VERSION}; convert again.')
+    present = [(os.path.basename(path), os.path.getsize(path))
+               for path in paths]
+    differing = sorted({file_name for file_name, _
+                        in set(listed) ^ set(present)})
+    if differing:
+        raise ValueError(
+            f'{path} does not describe the records beside it: '
+            f'{", ".join(differing)} missing, too many or of another size; '
+            'copy the folder again or convert again.')
+    return manifest
+
+
+def count_records(path):
+    """Returns the number of records of a file, read from their lengths.
+
+    Raises:
+      ValueError: the file is not a whole TFRecord file.
+    """
+    size, position, num_records = os.path.getsize(path), 0, 0
+    with open(path, 'rb') as file:
+        while position < size:
+            file.seek(position)
+            header = file.read(_HEADER_BYTES)
+            if len(header) == _HEADER_BYTES:
+                position += _LENGTH.unpack_from(header)[0] + _FOOTER_BYTES
+            position += _HEADER_BYTES
+            num_records += 1
+    if position != size:
+        raise ValueError(f'{path} is not a whole TFRecord file: record '
+                         f'{num_records - 1} is cut short or damaged.')
+    return num_records

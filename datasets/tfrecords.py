@@ -1,0 +1,109 @@
+"""The Example schema of the TFRecords: how it is written, how it is read.
+
+The keys are the original's (balancap/SSD-Tensorflow) and `image/filename`,
+which HiKapok/SSD.TensorFlow writes too; records of both can be read.
+"""
+import collections
+
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+
+# encoded: bytes; format: b'JPEG' or b'PNG'; filename: str;
+# bboxes: sequence of [ymin, xmin, ymax, xmax], relative to the image;
+# labels: ids from 1 on; names: str; difficult, truncated: 0 or 1.
+Sample = collections.namedtuple(
+    'Sample', ['encoded', 'format', 'filename', 'height', 'width', 'bboxes',
+               'labels', 'names', 'difficult', 'truncated'])
+
+_BBOX = 'image/object/bbox/'
+_SIDES = ('ymin', 'xmin', 'ymax', 'xmax')
+
+ITEMS_TO_DESCRIPTIONS = {
+    'image': 'uint8 [height, width, 3], RGB.',
+    'image/encoded': 'The file, JPEG or PNG: string [].',
+    'filename': 'Name of the image file, empty if unknown: string [].',
+    'shape': 'Height, width and channels of the image: int64 [3].',
+    'object/bbox': 'float32 [num_objects, 4]: ymin, xmin, ymax, xmax.',
+    'object/label': 'Classes, from 1 on: int64 [num_objects].',
+    'object/difficult': '1 for objects hard to see: int64 [num_objects].',
+    'object/truncated': '1 for objects cut off: int64 [num_objects].',
+}
+
+
+def encode_example(sample):
+    """Returns a Sample as the bytes of a tf.train.Example."""
+    shape = [sample.height, sample.width, 3]
+    sides = list(zip(*sample.bboxes, strict=True)) or [()] * 4
+    features = {
+        'image/encoded': _bytes([sample.encoded]),
+        'image/format': _bytes([sample.format]),
+        'image/filename': _bytes([sample.filename.encode()]),
+        'image/height': _int64(shape[:1]),
+        'image/width': _int64(shape[1:2]),
+        'image/channels': _int64(shape[2:]),
+        'image/shape': _int64(shape),
+        _BBOX + 'label': _int64(sample.labels),
+        _BBOX + 'label_text': _bytes(
+            [name.encode() for name in sample.names]),
+        _BBOX + 'difficult': _int64(sample.difficult),
+        _BBOX + 'truncated': _int64(sample.truncated),
+    }
+    for side, values in zip(_SIDES, sides, strict=True):
+        features[_BBOX + side] = tf.train.Feature(
+            float_list=tf.train.FloatList(value=values))
+    return tf.train.Example(features=tf.train.Features(
+        feature=features)).SerializeToString()
+
+
+def decoder():
+    """Returns a slim TFExampleDecoder of the ITEMS_TO_DESCRIPTIONS."""
+    keys_to_features = {
+        'image/encoded': tf.FixedLenFeature([], tf.string),
+        'image/filename': tf.FixedLenFeature([], tf.string, default_value=''),
+        'image/shape': tf.FixedLenFeature([3], tf.int64),
+        **{_BBOX + side: tf.VarLenFeature(tf.float32) for side in _SIDES},
+        **{_BBOX + name: tf.VarLenFeature(tf.int64)
+           for name in ('label', 'difficult', 'truncated')},
+    }
+    handlers = slim.tfexample_decoder
+    items_to_handlers = {
+        # slim's Image handler needs tf.contrib's control flow.
+        'image': handlers.ItemHandlerCallback(
+            ['image/encoded'], _decode_image),
+        'image/encoded': handlers.Tensor('image/encoded'),
+        'filename': handlers.Tensor('image/filename'),
+        'shape': handlers.Tensor('image/shape'),
+        'object/bbox': handlers.BoundingBox(list(_SIDES), _BBOX),
+        'object/label': handlers.Tensor(_BBOX + 'label'),
+        'object/difficult': _flag_handler('difficult'),
+        'object/truncated': _flag_handler('truncated'),
+    }
+    return handlers.TFExampleDecoder(keys_to_features, items_to_handlers)
+
+
+def _decode_image(keys_to_tensors):
+    """Returns uint8 [height, width, 3]; grey and RGBA files become RGB."""
+    image = tf.io.decode_image(keys_to_tensors['image/encoded'], channels=3,
+                               expand_animations=False)
+    image.set_shape([None, None, 3])
+    return image
+
+
+def _flag_handler(name):
+    """Returns the handler of a flag of objects: zeros where it is missing."""
+    def read_flags(keys_to_tensors):
+        flags = tf.sparse.to_dense(keys_to_tensors[_BBOX + name])
+        labels = tf.sparse.to_dense(keys_to_tensors[_BBOX + 'label'])
+        return tf.cond(tf.equal(tf.size(flags), 0),
+                       lambda: tf.zeros_like(labels), lambda: flags)
+
+    return slim.tfexample_decoder.ItemHandlerCallback(
+        [_BBOX + name, _BBOX + 'label'], read_flags)
+
+
+def _bytes(values):
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+
+def _int64(values):
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))

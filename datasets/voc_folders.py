@@ -1,0 +1,125 @@
+"""Where things are in VOC folders: annotations, images, lists of images.
+
+An annotation is called by its stem: Annotations/<stem>.xml.
+"""
+import collections
+import functools
+import os
+import pathlib
+
+from datasets import pascalvoc
+
+# In the order of preference.
+IMAGE_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp')
+
+# folder: has Annotations and JPEGImages; image_set: a list in
+# ImageSets/Main, None for every annotation; output_name: of the records.
+Part = collections.namedtuple('Part', ['folder', 'image_set', 'output_name'])
+
+
+class VocFolder:
+    """The images and annotations of one VOC folder."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def annotation_path(self, stem):
+        """Returns the path of an annotation."""
+        return os.path.join(self.path, 'Annotations', f'{stem}.xml')
+
+    def image_path(self, file_name):
+        """Returns the path of an image, for a name from `find_image`."""
+        return os.path.join(self.path, 'JPEGImages', file_name)
+
+    def find_image(self, file_name, stem):
+        """Returns the name of an annotation's image in JPEGImages, or None.
+
+        It is `file_name`, unless that leads out of the folder or is missing;
+        else the stem with one of IMAGE_EXTENSIONS, in upper or lower case.
+        """
+        # Both kinds of separators: annotations travel between systems.
+        path = pathlib.PureWindowsPath(file_name)
+        if (file_name and '..' not in path.parts and not path.anchor
+                and os.path.isfile(self.image_path(file_name))):
+            return file_name
+        return self._images_by_stem.get(stem)
+
+    @functools.cached_property
+    def _images_by_stem(self):
+        found = {}
+        folder = self.image_path('')
+        for file_name in sorted(os.listdir(folder)
+                                if os.path.isdir(folder) else ()):
+            stem, extension = os.path.splitext(file_name)
+            if extension.lower() in IMAGE_EXTENSIONS:
+                found.setdefault(stem, []).append(file_name)
+        return {stem: min(names, key=_preference)
+                for stem, names in found.items()}
+
+
+def list_stems(part):
+    """Returns the stems of a Part's annotations, in the order of its list.
+
+    Raises:
+      ValueError: the folder is not VOC, or the list is missing or empty, or
+        has a name twice or one with a folder.
+    """
+    annotations = os.path.join(part.folder, 'Annotations')
+    if not os.path.isdir(annotations):
+        raise ValueError(f'{annotations} is not a folder; --dataset_dir must '
+                         'have Annotations and JPEGImages, as in VOC.')
+    if part.image_set is None:
+        stems = sorted(name[:-4] for name in os.listdir(annotations)
+                       if name.endswith('.xml'))
+        origin = annotations
+    else:
+        origin = image_set_path(part.folder, part.image_set)
+        if not os.path.isfile(origin):
+            found = sorted(name[:-4] for name in _files_beside(origin)
+                           if name.endswith('.txt'))
+            raise ValueError(f'{origin} is missing; --image_set can be: '
+                             f'{", ".join(found) or "nothing in here"}.')
+        with open(origin, encoding='utf-8-sig') as file:
+            stems = [line.strip() for line in file if line.strip()]
+    if not stems:
+        raise ValueError(f'{origin} names no annotation.')
+    for stem, count in collections.Counter(stems).items():
+        if count > 1 or set('/\\') & set(stem):
+            raise ValueError(f'{origin}: {stem!r} is given {count} times; '
+                             'names must be single and without folder.')
+    return stems
+
+
+def image_set_path(folder, image_set):
+    """Returns the path of a list of images."""
+    return os.path.join(folder, 'ImageSets', 'Main', f'{image_set}.txt')
+
+
+def find_0712(root):
+    """Returns the Parts of VOC2007, VOC2012 and the test set of VOC2007.
+
+    Raises:
+      ValueError: one of them is missing; says where it was looked for.
+    """
+    parts = []
+    for source in pascalvoc.SOURCES_0712:
+        lists = {folder: image_set_path(os.path.join(root, folder),
+                                        source.image_set)
+                 for folder in source.folders}
+        found = [folder for folder, path in lists.items()
+                 if os.path.isfile(path)]
+        if not found:
+            raise ValueError(f'Nothing for {source.output_name}: none of '
+                             f'{", ".join(lists.values())} exists.')
+        parts.append(Part(os.path.join(root, found[0]), source.image_set,
+                          source.output_name))
+    return parts
+
+
+def _files_beside(path):
+    folder = os.path.dirname(path)
+    return os.listdir(folder) if os.path.isdir(folder) else []
+
+
+def _preference(file_name):
+    return IMAGE_EXTENSIONS.index(os.path.splitext(file_name)[1].lower())
