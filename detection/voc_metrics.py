@@ -1,0 +1,222 @@
+"""Average precision by the rule of the Pascal VOC devkit, in numpy.
+
+A bbox is [ymin, xmin, ymax, xmax] in pixels, both ends included: the width
+is xmax - xmin + 1. Classes count from 1, as everywhere; 0 is background.
+
+The rule (VOCevaldet.m): detections of a class, over all images, by descending
+score; each belongs to the object of its class and image that it overlaps
+most. With an overlap of at least 0.5 it is right if it is the object's first,
+and wrong if not; where the object is difficult it does not count at all.
+Below 0.5 it is wrong. Recall is with regard to the objects not difficult.
+
+Equal scores are ordered by image, then by bbox, so that no result depends on
+the order of the detections.
+"""
+import collections
+
+import numpy as np
+
+from detection import boxes
+
+# The objects of all images, one a row, in the annotations' order.
+#   images: int [num_objects], the image's number.
+#   classes: int [num_objects].
+#   bboxes: float [num_objects, 4].
+#   difficult: bool [num_objects].
+GroundTruths = collections.namedtuple(
+    'GroundTruths', 'images classes bboxes difficult')
+
+# The detections of all images, one a row, in any order. The images' numbers
+# settle ties: let them follow from the files' names, not from reading order.
+#   images: int [num_detections], the image's number.
+#   classes: int [num_detections].
+#   scores: float [num_detections].
+#   bboxes: float [num_detections, 4].
+Detections = collections.namedtuple(
+    'Detections', 'images classes scores bboxes')
+
+# What becomes of each detection, in the order of Detections. One that is
+# neither a true positive nor ignored is a false positive: a duplicate where
+# its overlap reaches the threshold.
+#   objects: int [num_detections], the row in GroundTruths of the object of
+#     the same class and image that it overlaps most; -1 if there is none.
+#   overlaps: float [num_detections], with that object; 0 if there is none.
+#   is_true_positive: bool [num_detections].
+#   is_ignored: bool [num_detections]: the object is difficult.
+Matches = collections.namedtuple(
+    'Matches', 'objects overlaps is_true_positive is_ignored')
+
+# Of one class. Both average precisions are NaN without an object to find.
+#   name: str.
+#   ap_voc07, ap_voc12: float.
+#   num_objects: int, without the difficult ones.
+#   num_detections: int, with the ignored ones.
+#   scores, precision, recall: float [num_detections - num_ignored], by
+#     descending score: the curve.
+ClassResult = collections.namedtuple(
+    'ClassResult', 'name ap_voc07 ap_voc12 num_objects num_detections '
+    'scores precision recall')
+
+# Of all classes: a tuple of ClassResult, and the means over the classes that
+# have an object to find, NaN if none has.
+Results = collections.namedtuple('Results', 'classes map_voc07 map_voc12')
+
+
+def overlap(bboxes_a, bboxes_b):
+    """Returns the overlap (IoU) of broadcastable bboxes in pixels, [...]."""
+    end_included = np.array([0, 0, 1, 1])
+    return boxes.jaccard(
+        bboxes_a + end_included, bboxes_b + end_included, xp=np)
+
+
+def best_objects(object_groups, object_bboxes, detection_groups,
+                 detection_bboxes):
+    """Finds the object of its group that each detection overlaps most.
+
+    Args:
+      object_groups: int [num_objects]; for example the image, or the image
+        and the class in one number.
+      object_bboxes: float [num_objects, 4].
+      detection_groups: int [num_detections].
+      detection_bboxes: float [num_detections, 4].
+
+    Returns:
+      objects int [num_detections], -1 if nothing of the group is touched,
+      and overlaps float [num_detections]. Of equals, the first object.
+    """
+    order = np.argsort(object_groups, kind='stable')
+    sorted_groups = object_groups[order]
+    starts = np.searchsorted(sorted_groups, detection_groups)
+    counts = np.searchsorted(
+        sorted_groups, detection_groups, side='right') - starts
+    objects = np.full(len(detection_groups), -1)
+    overlaps = np.zeros(len(detection_groups))
+    # Each round compares all detections with the next object of their group:
+    # there are few rounds, and no array of all the pairs.
+    for i in range(counts.max(initial=0)):
+        rows = np.flatnonzero(counts > i)
+        candidates = order[starts[rows] + i]
+        new_overlaps = overlap(
+            detection_bboxes[rows], object_bboxes[candidates])
+        is_better = new_overlaps > overlaps[rows]
+        objects[rows[is_better]] = candidates[is_better]
+        overlaps[rows[is_better]] = new_overlaps[is_better]
+    return objects, overlaps
+
+
+def match_detections(groundtruths, detections, matching_threshold=0.5):
+    """Returns the Matches of Detections with GroundTruths."""
+    num_classes = 1 + max(groundtruths.classes.max(initial=0),
+                          detections.classes.max(initial=0))
+    objects, overlaps = best_objects(
+        groundtruths.images * num_classes + groundtruths.classes,
+        groundtruths.bboxes,
+        detections.images * num_classes + detections.classes,
+        detections.bboxes)
+    is_match = (objects >= 0) & (overlaps >= matching_threshold)
+    # The False at the end is for the detections without an object, -1.
+    is_ignored = is_match & np.append(groundtruths.difficult, False)[objects]
+    order = _by_score(detections)
+    order = order[(is_match & ~is_ignored)[order]]
+    _, firsts = np.unique(objects[order], return_index=True)
+    is_true_positive = np.zeros(len(objects), bool)
+    is_true_positive[order[firsts]] = True
+    return Matches(objects, overlaps, is_true_positive, is_ignored)
+
+
+def average_precision_voc07(precision, recall):
+    """Returns the mean of the best precision at recalls 0, 0.1, ... 1.
+
+    Args:
+      precision: float [n], at each detection by descending score.
+      recall: float [n], ascending.
+
+    Returns:
+      float.
+    """
+    # The devkit's 0:0.1:1, with its rounding: 3 objects of 10, a recall of
+    # 0.3, do not reach 3 * 0.1. Published figures were computed so.
+    first = np.searchsorted(recall, np.arange(11) * 0.1)
+    return float(np.append(_envelope(precision), 0)[first].mean())
+
+
+def average_precision_voc12(precision, recall):
+    """Returns the area below the curve of the best precision from a recall.
+
+    Args:
+      precision: float [n], at each detection by descending score.
+      recall: float [n], ascending.
+
+    Returns:
+      float.
+    """
+    steps = np.diff(recall, prepend=0)
+    return float(np.sum(steps * _envelope(precision)))
+
+
+def evaluate(groundtruths, detections, class_names, matching_threshold=0.5):
+    """Scores the detections of a data set.
+
+    Args:
+      groundtruths: GroundTruths.
+      detections: Detections.
+      class_names: names of the classes from 1 on.
+      matching_threshold: the overlap from which a detection is right.
+
+    Returns:
+      Results, its classes in the order of class_names.
+
+    Raises:
+      ValueError: a class is not among class_names.
+    """
+    for of_what, rows in (('an object', groundtruths),
+                          ('a detection', detections)):
+        unknown = rows.classes[
+            (rows.classes < 1) | (rows.classes > len(class_names))]
+        if unknown.size:
+            raise ValueError(
+                f'The class of {of_what} is {unknown[0]}; it must be in 1 to '
+                f'{len(class_names)}, as there are {len(class_names)} names.')
+    matches = match_detections(groundtruths, detections, matching_threshold)
+    order = _by_score(detections)
+    results = tuple(
+        _evaluate_class(
+            name, np.count_nonzero(
+                (groundtruths.classes == label) & ~groundtruths.difficult),
+            order[detections.classes[order] == label], detections, matches)
+        for label, name in enumerate(class_names, 1))
+    return Results(results, _mean([result.ap_voc07 for result in results]),
+                   _mean([result.ap_voc12 for result in results]))
+
+
+def _evaluate_class(name, num_objects, rows, detections, matches):
+    """Returns the ClassResult of the detections `rows`, by their scores."""
+    counted = rows[~matches.is_ignored[rows]]
+    true_positives = np.cumsum(matches.is_true_positive[counted])
+    precision = true_positives / np.arange(1, len(counted) + 1)
+    if num_objects == 0:
+        recall = np.full(len(counted), np.nan)
+        ap_voc07 = ap_voc12 = np.nan
+    else:
+        recall = true_positives / num_objects
+        ap_voc07 = average_precision_voc07(precision, recall)
+        ap_voc12 = average_precision_voc12(precision, recall)
+    return ClassResult(name, ap_voc07, ap_voc12, num_objects, len(rows),
+                       detections.scores[counted], precision, recall)
+
+
+def _by_score(detections):
+    """Returns the rows by descending score, then by image and bbox."""
+    return np.lexsort(
+        (*detections.bboxes.T[::-1], detections.images, -detections.scores))
+
+
+def _envelope(precision):
+    """Returns the best precision from each detection on, [n]."""
+    return np.maximum.accumulate(precision[::-1])[::-1]
+
+
+def _mean(values):
+    """Returns the mean of the values that are numbers; NaN if none is."""
+    numbers = [value for value in values if not np.isnan(value)]
+    return float(np.mean(numbers)) if numbers else np.nan

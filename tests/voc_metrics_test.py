@@ -1,0 +1,235 @@
+"""Tests of detection.voc_metrics.
+
+data/voc_eval: ground truth, detections in the devkit's format, and what the
+devkit's rule gives for them, computed by an independent program.
+"""
+import json
+import math
+import pathlib
+import time
+
+import numpy as np
+import pytest
+
+from detection import voc_metrics
+
+DATA = pathlib.Path(__file__).parent / 'data' / 'voc_eval'
+# Eleven rows and ten columns of pixels; the columns 0..9 of 0..19.
+OBJECT = [0, 0, 10, 9]
+
+
+def groundtruths(*rows):
+    """rows: image, class, bbox, difficult."""
+    images, classes, bboxes, difficult = zip(*rows, strict=True) if rows else (
+        (), (), (), ())
+    return voc_metrics.GroundTruths(
+        np.array(images, int), np.array(classes, int),
+        np.reshape(bboxes, (-1, 4)).astype(float), np.array(difficult, bool))
+
+
+def detections(*rows):
+    """rows: image, class, score, bbox."""
+    images, classes, scores, bboxes = zip(*rows, strict=True) if rows else (
+        (), (), (), ())
+    return voc_metrics.Detections(
+        np.array(images, int), np.array(classes, int),
+        np.array(scores, float), np.reshape(bboxes, (-1, 4)).astype(float))
+
+
+def reference_inputs():
+    expected = json.loads((DATA / 'expected.json').read_text())
+    names = [name for name in expected if not name.startswith('mAP')]
+    objects_of = json.loads((DATA / 'groundtruth.json').read_text())
+    stems = sorted(objects_of)
+    objects = [
+        (stems.index(stem), names.index(row['name']) + 1,
+         np.array(row['bbox_xyxy'])[[1, 0, 3, 2]], row['difficult'])
+        for stem, rows in objects_of.items() for row in rows]
+    found = []
+    for label, name in enumerate(names, 1):
+        path = DATA / f'comp4_det_test_{name}.txt'
+        for line in path.read_text().splitlines():
+            stem, score, xmin, ymin, xmax, ymax = line.split()
+            found.append((stems.index(stem), label, score,
+                          [ymin, xmin, ymax, xmax]))
+    return groundtruths(*objects), detections(*found), names, expected
+
+
+def check_reference(results, expected):
+    for result in results.classes:
+        wanted = expected[result.name]
+        assert result.ap_voc07 == pytest.approx(wanted['AP_VOC07'], abs=1e-9)
+        assert result.ap_voc12 == pytest.approx(wanted['AP_VOC12'], abs=1e-9)
+        assert result.num_objects == wanted['num_objects']
+        assert result.num_detections == wanted['num_detections']
+    assert results.map_voc07 == pytest.approx(expected['mAP_VOC07'], abs=1e-9)
+    assert results.map_voc12 == pytest.approx(expected['mAP_VOC12'], abs=1e-9)
+
+
+def test_equals_the_reference_in_any_order_of_detections():
+    objects, found, names, expected = reference_inputs()
+    check_reference(voc_metrics.evaluate(objects, found, names), expected)
+    shuffled = np.random.RandomState(0).permutation(len(found.scores))
+    found = voc_metrics.Detections(*(column[shuffled] for column in found))
+    check_reference(voc_metrics.evaluate(objects, found, names), expected)
+
+
+def test_overlap_counts_the_last_pixel():
+    one_pixel = np.array([3., 3., 3., 3.])
+    assert voc_metrics.overlap(one_pixel, one_pixel) == 1
+    # 2 of 3 columns are shared: 11 * 2 of 11 * 3 pixels.
+    assert voc_metrics.overlap(
+        np.array([0., 0., 10., 2.]),
+        np.array([0., 1., 10., 2.])) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize('xmax, is_right', [(19, True), (20, False)])
+def test_an_overlap_of_half_is_enough(xmax, is_right):
+    matches = voc_metrics.match_detections(
+        groundtruths((0, 1, OBJECT, False)),
+        detections((0, 1, 0.9, [0, 0, 10, xmax])))
+    assert matches.is_true_positive.tolist() == [is_right]
+    assert matches.objects.tolist() == [0]
+    assert matches.overlaps[0] == pytest.approx(10 / (xmax + 1))
+
+
+def test_matches_of_every_kind():
+    far = [50, 50, 60, 60]
+    matches = voc_metrics.match_detections(
+        groundtruths((0, 1, far, True), (0, 1, OBJECT, False),
+                     (1, 2, OBJECT, False)),
+        detections((0, 1, 0.5, OBJECT),  # A duplicate of the next but one.
+                   (1, 1, 0.9, OBJECT),  # An object of another class.
+                   (0, 1, 0.8, [0, 0, 10, 10]),
+                   (0, 1, 0.7, far), (0, 1, 0.6, far),  # Difficult.
+                   (0, 1, 0.4, [90, 90, 99, 99]),  # Nothing there.
+                   (2, 1, 0.3, OBJECT)))  # Another image.
+    assert matches.is_true_positive.tolist() == [
+        False, False, True, False, False, False, False]
+    assert matches.is_ignored.tolist() == [
+        False, False, False, True, True, False, False]
+    assert matches.objects.tolist() == [1, -1, 1, 0, 0, -1, -1]
+
+
+def test_the_object_overlapped_most_is_taken_even_if_it_is_gone():
+    # Both overlap the first object most; the devkit does not look further.
+    matches = voc_metrics.match_detections(
+        groundtruths((0, 1, [0, 0, 9, 9], False),
+                     (0, 1, [0, 2, 9, 11], False)),
+        detections((0, 1, 0.9, [0, 0, 9, 9]), (0, 1, 0.8, [0, 0, 9, 10])))
+    assert matches.is_true_positive.tolist() == [True, False]
+
+
+def test_average_precision_by_hand():
+    # Right, wrong, right, of 4 objects: recall stops at 0.5.
+    precision = np.array([1, 1 / 2, 2 / 3])
+    recall = np.array([0.25, 0.25, 0.5])
+    # 1 at 0, 0.1, 0.2; 2 / 3 at 0.3, 0.4, 0.5.
+    assert voc_metrics.average_precision_voc07(
+        precision, recall) == pytest.approx(5 / 11)
+    assert voc_metrics.average_precision_voc12(
+        precision, recall) == pytest.approx(0.25 + 0.25 * 2 / 3)
+
+
+@pytest.mark.parametrize('num_found, num_reached', [
+    (2, 3), (3, 3), (4, 5), (5, 6), (6, 6), (7, 7), (8, 9), (10, 11)])
+def test_recall_steps_are_rounded_as_in_the_devkit(num_found, num_reached):
+    # 3, 6 and 7 tenths lie just below 3 * 0.1, 6 * 0.1 and 7 * 0.1.
+    recall = np.arange(1, num_found + 1) / 10
+    assert voc_metrics.average_precision_voc07(
+        np.ones(num_found), recall) == pytest.approx(num_reached / 11)
+
+
+def test_a_perfect_detector_scores_one():
+    results = voc_metrics.evaluate(
+        groundtruths((0, 1, OBJECT, False), (1, 1, OBJECT, False)),
+        detections((0, 1, 0.9, OBJECT), (1, 1, 0.2, OBJECT)), ['cat'])
+    assert results.map_voc07 == results.map_voc12 == 1
+    np.testing.assert_array_equal(results.classes[0].recall, [0.5, 1])
+    np.testing.assert_array_equal(results.classes[0].scores, [0.9, 0.2])
+
+
+def test_no_detection_at_all_scores_zero():
+    results = voc_metrics.evaluate(
+        groundtruths((0, 1, OBJECT, False)), detections(), ['cat'])
+    assert results.map_voc07 == results.map_voc12 == 0
+    assert results.classes[0].num_detections == 0
+
+
+def test_a_class_without_objects_is_left_out_of_the_mean():
+    results = voc_metrics.evaluate(
+        groundtruths((0, 1, OBJECT, False)),
+        detections((0, 1, 0.9, OBJECT), (0, 2, 0.9, OBJECT)), ['cat', 'dog'])
+    cat, dog = results.classes
+    assert cat.ap_voc07 == results.map_voc07 == results.map_voc12 == 1
+    assert math.isnan(dog.ap_voc07) and math.isnan(dog.ap_voc12)
+    assert (dog.num_objects, dog.num_detections) == (0, 1)
+    np.testing.assert_array_equal(dog.precision, [0])
+
+
+def test_only_difficult_objects_leave_nothing_to_score():
+    results = voc_metrics.evaluate(
+        groundtruths((0, 1, OBJECT, True)),
+        detections((0, 1, 0.9, OBJECT)), ['cat'])
+    assert math.isnan(results.map_voc07) and math.isnan(results.map_voc12)
+    assert results.classes[0].num_objects == 0
+    assert results.classes[0].num_detections == 1
+    assert results.classes[0].precision.size == 0
+
+
+def test_nothing_at_all_is_not_a_number():
+    results = voc_metrics.evaluate(groundtruths(), detections(), ['cat'])
+    assert math.isnan(results.map_voc07)
+
+
+def test_an_ignored_detection_does_not_lower_the_precision():
+    far = [50, 50, 60, 60]
+    results = voc_metrics.evaluate(
+        groundtruths((0, 1, far, True), (0, 1, OBJECT, False)),
+        detections((0, 1, 0.9, far), (0, 1, 0.8, OBJECT)), ['cat'])
+    assert results.map_voc07 == 1
+
+
+def test_equal_scores_give_one_result_in_any_order():
+    rng = np.random.RandomState(0)
+    bboxes = rng.randint(0, 20, (3000, 2)).repeat(2, 0).reshape(-1, 4)
+    bboxes[:, 2:] += rng.randint(5, 15, (3000, 2))
+    objects = groundtruths(*(
+        (image, 1, bboxes[image], image % 7 == 0) for image in range(100)))
+    rows = [(i % 100, 1, 0.5, bbox) for i, bbox in enumerate(bboxes)]
+    results = set()
+    for _ in range(3):
+        rows = [rows[i] for i in rng.permutation(len(rows))]
+        result = voc_metrics.evaluate(objects, detections(*rows), ['cat'])
+        results.add((result.map_voc07, result.map_voc12))
+    assert len(results) == 1
+
+
+def test_a_class_without_a_name_is_refused():
+    with pytest.raises(ValueError, match='class of a detection is 2; it must'):
+        voc_metrics.evaluate(
+            groundtruths(), detections((0, 2, 0.9, OBJECT)), ['cat'])
+    with pytest.raises(ValueError, match='class of an object is 0; it must'):
+        voc_metrics.evaluate(
+            groundtruths((0, 0, OBJECT, False)), detections(), ['cat'])
+
+
+def test_a_whole_test_set_takes_seconds():
+    rng = np.random.RandomState(0)
+    num_objects, num_detections = 15000, 1000000
+
+    def random_rows(number):
+        low = rng.uniform(0, 300, (number, 2))
+        bboxes = np.concatenate(
+            [low, low + rng.uniform(20, 200, (number, 2))], 1)
+        return rng.randint(0, 5000, number), rng.randint(1, 21, number), bboxes
+
+    images, classes, bboxes = random_rows(num_objects)
+    objects = voc_metrics.GroundTruths(
+        images, classes, bboxes, np.zeros(num_objects, bool))
+    images, classes, bboxes = random_rows(num_detections)
+    found = voc_metrics.Detections(
+        images, classes, rng.uniform(size=num_detections), bboxes)
+    start = time.perf_counter()
+    voc_metrics.evaluate(objects, found, [str(i) for i in range(20)])
+    assert time.perf_counter() - start < 30
