@@ -25,14 +25,14 @@ def match(overlaps, match_threshold=0.5):
     """Matches anchors with objects.
 
     Args:
-      overlaps: float32 [num_objects, num_anchors], jaccard overlaps.
+      overlaps: float [num_objects, num_anchors], jaccard overlaps.
       match_threshold: from this overlap an anchor takes its best object.
 
     Returns:
       int32 [num_anchors]: the index of the anchor's object, -1 for none.
     """
     # A row of -1 makes the maxima defined where there is no object.
-    padded = tf.pad(overlaps, [[0, 1], [0, 0]], constant_values=-1.)
+    padded = tf.pad(overlaps, [[0, 1], [0, 0]], constant_values=-1)
     best = tf.argmax(padded, axis=0, output_type=tf.int32)
     best_overlaps = tf.reduce_max(padded, axis=0)
     matches = tf.where_v2(
@@ -45,12 +45,13 @@ def match(overlaps, match_threshold=0.5):
 def match_bipartite(overlaps):
     """Gives every object an anchor of its own, the largest overlap first.
 
-    Equal overlaps go to the anchor that comes first, then to the object that
-    comes first. An object that overlaps no anchor by more than MIN_OVERLAP
-    gets none.
+    Of objects with equal overlaps (within MIN_OVERLAP, the precision of
+    their float32 boxes) the first is served first; of anchors with equal
+    overlaps the first is taken. An object that overlaps no anchor by more
+    than MIN_OVERLAP gets none.
 
     Args:
-      overlaps: float32 [num_objects, num_anchors], jaccard overlaps.
+      overlaps: float [num_objects, num_anchors], jaccard overlaps.
 
     Returns:
       (anchors, objects): int32 [num_matched], int32 [num_matched], pairs.
@@ -67,9 +68,9 @@ def match_bipartite(overlaps):
         return tf.reduce_max(remaining) > MIN_OVERLAP
 
     def take_largest(remaining, anchors, objects):
-        index = tf.argmax(
-            tf.reshape(remaining, [-1]), output_type=tf.int32)
-        row, column = index // num_objects, index % num_objects
+        largest = tf.round(tf.reduce_max(remaining, axis=0) / MIN_OVERLAP)
+        column = tf.argmax(largest, output_type=tf.int32)
+        row = tf.argmax(remaining[:, column], output_type=tf.int32)
         num_candidates = tf.shape(remaining)[0]
         is_free = (tf.not_equal(tf.range(num_candidates), row)[:, None]
                    & tf.not_equal(tf.range(num_objects), column))
@@ -96,8 +97,11 @@ def encode(labels, bboxes, anchors, prior_scaling=boxes.PRIOR_SCALING,
       prior_scaling: of cx, cy, w, h.
       match_threshold: from this overlap an anchor takes its best object.
     """
+    # A small object inside several anchors overlaps them all alike; in
+    # float32 rounding would choose among them.
     overlaps = boxes.jaccard(
-        bboxes[:, None], boxes.to_corners(anchors))  # [objects, anchors]
+        tf.cast(bboxes, tf.float64)[:, None],
+        boxes.to_corners(tf.cast(anchors, tf.float64)))  # [objects, anchors]
     matches = match(overlaps, match_threshold)
     is_matched = matches >= 0
     # Index 0 of the padded arrays stands for "no object".

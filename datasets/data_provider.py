@@ -1,0 +1,87 @@
+"""A Slim data provider over tf.data: reads, decodes, transforms, batches.
+
+Every sample has a number, counted through all epochs, and the random seed of
+a sample is (seed, number): a provider that starts at a later number goes on
+exactly where an earlier one stopped.
+"""
+import tensorflow.compat.v1 as tf
+from tf_slim.data import data_provider
+
+# Encoded images that are held to be shuffled.
+SHUFFLE_BUFFER = 2048
+
+
+class DataProvider(data_provider.DataProvider):
+    """Endless shuffled batches for training, or one ordered pass.
+
+    `get([...])` gives tensors of the next batch, as in slim; run
+    `initializer` first (it is among the table initializers).
+    """
+
+    def __init__(self, batches, num_samples):
+        """See train_batches and eval_batches, which make one."""
+        iterator = tf.data.make_initializable_iterator(batches)
+        tf.add_to_collection(
+            tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
+        self.initializer = iterator.initializer
+        super().__init__(iterator.get_next(), num_samples)
+
+
+def train_batches(dataset, transform, batch_size, seed, start=0,
+                  num_readers=4, num_parallel_calls=4):
+    """Returns a DataProvider of endless, shuffled batches.
+
+    Args:
+      dataset: slim Dataset of dataset_factory.get_dataset.
+      transform: function of a sample, a dict of the decoder's items, and its
+        seed, int64 [2]; returns a dict of tensors of fixed shapes.
+      batch_size: samples of a batch.
+      seed: int; equal seeds give equal batches.
+      start: number of the first sample; a later one skips what came before.
+      num_readers: files that are read at a time.
+      num_parallel_calls: samples that are transformed at a time.
+    """
+    def epoch(number):
+        files = tf.data.Dataset.from_tensor_slices(
+            dataset.data_sources).shuffle(
+                len(dataset.data_sources), seed=seed + number)
+        records = files.interleave(
+            tf.data.TFRecordDataset, cycle_length=num_readers)
+        return records.shuffle(
+            min(SHUFFLE_BUFFER, dataset.num_samples), seed=seed + number)
+
+    first_epoch, skipped = divmod(start, dataset.num_samples)
+    records = tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(epoch)
+    samples = records.skip(skipped).enumerate(start=start).map(
+        lambda number, record: transform(
+            decode(dataset, record), tf.stack([tf.int64.as_numpy_dtype(seed),
+                                               number])),
+        num_parallel_calls)
+    batches = samples.batch(batch_size, drop_remainder=True).prefetch(2)
+    return DataProvider(batches, dataset.num_samples)
+
+
+def eval_batches(dataset, transform, batch_size, num_parallel_calls=4):
+    """Returns a DataProvider of one pass in order; the last may be smaller.
+
+    Args:
+      dataset: slim Dataset of dataset_factory.get_dataset.
+      transform: function of a sample, a dict of the decoder's items; returns
+        a dict of tensors, padded with zeros to the batch's longest.
+      batch_size: samples of a batch.
+      num_parallel_calls: samples that are transformed at a time.
+    """
+    samples = tf.data.TFRecordDataset(dataset.data_sources).map(
+        lambda record: transform(decode(dataset, record)),
+        num_parallel_calls)
+    shapes = tf.data.get_output_shapes(samples)
+    batches = samples.padded_batch(batch_size, shapes).prefetch(2)
+    return DataProvider(batches, dataset.num_samples)
+
+
+def decode(dataset, record):
+    """Returns the items of a record but the decoded image, which transforms
+    decode themselves: dict of tensors."""
+    items = [item for item in dataset.decoder.list_items() if item != 'image']
+    return dict(zip(items, dataset.decoder.decode(record, items),
+                    strict=True))

@@ -1,0 +1,20 @@
+"""TensorFlow as all scripts use it: graph mode, quiet, memory as needed."""
+import tensorflow.compat.v1 as tf
+
+
+def prepare():
+    """Switches TensorFlow 1 semantics on; call before building a graph."""
+    tf.disable_v2_behavior()
+    tf.logging.set_verbosity(tf.logging.ERROR)
+
+
+def session_config(gpu_memory_fraction=1.):
+    """Returns a ConfigProto: soft placement, GPU memory grown as needed.
+
+    Args:
+      gpu_memory_fraction: the most of a GPU's memory to take, 0 .. 1.
+    """
+    config = tf.ConfigProto(allow_soft_placement=True)
+    config.gpu_options.allow_growth = True
+    config.gpu_options.per_process_gpu_memory_fraction = gpu_memory_fraction
+    return config
