@@ -1,0 +1,146 @@
+"""Tests of engine.eval_results.
+
+data/voc_eval: detections in the devkit's format, from an independent program.
+"""
+import json
+import math
+import os
+import pathlib
+
+import numpy as np
+import pytest
+
+from detection import voc_metrics
+from engine import eval_results
+
+DATA = pathlib.Path(__file__).parent / 'data' / 'voc_eval'
+
+
+def class_result(name, ap_voc07, ap_voc12, num_objects, num_detections):
+    return voc_metrics.ClassResult(
+        name, ap_voc07, ap_voc12, num_objects, num_detections,
+        *(np.zeros(0),) * 3)
+
+
+RESULTS = voc_metrics.Results(
+    (class_result('cat', 0.5, 0.25, 12, 345),
+     class_result('aeroplane', math.nan, math.nan, 0, 6)), 0.5, 0.25)
+NOTHING = voc_metrics.Results(
+    (class_result('cat', math.nan, math.nan, 0, 0),), math.nan, math.nan)
+
+
+def found(*rows):
+    """rows: image, class, score, bbox."""
+    images, classes, scores, bboxes = zip(*rows, strict=True)
+    return voc_metrics.Detections(
+        np.array(images), np.array(classes), np.array(scores, np.float32),
+        np.array(bboxes, np.float32))
+
+
+def test_table():
+    assert eval_results.format_table(RESULTS).splitlines() == [
+        'class      AP VOC07  AP VOC12  objects  detections',
+        '--------------------------------------------------',
+        'cat          0.5000    0.2500       12         345',
+        'aeroplane         -         -        0           6',
+        '--------------------------------------------------',
+        'mAP          0.5000    0.2500       12         351',
+        '- : no object of the class to find; left out of the means.']
+
+
+def test_table_of_a_split_without_objects_says_so():
+    table = eval_results.format_table(NOTHING)
+    assert table.endswith('There is no object to find: nothing to score.')
+
+
+def test_table_is_no_way_to_the_terminal():
+    results = RESULTS._replace(
+        classes=(class_result('\x1b[2J cat', 1, 1, 1, 1),))
+    assert '%1B[2J cat' in eval_results.format_table(results)
+
+
+def test_metrics(tmp_path):
+    path = tmp_path / 'new' / 'metrics.json'
+    eval_results.write_metrics(path, RESULTS, step=7, checkpoint='model')
+    assert json.loads(path.read_text()) == {
+        'step': 7, 'checkpoint': 'model', 'mAP_VOC07': 0.5,
+        'mAP_VOC12': 0.25, 'classes': {
+            'cat': {'AP_VOC07': 0.5, 'AP_VOC12': 0.25, 'num_objects': 12,
+                    'num_detections': 345},
+            'aeroplane': {'AP_VOC07': None, 'AP_VOC12': None,
+                          'num_objects': 0, 'num_detections': 6}}}
+    assert os.listdir(path.parent) == ['metrics.json']
+
+
+def test_metrics_without_objects_are_null(tmp_path):
+    path = tmp_path / 'metrics.json'
+    eval_results.write_metrics(path, NOTHING)
+    assert json.loads(path.read_text())['mAP_VOC07'] is None
+
+
+def test_a_failed_write_leaves_the_old_file_alone(tmp_path):
+    path = tmp_path / 'metrics.json'
+    path.write_text('old')
+
+    def parts():
+        yield 'new'
+        raise OSError('the disk is full')
+
+    with pytest.raises(OSError, match='the disk is full'):
+        eval_results._write_whole(path, parts())
+    assert path.read_text() == 'old'
+    assert os.listdir(tmp_path) == ['metrics.json']
+
+
+def test_summaries():
+    values = {value.tag: value.simple_value
+              for value in eval_results.summaries(RESULTS).value}
+    assert values == {'AP_VOC07/mAP': 0.5, 'AP_VOC07/cat': 0.5,
+                      'AP_VOC12/mAP': 0.25, 'AP_VOC12/cat': 0.25}
+    assert not eval_results.summaries(NOTHING).value
+
+
+def test_comp4_lines_and_empty_files(tmp_path):
+    paths = eval_results.write_comp4(
+        tmp_path, 'test', ['cat', 'dog'], ['a 1', 'b'], found(
+            (1, 1, 0.5, [-2, 10.25, 30, 40]),
+            (0, 1, 1 / 3, [1, 2, 3, 4.1])))
+    cat, dog = map(pathlib.Path, paths)
+    assert cat.name == 'comp4_det_test_cat.txt'
+    assert cat.read_text() == (
+        'b 0.500000 10.25 -2.0 40.0 30.0\n'
+        'a%201 0.33333334 2.0 1.0 4.1 3.0\n')
+    assert dog.read_text() == ''
+
+
+def test_comp4_equals_the_reference_files(tmp_path):
+    names = ['Platelets', 'RBC', 'WBC']
+    lines = [(label, *line.split()) for label, name in enumerate(names, 1)
+             for line in (DATA / f'comp4_det_test_{name}.txt')
+             .read_text().splitlines()]
+    stems = sorted({line[1] for line in lines})
+    paths = eval_results.write_comp4(tmp_path, 'test', names, stems, found(*(
+        (stems.index(stem), label, score, [ymin, xmin, ymax, xmax])
+        for label, stem, score, xmin, ymin, xmax, ymax in lines)))
+    for path in map(pathlib.Path, paths):
+        assert path.read_bytes() == (DATA / path.name).read_bytes()
+
+
+def test_comp4_numbers_read_back_the_same(tmp_path):
+    rng = np.random.RandomState(0)
+    written = found(*((0, 1, rng.uniform() ** 9, rng.uniform(-9, 999, 4))
+                      for _ in range(500)))
+    path, = eval_results.write_comp4(tmp_path, 'x', ['cat'], ['a'], written)
+    read = np.loadtxt(path, np.float32, usecols=range(1, 6))
+    np.testing.assert_array_equal(read[:, 0], written.scores)
+    np.testing.assert_array_equal(
+        read[:, 1:], written.bboxes[:, [1, 0, 3, 2]])
+
+
+@pytest.mark.parametrize('name, written', [
+    ('../../etc/passwd', '..%2F..%2Fetc%2Fpasswd'),
+    ('a:b\n', 'a%3Ab%0A'), ('100%', '100%25'), ('chat été', 'chat été')])
+def test_class_names_become_safe_file_names(name, written, tmp_path):
+    eval_results.write_comp4(
+        tmp_path, 'test', [name], ['a'], found((0, 1, 0.5, [1, 2, 3, 4])))
+    assert os.listdir(tmp_path) == [f'comp4_det_test_{written}.txt']
