@@ -5,6 +5,7 @@ xmax], relative to the image.
 """
 import enum
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from preprocessing import tf_image
@@ -25,11 +26,11 @@ def preprocess_for_train(encoded_image, labels, bboxes, out_shape, seed):
 
     Distort, expand, crop, resize, mirror, subtract the mean; but worked out
     on coordinates first, so that only the pixels which are seen are decoded
-    and the canvas of the expansion never exists. Colour operations work on
-    single pixels: they give the same before and after a crop, and before
-    and after a resize up to rounding, so they come last, on the small
-    image. The canvas has the mean colour, which is 0 in the result. Unlike
-    Caffe, nothing is compressed again between the steps.
+    and the canvas of the expansion, 0 after the mean, never exists. Colour
+    operations work on single pixels, so a crop does not matter to them;
+    they follow the resize too, where the image is small: the same but for
+    pixels between two colours, and rounding. Unlike Caffe, nothing is
+    compressed again between the steps.
 
     Args:
       encoded_image: string [], the bytes of a JPEG, PNG or BMP.
@@ -45,36 +46,37 @@ def preprocess_for_train(encoded_image, labels, bboxes, out_shape, seed):
     """
     color, expand, crop, interpolation, mirror = tf.split(
         *_uniforms(seed))
+    out_shape = np.array(out_shape, np.int32)
     shape, decode_window = tf_image.decode_lazily(encoded_image)
     canvas, offset = tf_image.expand_canvas(shape, expand)
-    objects = _scale(bboxes, shape) + _twice(offset)
-    window = _to_pixels(
+    objects = (tf.ensure_shape(bboxes, [None, 4]) * _twice(shape)
+               + _twice(offset))
+    low, size = _to_pixels(
         tf_image.sample_crop(objects / _twice(canvas), crop), canvas)
-    labels, objects = tf_image.keep_centred(labels, objects, window)
+    labels, objects = tf_image.keep_centred(
+        labels, objects, tf.concat([low, low + size], 0))
 
-    # From here on in coordinates of the source image.
-    source, target = _visible(window - tf.tile(offset, [2]), shape,
-                              tf.constant(out_shape))
-    size = target[2:] - target[:2]
-    ratio = (tf.cast(size, tf.float32)
-             / tf.cast(tf.maximum(source[2:] - source[:2], 1), tf.float32))
-    # The pixels' own mapping, whose rounding differs from the window's.
-    objects = (objects - _twice(offset + source[:2])) * tf.tile(ratio, [2])
-    bboxes = tf.clip_by_value(
-        (objects + _twice(target[:2])) / _twice(tf.constant(out_shape)),
-        0.0, 1.0)
+    source_low, source_size, target_low, target_size = _visible(
+        low - offset, size, shape, out_shape)
+    # The pixels' own mapping, whose rounding differs from the crop's.
+    ratio = _twice(target_size) / _twice(tf.maximum(source_size, 1))
+    objects = (objects - _twice(offset + source_low)) * ratio
+    bboxes = (objects + _twice(target_low)) / _twice(out_shape)
+    bboxes = tf.clip_by_value(bboxes, 0.0, 1.0)
 
     def visible_image():
         image = tf_image.resize_randomly(
-            decode_window(source), size, interpolation[0])
+            decode_window(source_low, source_size), target_size,
+            interpolation[0])
         image = tf_image.distort_color(image, color)
         image = tf_image.subtract_mean(image, MEAN)
-        return tf_image.place(image, target[:2], tf.constant(out_shape))
+        return tf_image.place(image, target_low, out_shape)
 
-    image = tf.cond(tf.reduce_all(source[2:] > source[:2]), visible_image,
+    image = tf.cond(tf.reduce_all(source_size > 0), visible_image,
                     lambda: tf.zeros([*out_shape, 3]))
     image, bboxes = tf_image.flip_randomly(image, bboxes, mirror[0])
-    return tf.ensure_shape(image, [*out_shape, 3]), labels, bboxes
+    image.set_shape([*out_shape, 3])
+    return image, labels, bboxes
 
 
 def preprocess_for_eval(image, out_shape, resize=Resize.WARP_RESIZE):
@@ -85,7 +87,8 @@ def preprocess_for_eval(image, out_shape, resize=Resize.WARP_RESIZE):
     point arithmetic rounds otherwise, they differ by 1.
 
     Detected bboxes are relative to the network's input. To bring them back
-    to the image: `boxes.resize(boxes.clip(bboxes, bbox_img), bbox_img)`.
+    to the image, cut off the padding and rescale:
+    `boxes.resize(boxes.clip(bboxes, bbox_img), bbox_img)`.
 
     Args:
       image: string [], the bytes of a JPEG, PNG or BMP; or uint8 [h, w, 3].
@@ -128,39 +131,41 @@ def _uniforms(seed):
 
 
 def _to_pixels(crop, canvas):
-    """Returns a relative crop as a window, never empty: int32 [4]."""
+    """Returns a relative crop in pixels, never empty: low and size."""
     # Caffe's CropImage: offset and size are each truncated.
     limits = tf.cast(canvas, tf.float32)
     low = tf.minimum(tf.cast(crop[:2] * limits, tf.int32), canvas - 1)
     size = tf.cast((crop[2:] - crop[:2]) * limits, tf.int32)
-    return tf.concat([low, low + tf.maximum(size, 1)], 0)
+    return low, tf.maximum(size, 1)
 
 
-def _visible(window, shape, out_shape):
-    """Finds the part of a window that shows the image.
+def _visible(low, size, shape, out_shape):
+    """Finds the part of a crop that shows the image.
+
+    All are int32 [2], y and x.
 
     Args:
-      window: int32 [4], in pixels of the image, reaching beyond it or not.
-      shape: int32 [2], the image's height and width.
-      out_shape: int32 [2], what the window is resized to.
+      low: the crop's first pixel; the crop may reach beyond the image.
+      size: the crop's height and width.
+      shape: the image's height and width.
+      out_shape: what the crop is resized to.
 
     Returns:
-      source: int32 [4], the part in pixels of the image; reversed or empty
-        if the window shows nothing of it.
-      target: int32 [4], where that part goes in the result, at least one
-        pixel wide and high.
+      source_low, source_size: the part in pixels of the image; the size is
+        not positive if the crop shows nothing of it.
+      target_low, target_size: where the part goes in the result; at least
+        one pixel.
     """
-    size = window[2:] - window[:2]
-    low = tf.maximum(window[:2], 0)
-    high = tf.minimum(window[2:], shape)
+    source_low = tf.maximum(low, 0)
+    source_high = tf.minimum(low + size, shape)
 
-    def to_target(position):
-        doubled = (position - window[:2]) * out_shape * 2
-        return (doubled + size) // (size * 2)  # To the nearest.
+    def to_target(position):  # Rounded to the nearest.
+        return ((position - low) * out_shape * 2 + size) // (size * 2)
 
-    target_low = tf.minimum(to_target(low), out_shape - 1)
-    target_high = tf.maximum(to_target(high), target_low + 1)
-    return tf.concat([low, high], 0), tf.concat([target_low, target_high], 0)
+    target_low = tf.minimum(to_target(source_low), out_shape - 1)
+    target_high = tf.maximum(to_target(source_high), target_low + 1)
+    return (source_low, source_high - source_low,
+            target_low, target_high - target_low)
 
 
 def _fitting(image, size):
@@ -172,8 +177,5 @@ def _fitting(image, size):
 
 
 def _twice(pair):
+    """Returns y, x as y, x, y, x: float32 [4], to go with bboxes."""
     return tf.cast(tf.tile(pair, [2]), tf.float32)
-
-
-def _scale(bboxes, shape):
-    return bboxes * _twice(shape)

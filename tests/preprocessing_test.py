@@ -140,6 +140,34 @@ def test_without_objects_the_whole_image_is_seen(train):
         assert np.ptp(ys) + 1 == is_image.any(1).sum()
 
 
+def test_a_crop_beside_the_image_is_mean_without_objects(train):
+    encoded = encode(np.full((40, 40, 3), 255, np.uint8))
+    for seed in range(1000):
+        image, labels, _ = train(encoded, [[0.4, 0.4, 0.5, 0.5]], seed)
+        if not image.any():
+            assert not len(labels)
+            return
+    pytest.fail('No crop was beside the image.')
+
+
+def test_runs_inside_tf_data(train):
+    encoded, bboxes = encode(noise(30, 40)), [[0.2, 0.2, 0.7, 0.6]]
+    with tf.Graph().as_default(), tf.Session() as session:
+        dataset = tf.data.Dataset.range(8).map(
+            lambda i: ssd_vgg_preprocessing.preprocess_for_train(
+                tf.constant(encoded), tf.constant([1], tf.int64),
+                tf.constant(bboxes), OUT_SHAPE,
+                tf.stack([i, tf.constant(1, tf.int64)])))
+        results = tf.data.make_one_shot_iterator(dataset).get_next()
+        assert results[0].shape == (*OUT_SHAPE, 3)
+        assert results[2].shape.as_list() == [None, 4]
+        for seed in range(8):
+            expected = train(encoded, bboxes, seed)
+            for one, other in zip(session.run(results), expected,
+                                  strict=True):
+                np.testing.assert_allclose(one, other, atol=1e-4)
+
+
 def test_one_pixel_image_and_object_on_the_border(train):
     image = np.full((1, 1, 3), 200, np.uint8)
     for seed in range(40):
