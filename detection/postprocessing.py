@@ -10,7 +10,8 @@ import collections
 
 import tensorflow.compat.v1 as tf
 
-# Candidates that are tried first, enough for almost every image.
+# Candidates of all classes together that are tried first. Measured: 600 to
+# 1000 decide an image of 18,000 candidates; each 200 more cost 0.2 ms.
 NUM_FIRST_CANDIDATES = 800
 
 # Detections of a batch, by descending score; 0 after the first `num`.
