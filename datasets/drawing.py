@@ -88,7 +88,8 @@ def paint(image, shape, rng):
 
 
 def _fixed_point(outline):
-    return np.round(outline * 2 ** _SHIFT).astype(np.int32)
+    # For cv2 the middle of the first pixel is 0, for a bbox it is 0.5.
+    return np.round((outline - 0.5) * 2 ** _SHIFT).astype(np.int32)
 
 
 def visibilities(shapes):

@@ -14,6 +14,7 @@ import re
 
 import tensorflow.compat.v1 as tf
 
+from datasets import image_files
 from datasets import label_map
 from datasets import manifests
 from datasets import pascalvoc
@@ -78,9 +79,11 @@ def convert(parts, output_dir, labels=None, skip_invalid=False,
 def _write_shards(part, stems, output_dir, tally, skip_invalid):
     """Writes the valid samples as partial files; counts in `tally`."""
     folder = voc_folders.VocFolder(os.path.normpath(part.folder))
-    readings = _map_in_order(
-        lambda stem: voc_samples.read_sample(folder, stem, tally.ids), stems)
-    with contextlib.ExitStack() as stack:
+    with (contextlib.ExitStack() as stack,
+          image_files.ImageReader() as image_reader):
+        readings = _map_in_order(
+            lambda stem: voc_samples.read_sample(folder, stem, tally.ids,
+                                                 image_reader), stems)
         writer = None
         for reading in readings:
             tally.add(reading)

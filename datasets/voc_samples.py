@@ -1,7 +1,6 @@
 """One annotation of a VOC folder -> a Sample for the records, repaired."""
 import collections
 
-from datasets import image_files
 from datasets import tfrecords
 from datasets import voc_folders
 from datasets import voc_xml
@@ -28,13 +27,14 @@ DROPPED_BOX_OUTSIDE = 'dropped_box_outside'
 DROPPED_BOX_WITHOUT_AREA = 'dropped_box_without_area'
 
 
-def read_sample(folder, stem, ids):
+def read_sample(folder, stem, ids, image_reader):
     """Reads an annotation and its image.
 
     Args:
       folder: voc_folders.VocFolder.
       stem: of the annotation.
       ids: {class name: id}.
+      image_reader: image_files.ImageReader.
 
     Returns:
       Reading.
@@ -52,7 +52,8 @@ def read_sample(folder, stem, ids):
     file_name = folder.find_image(annotation.filename, stem)
     image = None
     try:
-        image = _read_image(folder, file_name, annotation.filename, stem)
+        image = _read_image(folder, file_name, annotation.filename, stem,
+                            image_reader)
     except FileNotFoundError as error:
         faults.append(Fault(MISSING_IMAGE, str(error)))
     except (ValueError, OSError) as error:
@@ -64,13 +65,13 @@ def read_sample(folder, stem, ids):
     return Reading(stem, sample, [], repairs, class_names)
 
 
-def _read_image(folder, file_name, wanted_name, stem):
+def _read_image(folder, file_name, wanted_name, stem, image_reader):
     if file_name is None:
         raise FileNotFoundError(
             f'no image: JPEGImages has neither {wanted_name!r} nor {stem!r} '
             f'with {", ".join(voc_folders.IMAGE_EXTENSIONS)}')
     with open(folder.image_path(file_name), 'rb') as file:
-        return image_files.make_decodable(file.read())
+        return image_reader.make_decodable(file.read())
 
 
 def _image_repairs(annotation, image, file_name):

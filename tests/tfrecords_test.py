@@ -1,0 +1,100 @@
+import cv2
+import numpy as np
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+
+from datasets import tfrecords
+
+ITEMS = sorted(tfrecords.ITEMS_TO_DESCRIPTIONS)
+PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+
+
+def png(pixels):
+    return cv2.imencode('.png', pixels)[1].tobytes()
+
+
+def sample(**changes):
+    return tfrecords.Sample(
+        encoded=png(PIXELS[..., ::-1]), format=b'PNG', filename='ä.png',
+        height=4, width=6, bboxes=[[0., .25, .5, 1.], [.5, 0., 1., .75]],
+        labels=[2, 1], names=['b', 'a'], difficult=[0, 1],
+        truncated=[1, 0])._replace(**changes)
+
+
+def decode(serialized):
+    with tf.Graph().as_default(), tf.Session() as session:
+        tensors = tfrecords.decoder().decode(tf.constant(serialized), ITEMS)
+        return dict(zip(ITEMS, session.run(tensors), strict=True))
+
+
+def without(serialized, *keys):
+    example = tf.train.Example.FromString(serialized)
+    for key in keys:
+        del example.features.feature[key]
+    return example.SerializeToString()
+
+
+def test_decode_is_the_inverse_of_encode():
+    items = decode(tfrecords.encode_example(sample()))
+    np.testing.assert_array_equal(items['image'], PIXELS)
+    assert items['image/encoded'] == sample().encoded
+    assert items['filename'].decode() == 'ä.png'
+    assert items['shape'].tolist() == [4, 6, 3]
+    np.testing.assert_array_equal(items['object/bbox'], sample().bboxes)
+    assert items['object/bbox'].dtype == np.float32
+    assert items['object/label'].tolist() == [2, 1]
+    assert items['object/difficult'].tolist() == [0, 1]
+    assert items['object/truncated'].tolist() == [1, 0]
+
+
+def test_an_image_without_objects_is_legal():
+    items = decode(tfrecords.encode_example(sample(
+        bboxes=[], labels=[], names=[], difficult=[], truncated=[])))
+    assert items['object/bbox'].shape == (0, 4)
+    assert items['object/label'].shape == (0,)
+    assert items['object/difficult'].shape == (0,)
+
+
+def test_keys_that_others_do_not_write_may_be_missing():
+    items = decode(without(
+        tfrecords.encode_example(sample()), 'image/filename', 'image/format',
+        'image/object/bbox/difficult', 'image/object/bbox/truncated'))
+    assert items['filename'] == b''
+    assert items['object/difficult'].tolist() == [0, 0]
+    assert items['object/truncated'].tolist() == [0, 0]
+
+
+def test_grey_and_transparent_images_become_rgb():
+    grey = PIXELS[..., 0]
+    items = decode(tfrecords.encode_example(sample(encoded=png(grey))))
+    np.testing.assert_array_equal(items['image'], np.stack([grey] * 3, -1))
+    rgba = np.dstack([PIXELS[..., ::-1], grey])
+    items = decode(tfrecords.encode_example(sample(encoded=png(rgba))))
+    np.testing.assert_array_equal(items['image'], PIXELS)
+
+
+def test_the_original_reader_reads_our_records():
+    """Keys and types as in balancap's get_split (ssd_spec, 11.1)."""
+    bbox = 'image/object/bbox/'
+    features = {
+        'image/encoded': tf.FixedLenFeature((), tf.string, default_value=''),
+        'image/format': tf.FixedLenFeature((), tf.string,
+                                           default_value='jpeg'),
+        'image/height': tf.FixedLenFeature([1], tf.int64),
+        'image/width': tf.FixedLenFeature([1], tf.int64),
+        'image/channels': tf.FixedLenFeature([1], tf.int64),
+        'image/shape': tf.FixedLenFeature([3], tf.int64),
+        **{bbox + side: tf.VarLenFeature(tf.float32)
+           for side in ('xmin', 'ymin', 'xmax', 'ymax')},
+        **{bbox + name: tf.VarLenFeature(tf.int64)
+           for name in ('label', 'difficult', 'truncated')}}
+    with tf.Graph().as_default(), tf.Session() as session:
+        decoder = slim.tfexample_decoder.TFExampleDecoder(features, {
+            'height': slim.tfexample_decoder.Tensor('image/height'),
+            'bbox': slim.tfexample_decoder.BoundingBox(
+                ['ymin', 'xmin', 'ymax', 'xmax'], bbox)})
+        height, bboxes = session.run(decoder.decode(
+            tf.constant(tfrecords.encode_example(sample())),
+            ['height', 'bbox']))
+    assert height.tolist() == [4]
+    np.testing.assert_array_equal(bboxes, sample().bboxes)
