@@ -69,8 +69,9 @@ def list_stems(part):
         raise ValueError(f'{annotations} is not a folder; --dataset_dir must '
                          'have Annotations and JPEGImages, as in VOC.')
     if part.image_set is None:
+        # ._x.xml is what archives made on a Mac have beside x.xml.
         stems = sorted(name[:-4] for name in os.listdir(annotations)
-                       if name.endswith('.xml'))
+                       if name.endswith('.xml') and name[0] != '.')
         origin = annotations
     else:
         origin = image_set_path(part.folder, part.image_set)

@@ -78,6 +78,7 @@ def test_writes_annotations_in_sorted_order(tmp_path):
     content = cv2.imencode('.jpg', PIXELS)[1].tobytes()
     put(tmp_path / 'voc', '2', [('b', (6, 4, 60, 40))])
     put(tmp_path / 'voc', '1', content=content)
+    (tmp_path / 'voc' / 'Annotations' / '._1.xml').write_bytes(b'Mac')
     manifest = run(tmp_path / 'voc', tmp_path / 'new' / 'records')
     first, second = examples(tmp_path / 'new' / 'records')
     assert first['image/encoded'].bytes_list.value == [content]
