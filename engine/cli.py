@@ -15,7 +15,7 @@ def run(main):
     A ValueError or an OSError, the errors that a user can do something
     about, becomes one line on stderr and exit status 1.
     """
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     script = os.path.basename(sys.argv[0])
 
     def guarded_main(argv):

@@ -6,6 +6,8 @@ import tensorflow.compat.v1 as tf
 
 # Caffe's lr_mult of biases (examples/ssd/ssd_pascal.py).
 BIAS_GRADIENT_SCALE = 2.
+# Begins the message of the error that a diverged step raises.
+NOT_FINITE = 'The loss or a gradient is not finite:'
 
 
 def learning_rate(options, num_samples, global_step):
@@ -124,7 +126,8 @@ def train_op(loss, options, rate, global_step):
 
     Biases learn at twice the rate, as in Caffe, for optimisers that are not
     indifferent to the scale of a gradient. Moving averages, if asked for,
-    follow the step.
+    follow the step. A loss or gradient that is not finite is an
+    InvalidArgumentError, which leaves the variables as they were.
     """
     opt = optimizer(options, rate)
     variables = trainable_variables(options.trainable_scopes)
@@ -134,7 +137,13 @@ def train_op(loss, options, rate, global_step):
         for gradient, variable in opt.compute_gradients(
             loss, variables, colocate_gradients_with_ops=True)
         if gradient is not None]
-    step = opt.apply_gradients(gradients, global_step)
+    norm = tf.global_norm([gradient for gradient, _ in gradients])
+    check = tf.debugging.Assert(
+        tf.math.is_finite(loss + norm),
+        [NOT_FINITE, 'step', global_step, 'loss', loss, 'gradient norm',
+         norm, 'learning rate', rate])
+    with tf.control_dependencies([check]):
+        step = opt.apply_gradients(gradients, global_step)
     if options.moving_average_decay is None:
         return step
     average = tf.train.ExponentialMovingAverage(

@@ -4,8 +4,8 @@ import tensorflow.compat.v1 as tf
 
 def prepare():
     """Switches TensorFlow 1 semantics on; call before building a graph."""
-    tf.disable_v2_behavior()
     tf.logging.set_verbosity(tf.logging.ERROR)
+    tf.disable_v2_behavior()
 
 
 def session_config(gpu_memory_fraction=1.):

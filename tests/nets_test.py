@@ -82,7 +82,7 @@ def test_quarter_has_a_quarter_of_the_channels():
             16, 128, 256, 128]
 
 
-def test_atrous_convolution_equals_slims():
+def test_atrous_convolution_and_its_gradients_equal_slims():
     image = np.random.RandomState(0).standard_normal((2, 9, 9, 3))
     with tf.Graph().as_default(), tf.Session() as session:
         image = tf.constant(image, tf.float32)
@@ -91,8 +91,13 @@ def test_atrous_convolution_equals_slims():
             biases_initializer=tf.ones_initializer())
         with tf.variable_scope('', reuse=True):
             slims = slim.conv2d(image, 4, [3, 3], rate=6, scope='conv')
+        inputs = [image, *slim.get_variables('conv')]
+        assert len(inputs) == 3
         session.run(tf.global_variables_initializer())
-        np.testing.assert_allclose(*session.run([ours, slims]), atol=1e-6)
+        for ours, slims in session.run(list(zip(
+                [ours, *tf.gradients(ours ** 2, inputs)],
+                [slims, *tf.gradients(slims ** 2, inputs)], strict=True))):
+            np.testing.assert_allclose(ours, slims, atol=1e-4)
 
 
 def test_l2_normalization_by_hand():

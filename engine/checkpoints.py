@@ -1,0 +1,175 @@
+"""Checkpoints: where they are, what they hold, what is restored from them.
+
+Besides the network's variables a checkpoint holds `ssd_metadata`, a string:
+JSON that says all that is needed to use it. Those of the original have none.
+"""
+import json
+import os
+import re
+
+import tensorflow.compat.v1 as tf
+
+METADATA = 'ssd_metadata'
+METADATA_VERSION = 1
+MEAN_PIXEL = (123., 117., 104.)
+_PARAMS_KEYS = ('anchor_sizes', 'anchor_ratios', 'anchor_steps',
+                'anchor_offset', 'prior_scaling')
+_SUFFIX = re.compile(r'\.(index|meta|data-\d{5}-of-\d{5})$')
+
+
+def find(path):
+    """Returns the prefix of the checkpoint that `path` means.
+
+    Args:
+      path: a folder (its latest checkpoint), a prefix, or any of a
+        checkpoint's files.
+
+    Raises:
+      ValueError: if there is no checkpoint.
+    """
+    path = os.path.expanduser(path)
+    if os.path.isdir(path):
+        prefix = tf.train.latest_checkpoint(path)
+        if prefix is None:
+            raise ValueError(
+                f'{path}: the folder has no checkpoint (no file named '
+                '"checkpoint"); give the path of one, without .index.')
+        return prefix
+    prefix = _SUFFIX.sub('', path)
+    if not tf.train.checkpoint_exists(prefix):
+        raise ValueError(
+            f'{path}: no such checkpoint; give a folder, or a path without '
+            'its ending .index or .data-....')
+    return prefix
+
+
+def open_reader(prefix):
+    """Returns a reader of a checkpoint of format V1 or V2.
+
+    Raises:
+      ValueError: if the file is not a whole checkpoint.
+    """
+    try:
+        return tf.train.NewCheckpointReader(prefix)
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f'{prefix}: not a readable checkpoint: '
+            f'{str(error).splitlines()[0]}') from None
+
+
+def global_step(prefix):
+    """Returns the step at which a checkpoint was saved; 0 if not said."""
+    reader = open_reader(prefix)
+    if not reader.has_tensor('global_step'):
+        return 0
+    return int(reader.get_tensor('global_step'))
+
+
+def make_metadata(network, class_names):
+    """Returns the metadata of a network as a dict of JSON's types.
+
+    Args:
+      network: an SSDNet.
+      class_names: names without background, in the order of their ids.
+    """
+    params = network.params._asdict()
+    return {
+        'format_version': METADATA_VERSION,
+        'model_name': network.name,
+        'classes': list(class_names),
+        'image_shape': list(params['img_shape']),
+        'mean_pixel': list(MEAN_PIXEL),
+        **{key: _as_lists(params[key]) for key in _PARAMS_KEYS},
+    }
+
+
+def metadata_variable(metadata):
+    """Makes the variable that puts metadata into every checkpoint."""
+    with tf.device('/device:CPU:0'):
+        return tf.get_variable(
+            METADATA, initializer=json.dumps(metadata, sort_keys=True),
+            dtype=tf.string, trainable=False)
+
+
+def read_metadata(prefix):
+    """Returns the metadata of a checkpoint, or None if it has none.
+
+    Raises:
+      ValueError: if it is damaged or of another version.
+    """
+    reader = open_reader(prefix)
+    if not reader.has_tensor(METADATA):
+        return None
+    try:
+        metadata = json.loads(reader.get_tensor(METADATA))
+        version = metadata['format_version']
+        missing = ({'model_name', 'classes', *_PARAMS_KEYS}
+                   - set(metadata))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f'{prefix}: {METADATA} is damaged: {error!r}.') from None
+    if version != METADATA_VERSION:
+        raise ValueError(
+            f'{prefix}: {METADATA} is of version {version}; this program '
+            f'reads version {METADATA_VERSION}.')
+    if missing:
+        raise ValueError(
+            f'{prefix}: {METADATA} lacks {", ".join(sorted(missing))}.')
+    return metadata
+
+
+def with_metadata(params, metadata):
+    """Returns SSDParams with the anchors and classes of a checkpoint."""
+    return params._replace(
+        num_classes=len(metadata['classes']) + 1,
+        **{key: _as_tuples(metadata[key]) for key in _PARAMS_KEYS})
+
+
+def variables_to_restore(variables, moving_average_decay=None):
+    """Returns a dict, name in a checkpoint -> variable, for tf.train.Saver.
+
+    Args:
+      variables: of a network.
+      moving_average_decay: if not None, the moving averages are restored in
+        place of the variables.
+    """
+    if moving_average_decay is None:
+        return {variable.op.name: variable for variable in variables}
+    average = tf.train.ExponentialMovingAverage(moving_average_decay)
+    return {average.average_name(variable): variable
+            for variable in variables}
+
+
+def check_complete(prefix, variables):
+    """Raises ValueError unless a checkpoint has all variables, in shape.
+
+    Args:
+      prefix: of the checkpoint.
+      variables: dict, name in the checkpoint -> variable.
+    """
+    shapes = open_reader(prefix).get_variable_to_shape_map()
+    faults = []
+    for name, variable in variables.items():
+        shape = variable.shape.as_list()
+        if name not in shapes:
+            faults.append(f'{name} is missing')
+        elif shapes[name] != shape:
+            faults.append(f'{name} is {shapes[name]}, not {shape}')
+    if faults:
+        more = f', and {len(faults) - 3} more' if len(faults) > 3 else ''
+        raise ValueError(
+            f'{prefix}: does not fit the network: '
+            f'{"; ".join(faults[:3])}{more}. Check --model_name, '
+            "--num_classes and the data set's classes.")
+
+
+def _as_lists(value):
+    if isinstance(value, (list, tuple)):
+        return [_as_lists(item) for item in value]
+    return value
+
+
+def _as_tuples(value):
+    if isinstance(value, list):
+        return tuple(_as_tuples(item) for item in value)
+    return value

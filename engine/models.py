@@ -1,0 +1,82 @@
+"""Which network, with which classes and anchors: flags, data, checkpoint."""
+from engine import checkpoints
+from nets import nets_factory
+
+DEFAULT_MODEL = 'ssd_300_vgg'
+
+
+def make_network(model_name, class_names, metadata=None, anchor_preset=None):
+    """Returns the SSDNet that flags and metadata agree on.
+
+    Args:
+      model_name: of the flag, or None to take the checkpoint's.
+      class_names: names without background, of the data or the checkpoint.
+      metadata: of the checkpoint whose heads are used, or None.
+      anchor_preset: of the flag, or None for the checkpoint's anchors, else
+        the network's default.
+
+    Raises:
+      ValueError: where a flag contradicts the checkpoint.
+    """
+    if metadata is not None:
+        if model_name not in (None, metadata['model_name']):
+            raise ValueError(
+                f'--model_name={model_name}: the checkpoint is a '
+                f'{metadata["model_name"]}; leave the flag out.')
+        model_name = metadata['model_name']
+    network = nets_factory.get_network(model_name or DEFAULT_MODEL)
+    params = network.default_params
+    if metadata is not None:
+        params = checkpoints.with_metadata(params, metadata)
+    if anchor_preset is not None:
+        chosen = network.with_anchors(params, anchor_preset)
+        if metadata is not None and not _have_same_anchors(chosen, params):
+            raise ValueError(
+                f'--anchors={anchor_preset}: the checkpoint was made with '
+                f'anchors of {params.anchor_sizes} pixels, these are '
+                f'{chosen.anchor_sizes}; leave the flag out.')
+        params = params if metadata is not None else chosen
+    return network(params._replace(num_classes=len(class_names) + 1))
+
+
+def check_num_classes(num_classes, class_names, source):
+    """Raises ValueError if the flag --num_classes contradicts the classes.
+
+    Args:
+      num_classes: with background, or None if the flag was left out.
+      class_names: names without background.
+      source: where they come from, for the message.
+    """
+    if num_classes not in (None, len(class_names) + 1):
+        raise ValueError(
+            f'--num_classes={num_classes}: {source} has {len(class_names)} '
+            f'classes, {len(class_names) + 1} with background; leave the '
+            'flag out.')
+
+
+def check_same_classes(data_names, checkpoint_names, prefix):
+    """Raises ValueError unless data and checkpoint have the same classes."""
+    if list(data_names) == list(checkpoint_names):
+        return
+    only_data = sorted(set(data_names) - set(checkpoint_names))
+    only_checkpoint = sorted(set(checkpoint_names) - set(data_names))
+    difference = 'the order differs'
+    if only_data or only_checkpoint:
+        difference = (f'only in the data: {", ".join(only_data) or "none"}; '
+                      'only in the checkpoint: '
+                      f'{", ".join(only_checkpoint) or "none"}')
+    raise ValueError(
+        f'{prefix}: its {len(checkpoint_names)} classes are not the '
+        f'{len(data_names)} of the data set; {difference}.')
+
+
+def _have_same_anchors(params_a, params_b):
+    """Whether two sets of sizes mean the same anchors.
+
+    Caffe truncates sizes to integers, which is still the same preset.
+    """
+    return all(
+        abs(size_a - size_b) < 1
+        for sizes_a, sizes_b in zip(
+            params_a.anchor_sizes, params_b.anchor_sizes, strict=True)
+        for size_a, size_b in zip(sizes_a, sizes_b, strict=True))

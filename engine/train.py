@@ -1,0 +1,296 @@
+"""Trains a network. `options` holds the flags of train_ssd_network.py."""
+import collections
+import os
+import random
+import sys
+import time
+
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+import tqdm
+
+from datasets import data_provider
+from datasets import dataset_factory
+from detection import boxes
+from detection import targets
+from engine import checkpoints
+from engine import deployment
+from engine import fine_tuning
+from engine import models
+from engine import optimization
+from engine import runtime
+from engine import training_config
+from preprocessing import preprocessing_factory
+
+# Images of a batch that TensorBoard shows.
+NUM_SUMMARY_IMAGES = 4
+
+# What a step computes, for the log; tensors, or their values.
+#   losses: losses.Losses; total: with the weights' decay; rate: learning
+#   rate; train_op: the step's operation.
+Step = collections.namedtuple('Step', 'losses total rate train_op')
+
+
+def run(options):
+    """Trains as the flags say, from where the train_dir stands.
+
+    Raises:
+      ValueError: if flags, data, checkpoint and train_dir do not fit, or
+        the loss ceases to be finite.
+    """
+    runtime.prepare()
+    dataset = dataset_factory.get_dataset(
+        options.dataset_name, options.dataset_split_name,
+        options.dataset_dir)
+    models.check_num_classes(
+        options.num_classes, dataset.labels,
+        f'the data set {options.dataset_name}')
+    network = _make_network(options, dataset)
+    os.makedirs(options.train_dir, exist_ok=True)
+    latest = tf.train.latest_checkpoint(options.train_dir)
+    training_config.check_and_write(
+        options, network, dataset, is_resumed=latest is not None)
+    start_step = 0 if latest is None else checkpoints.global_step(latest)
+    if (options.max_number_of_steps is not None
+            and start_step >= options.max_number_of_steps):
+        print(f'{latest}: is at step {start_step}, there is nothing to do '
+              f'until --max_number_of_steps={options.max_number_of_steps}.')
+        return
+    with tf.Graph().as_default():
+        tf.set_random_seed(options.random_seed)
+        step = _build(options, dataset, network, start_step)
+        init_fn = None
+        if latest is not None:
+            print(f'{latest}: training goes on from step {start_step}.')
+        else:
+            init_fn = _start(options, network)
+        _loop(options, step, start_step, init_fn)
+    _print_end(options)
+
+
+def _make_network(options, dataset):
+    """Returns the network; one that is fine-tuned keeps its anchors."""
+    metadata = None
+    if options.checkpoint_path is not None:
+        metadata = checkpoints.read_metadata(
+            checkpoints.find(options.checkpoint_path))
+    if metadata is not None and metadata['model_name'] != options.model_name:
+        metadata = None
+    return models.make_network(
+        options.model_name, dataset.labels, metadata, options.anchors)
+
+
+def _build(options, dataset, network, start_step):
+    """Builds the training graph; returns its Step."""
+    seed = options.random_seed
+    if seed is None:
+        seed = random.SystemRandom().randrange(2 ** 31)
+    with tf.device('/device:CPU:0'):
+        global_step = tf.train.get_or_create_global_step()
+        batch = _batches(options, dataset, network, seed, start_step)
+        rate = optimization.learning_rate(
+            options, dataset.num_samples, global_step)
+    parts, num_images = _clone_losses(options, network, batch)
+    regularization = tf.losses.get_regularization_loss()
+    total = (parts.localisation + parts.positives + parts.negatives
+             + regularization)
+    checkpoints.metadata_variable(
+        checkpoints.make_metadata(network, dataset.labels))
+    train_op = optimization.train_op(total, options, rate, global_step)
+    _summarize(parts, regularization, total, rate, num_images)
+    _summarize_images(network, batch)
+    return Step(parts, total, rate, train_op)
+
+
+def _batches(options, dataset, network, seed, start_step):
+    """Returns tensors of the next global batch, on the CPU: a dict."""
+    preprocessing = preprocessing_factory.get_preprocessing(
+        options.preprocessing_name or network.name)
+
+    def transform(sample, sample_seed):
+        labels, bboxes = sample['object/label'], sample['object/bbox']
+        if options.remove_difficult:
+            is_easy = tf.equal(sample['object/difficult'], 0)
+            labels = tf.boolean_mask(labels, is_easy)
+            bboxes = tf.boolean_mask(bboxes, is_easy)
+        image, labels, bboxes = preprocessing.preprocess_for_train(
+            sample['image/encoded'], labels, bboxes,
+            network.params.img_shape, sample_seed)
+        encoded = network.encode(labels, bboxes, options.match_threshold)
+        return {'image': image, 'filename': sample['filename'],
+                'target/labels': encoded.labels,
+                'target/localisations': encoded.localisations}
+
+    batch_size = options.batch_size * options.num_clones
+    provider = data_provider.train_batches(
+        dataset, transform, batch_size, seed, start_step * batch_size,
+        options.num_readers, options.num_preprocessing_threads)
+    items = list(provider.list_items())
+    return dict(zip(items, provider.get(items), strict=True))
+
+
+def _clone_losses(options, network, batch):
+    """Builds a clone per device; returns the sum of their Losses."""
+    batch_targets = targets.Targets(
+        batch['target/labels'], batch['target/localisations'])
+    num_positives = tf.reduce_sum(
+        tf.cast(batch_targets.labels > 0, tf.float32))
+    devices = deployment.clone_devices(
+        options.num_clones, options.clone_on_cpu)
+    clones = deployment.split(
+        (batch['image'], batch_targets), options.num_clones)
+    scope = network.arg_scope(
+        options.weight_decay, from_scratch=options.checkpoint_path is None)
+    losses = []
+    for device, (images, clone_targets) in zip(devices, clones, strict=True):
+        with tf.device(device), slim.arg_scope(scope):
+            logits, localisations, _ = network.net(
+                images, reuse=tf.AUTO_REUSE)
+            losses.append(network.losses(
+                logits, localisations, clone_targets,
+                negative_ratio=options.negative_ratio,
+                alpha=options.loss_alpha,
+                label_smoothing=options.label_smoothing,
+                negatives_per_empty_image=options.negatives_per_empty_image,
+                normaliser=num_positives))
+    num_images = options.batch_size * options.num_clones
+    return type(losses[0])(
+        *(tf.add_n(parts) for parts in zip(*losses, strict=True))), num_images
+
+
+def _summarize(parts, regularization, total, rate, num_images):
+    for name, value in (
+            ('losses/localization', parts.localisation),
+            ('losses/cross_entropy_pos', parts.positives),
+            ('losses/cross_entropy_neg', parts.negatives),
+            ('losses/regularization', regularization),
+            ('losses/total', total), ('learning_rate', rate),
+            ('matched_anchors_per_image', parts.num_positives / num_images)):
+        tf.summary.scalar(name, value)
+
+
+def _summarize_images(network, batch):
+    """Shows augmented images with the boxes that their targets mean."""
+    images = batch['image'][:NUM_SUMMARY_IMAGES]
+    labels = batch['target/labels'][:NUM_SUMMARY_IMAGES]
+    bboxes = boxes.decode(
+        batch['target/localisations'][:NUM_SUMMARY_IMAGES],
+        network.anchors(), network.params.prior_scaling)
+    bboxes = tf.where_v2((labels > 0)[..., None], bboxes, 0.)
+    pixels = (images + checkpoints.MEAN_PIXEL) / 255.
+    tf.summary.image('batch', tf.image.draw_bounding_boxes(
+        tf.clip_by_value(pixels, 0., 1.), bboxes), NUM_SUMMARY_IMAGES)
+
+
+def _start(options, network):
+    """Returns the init_fn of a new training, None for random weights."""
+    if options.checkpoint_path is None:
+        print(f'No --checkpoint_path: {network.name} starts from random '
+              'weights. The paper starts from VGG-16; without it expect a '
+              'longer training and a lower mAP.', file=sys.stderr)
+        return None
+    prefix = checkpoints.find(options.checkpoint_path)
+    plan, warnings = fine_tuning.plan(
+        slim.get_model_variables(), prefix, network.name,
+        options.checkpoint_model_scope,
+        options.checkpoint_exclude_scopes or (),
+        options.ignore_missing_vars)
+    for warning in warnings:
+        print(warning, file=sys.stderr)
+    print(fine_tuning.format_plan(plan, prefix))
+    initialize = fine_tuning.initializer(plan, prefix)
+    return lambda scaffold, session: initialize(session)
+
+
+def _loop(options, step, start_step, init_fn):
+    """Runs steps until the last, saving, summarizing and reporting."""
+    scaffold = tf.train.Scaffold(init_fn=init_fn, saver=tf.train.Saver(
+        max_to_keep=5, keep_checkpoint_every_n_hours=1))
+    hooks = [RateHook(options)]
+    if options.max_number_of_steps is not None:
+        hooks.append(tf.train.StopAtStepHook(
+            last_step=options.max_number_of_steps))
+    try:
+        with tf.train.MonitoredTrainingSession(
+                checkpoint_dir=options.train_dir, scaffold=scaffold,
+                save_checkpoint_secs=options.save_interval_secs,
+                save_summaries_secs=options.save_summaries_secs,
+                save_summaries_steps=None, log_step_count_steps=None,
+                config=runtime.session_config(options.gpu_memory_fraction),
+                hooks=hooks) as session, tqdm.tqdm(
+                    initial=start_step, total=options.max_number_of_steps,
+                    unit='step', disable=None) as progress:
+            number = start_step
+            while not session.should_stop():
+                values = session.run(step)
+                number += 1
+                progress.update()
+                if number % options.log_every_n_steps == 0:
+                    progress.write(_format(number, values, hooks[0]))
+                    sys.stdout.flush()
+    except tf.errors.InvalidArgumentError as error:
+        if optimization.NOT_FINITE not in error.message:
+            raise
+        raise ValueError(_explain_divergence(options, error)) from None
+
+
+class RateHook(tf.train.SessionRunHook):
+    """Measures images per second, for the log and TensorBoard."""
+
+    def __init__(self, options):
+        """See the flags log_every_n_steps, batch_size and num_clones."""
+        self._every = options.log_every_n_steps
+        self._num_images = (
+            options.batch_size * options.num_clones * self._every)
+        self._train_dir = options.train_dir
+        self._time = None
+        self.images_per_second = float('nan')
+
+    def begin(self):
+        """Makes the writer of the scalar."""
+        self._writer = tf.summary.FileWriterCache.get(self._train_dir)
+        self._global_step = tf.train.get_global_step()
+
+    def before_run(self, run_context):
+        """Asks for the step."""
+        return tf.train.SessionRunArgs(self._global_step)
+
+    def after_run(self, run_context, run_values):
+        """Measures every n steps."""
+        step = run_values.results
+        if step % self._every:
+            return
+        now = time.monotonic()
+        if self._time is not None:
+            self.images_per_second = self._num_images / (now - self._time)
+            self._writer.add_summary(tf.Summary(value=[tf.Summary.Value(
+                tag='images_per_second',
+                simple_value=self.images_per_second)]), step)
+        self._time = now
+
+
+def _format(number, values, rate_hook):
+    losses = values.losses
+    return (f'step {number}: loss {values.total:.4f} (localization '
+            f'{losses.localisation:.4f}, positives {losses.positives:.4f}, '
+            f'negatives {losses.negatives:.4f}), learning rate '
+            f'{values.rate:.3g}, {rate_hook.images_per_second:.1f} images/s')
+
+
+def _explain_divergence(options, error):
+    latest = tf.train.latest_checkpoint(options.train_dir)
+    details = error.message.split(optimization.NOT_FINITE)[1].split('\n')[0]
+    return (f'{optimization.NOT_FINITE} {details.strip()} The last '
+            f'checkpoint, {latest}, is from before. Usual causes: a learning '
+            f'rate that is too high (--learning_rate={options.learning_rate},'
+            f' --warmup_steps={options.warmup_steps}), or wrong boxes.')
+
+
+def _print_end(options):
+    latest = tf.train.latest_checkpoint(options.train_dir)
+    print(f'Trained: {latest}. Next: python eval_ssd_network.py '
+          f'--checkpoint_path={options.train_dir} '
+          f'--dataset_dir={options.dataset_dir} '
+          f'--dataset_name={options.dataset_name} '
+          f'--dataset_split_name=test --eval_dir='
+          f'{os.path.join(options.train_dir, "eval")}')
