@@ -1,0 +1,141 @@
+"""Reads .caffemodel files: layers with their weights and prior boxes.
+
+The file is one protobuf message NetParameter, most of whose bytes are weights.
+It is read field by field and layer by layer, so that the weights are in memory
+once and no length that the file claims is believed before it is checked.
+"""
+import collections
+import math
+import os
+
+import numpy as np
+from google.protobuf import message
+
+from engine import caffe_pb2
+
+# Fields of NetParameter, caffe.proto.
+LAYERS_V1 = 2
+LAYERS = 100
+# Wire types of protobuf.
+VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5
+MAX_VARINT_BYTES = 10
+
+Layer = collections.namedtuple('Layer', 'name type blobs prior_box')
+Layer.__doc__ = """One layer of a Caffe model.
+
+name, type: strings, as in the file ('CONVOLUTION' in V1, 'Convolution' now).
+blobs: tuple of float32 arrays, in Caffe's layout: (out, in, height, width).
+prior_box: caffe_pb2.PriorBoxParameter, None if the layer has none.
+"""
+
+
+def read(path):
+    """Returns the Layers of a .caffemodel file, in its order.
+
+    Raises:
+      ValueError: if the file is not a whole .caffemodel.
+      OSError: if it cannot be read.
+    """
+    layers = []
+    with open(path, 'rb') as file:
+        try:
+            for number, payload in _fields(file):
+                layers.append(
+                    _v1_layer(payload) if number == LAYERS_V1
+                    else _layer(payload))
+        except (ValueError, message.DecodeError) as error:
+            raise ValueError(
+                f'{path}: not a whole .caffemodel (binary protobuf of Caffe): '
+                f'{error}') from error
+    if not layers:
+        raise ValueError(f'{path}: not a .caffemodel: it has no layers.')
+    return layers
+
+
+def describe(layers):
+    """Yields lines: name, type and shapes or prior sizes of each layer."""
+    for layer in layers:
+        facts = ' '.join(
+            'x'.join(map(str, blob.shape)) for blob in layer.blobs)
+        if layer.prior_box is not None:
+            prior = layer.prior_box
+            facts = (f'min {list(prior.min_size)} max {list(prior.max_size)} '
+                     f'ratios {list(prior.aspect_ratio)} step {prior.step:g}')
+        yield f'{layer.name:32} {layer.type:20} {facts}'.rstrip()
+    total = sum(blob.size for layer in layers for blob in layer.blobs)
+    yield f'{len(layers)} layers, {total:,} parameters'
+
+
+def _fields(file):
+    """Yields number and payload of each layer field of a NetParameter."""
+    size = os.fstat(file.fileno()).st_size
+    while (start := file.tell()) < size:
+        number, wire_type = divmod(_varint(file), 8)
+        if number == 0:
+            raise ValueError(f'no field begins at byte {start}.')
+        length = {FIXED64: 8, FIXED32: 4}.get(wire_type, 0)
+        if wire_type == VARINT:
+            _varint(file)
+        elif wire_type == LENGTH_DELIMITED:
+            length = _varint(file)
+        elif not length:
+            raise ValueError(f'no field begins at byte {start}.')
+        if length > size - file.tell():
+            raise ValueError(
+                f'the field at byte {start} claims {length:,} bytes, but '
+                f'{size - file.tell():,} follow; truncated?')
+        if wire_type == LENGTH_DELIMITED and number in (LAYERS, LAYERS_V1):
+            yield number, file.read(length)
+        else:
+            file.seek(length, os.SEEK_CUR)
+
+
+def _varint(file):
+    """Returns the unsigned integer of base 128 that comes next."""
+    value = 0
+    for index in range(MAX_VARINT_BYTES):
+        byte = file.read(1)
+        if not byte:
+            raise ValueError('it ends inside a number; truncated?')
+        value |= (byte[0] & 127) << 7 * index
+        if byte[0] < 128:
+            return value
+    raise ValueError(f'no number ends at byte {file.tell()}.')
+
+
+def _layer(payload):
+    layer = caffe_pb2.LayerParameter.FromString(payload)
+    prior_box = None
+    if layer.HasField('prior_box_param'):
+        prior_box = layer.prior_box_param
+    return Layer(layer.name, layer.type, _arrays(layer), prior_box)
+
+
+def _v1_layer(payload):
+    layer = caffe_pb2.V1LayerParameter.FromString(payload)
+    kind = caffe_pb2.V1LayerParameter.LayerType.Name(layer.type)
+    return Layer(layer.name, kind, _arrays(layer), None)
+
+
+def _arrays(layer):
+    return tuple(_array(blob, layer.name) for blob in layer.blobs)
+
+
+def _array(blob, layer_name):
+    """Returns the numbers of a BlobProto: float32, of its shape."""
+    shape = (blob.num, blob.channels, blob.height, blob.width)
+    if blob.HasField('shape'):
+        shape = tuple(blob.shape.dim)
+    numbers = np.frombuffer(b'', np.float32)
+    for data, dtype in ((blob.data, '<f4'), (blob.double_data, '<f8')):
+        if len(data) % np.dtype(dtype).itemsize:
+            raise ValueError(
+                f'a blob of layer {layer_name!r} has {len(data)} bytes, '
+                f'no whole count of numbers.')
+        if data:
+            numbers = np.frombuffer(data, dtype)
+    if min(shape, default=1) < 1 or math.prod(shape) != numbers.size:
+        raise ValueError(
+            f'a blob of layer {layer_name!r} has the shape {shape}, but '
+            f'{numbers.size:,} numbers.')
+    return numbers.reshape(shape).astype(np.float32, copy=False)
