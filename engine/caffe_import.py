@@ -62,7 +62,7 @@ def convert(caffemodel_path, model_name, num_classes=None, labels=None,
                 _build_backbone()
             else:
                 network = nets_factory.get_network(model_name)
-                params = _params(network, layers, anchors)
+                params = caffe_priors.file_params(network, layers, anchors)
                 labels = _labels(params.num_classes, num_classes, labels)
                 net = network(params)
                 _build(net)
@@ -91,29 +91,6 @@ def _build_backbone():
         net.trunk(images, {})
 
 
-def _params(network, layers, anchors):
-    """Returns the SSDParams that the file was trained with."""
-    params = network.default_params
-    blobs = _blobs(layers)
-    _require(blobs, [f'{source}_mbox_conf'
-                     for source in caffe_names.sources_of(params)])
-    if caffe_priors.has_priors(layers):
-        if anchors is not None:
-            raise ValueError(
-                f'it has its own anchors; leave out --anchors={anchors}.')
-        params = caffe_priors.with_file_anchors(params, layers)
-    elif anchors is None:
-        raise ValueError(
-            f'it does not say its anchors (a V1 file cannot); give --anchors, '
-            f'one of {", ".join(sorted(network.anchor_presets))}.')
-    else:
-        params = network.with_anchors(params, anchors)
-        params = params._replace(anchor_sizes=tuple(
-            caffe_priors.truncated(*sizes) for sizes in params.anchor_sizes))
-    return params._replace(
-        num_classes=caffe_priors.num_classes(params, blobs))
-
-
 def _labels(num_classes, wanted_num_classes, labels):
     """Returns the class names; checks all counts against the file's."""
     if wanted_num_classes not in (None, num_classes):
@@ -133,33 +110,14 @@ def _labels(num_classes, wanted_num_classes, labels):
     return tuple(labels)
 
 
-def _blobs(layers):
-    """Returns {name: blobs} of the layers that have weights."""
-    blobs = {}
-    for layer in layers:
-        if layer.blobs and layer.name in blobs:
-            raise ValueError(f'it has two layers {layer.name} with weights.')
-        if layer.blobs:
-            blobs[layer.name] = layer.blobs
-    return blobs
-
-
-def _require(blobs, names):
-    missing = sorted(set(names) - set(blobs))
-    if missing:
-        raise ValueError(
-            f'it lacks the layers {", ".join(missing)} of --model_name; its '
-            f'layers with weights are {", ".join(blobs) or "none"}.')
-
-
 def _values(variables, layers):
     """Returns {variable: value}, and the names of layers not used."""
-    blobs = _blobs(layers)
+    blobs = caffe_model.blobs_by_name(layers)
     sources = {
         variable: caffe_names.BLOBS[variable.op.name.partition('/')[2]]
         for variable in variables}
     names = {layer for layer, _ in sources.values()}
-    _require(blobs, names)
+    caffe_model.require(blobs, names)
     unused = sorted(set(blobs) - names)
     heads = [name for name in unused if '_mbox_' in name]
     if heads and any('_mbox_' in name for name in names):

@@ -13,9 +13,8 @@ from google.protobuf import message
 
 from engine import caffe_pb2
 
-# Fields of NetParameter, caffe.proto.
-LAYERS_V1 = 2
-LAYERS = 100
+# The layers among the fields of NetParameter, caffe.proto.
+MESSAGES = {2: caffe_pb2.V1LayerParameter, 100: caffe_pb2.LayerParameter}
 # Wire types of protobuf.
 VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5
 MAX_VARINT_BYTES = 10
@@ -39,10 +38,8 @@ def read(path):
     layers = []
     with open(path, 'rb') as file:
         try:
-            for number, payload in _fields(file):
-                layers.append(
-                    _v1_layer(payload) if number == LAYERS_V1
-                    else _layer(payload))
+            for layer in _messages(file):
+                layers.append(_layer(layer))
         except (ValueError, message.DecodeError) as error:
             raise ValueError(
                 f'{path}: not a whole .caffemodel (binary protobuf of Caffe): '
@@ -66,8 +63,28 @@ def describe(layers):
     yield f'{len(layers)} layers, {total:,} parameters'
 
 
-def _fields(file):
-    """Yields number and payload of each layer field of a NetParameter."""
+def blobs_by_name(layers):
+    """Returns {name: blobs} of the layers that have weights."""
+    blobs = {}
+    for layer in layers:
+        if layer.blobs and layer.name in blobs:
+            raise ValueError(f'it has two layers {layer.name} with weights.')
+        if layer.blobs:
+            blobs[layer.name] = layer.blobs
+    return blobs
+
+
+def require(blobs, names):
+    """Raises ValueError unless all the named layers have weights."""
+    missing = sorted(set(names) - set(blobs))
+    if missing:
+        raise ValueError(
+            f'it lacks the layers {", ".join(missing)} of --model_name; its '
+            f'layers with weights are {", ".join(blobs) or "none"}.')
+
+
+def _messages(file):
+    """Yields a LayerParameter or V1LayerParameter for each layer."""
     size = os.fstat(file.fileno()).st_size
     while (start := file.tell()) < size:
         number, wire_type = divmod(_varint(file), 8)
@@ -84,8 +101,8 @@ def _fields(file):
             raise ValueError(
                 f'the field at byte {start} claims {length:,} bytes, but '
                 f'{size - file.tell():,} follow; truncated?')
-        if wire_type == LENGTH_DELIMITED and number in (LAYERS, LAYERS_V1):
-            yield number, file.read(length)
+        if wire_type == LENGTH_DELIMITED and number in MESSAGES:
+            yield MESSAGES[number].FromString(file.read(length))
         else:
             file.seek(length, os.SEEK_CUR)
 
@@ -103,29 +120,24 @@ def _varint(file):
     raise ValueError(f'no number ends at byte {file.tell()}.')
 
 
-def _layer(payload):
-    layer = caffe_pb2.LayerParameter.FromString(payload)
-    prior_box = None
-    if layer.HasField('prior_box_param'):
+def _layer(layer):
+    """Returns the Layer of a LayerParameter or V1LayerParameter."""
+    kind, prior_box = layer.type, None
+    if isinstance(layer, caffe_pb2.V1LayerParameter):
+        kind = caffe_pb2.V1LayerParameter.LayerType.Name(kind)
+    elif layer.HasField('prior_box_param'):
         prior_box = layer.prior_box_param
-    return Layer(layer.name, layer.type, _arrays(layer), prior_box)
-
-
-def _v1_layer(payload):
-    layer = caffe_pb2.V1LayerParameter.FromString(payload)
-    kind = caffe_pb2.V1LayerParameter.LayerType.Name(layer.type)
-    return Layer(layer.name, kind, _arrays(layer), None)
-
-
-def _arrays(layer):
-    return tuple(_array(blob, layer.name) for blob in layer.blobs)
+    if not (layer.name + kind).isprintable():
+        raise ValueError(f'{layer.name!r} is no name of a layer.')
+    blobs = tuple(_array(blob, layer.name) for blob in layer.blobs)
+    return Layer(layer.name, kind, blobs, prior_box)
 
 
 def _array(blob, layer_name):
     """Returns the numbers of a BlobProto: float32, of its shape."""
     shape = (blob.num, blob.channels, blob.height, blob.width)
     if blob.HasField('shape'):
-        shape = tuple(blob.shape.dim)
+        shape = tuple(blob.shape.dim) or (1,)
     numbers = np.frombuffer(b'', np.float32)
     for data, dtype in ((blob.data, '<f4'), (blob.double_data, '<f8')):
         if len(data) % np.dtype(dtype).itemsize:
@@ -134,7 +146,7 @@ def _array(blob, layer_name):
                 f'no whole count of numbers.')
         if data:
             numbers = np.frombuffer(data, dtype)
-    if min(shape, default=1) < 1 or math.prod(shape) != numbers.size:
+    if min(shape) < 1 or math.prod(shape) != numbers.size:
         raise ValueError(
             f'a blob of layer {layer_name!r} has the shape {shape}, but '
             f'{numbers.size:,} numbers.')

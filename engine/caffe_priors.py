@@ -5,26 +5,49 @@ Caffe src/caffe/layers/prior_box_layer.cpp, branch ssd.
 import numpy as np
 
 from detection import anchors
+from engine import caffe_model
 from engine import caffe_names
 
 DEFAULT_VARIANCE = 0.1
+# More than any size in pixels; a file that says more is damaged.
+MAX_VALUE = 1e6
 
 
-def has_priors(layers):
-    """Returns whether the file has prior boxes; in V1 files they are not."""
-    return any(layer.prior_box is not None for layer in layers)
-
-
-def with_file_anchors(params, layers):
-    """Returns SSDParams with the anchors that the file was trained with.
+def file_params(network, layers, preset):
+    """Returns the SSDParams that a file was trained with.
 
     Args:
-      params: SSDParams of the network.
+      network: an SSDNet class.
       layers: caffe_model.Layers of the file.
+      preset: name of the anchors of a file without PriorBox layers, as V1
+        files are; None where the file says them.
 
     Raises:
       ValueError: if they are not those of this network, or of no SSDParams.
     """
+    params = network.default_params
+    blobs = caffe_model.blobs_by_name(layers)
+    caffe_model.require(
+        blobs, [f'{source}_mbox_conf'
+                for source in caffe_names.sources_of(params)])
+    if any(layer.prior_box is not None for layer in layers):
+        if preset is not None:
+            raise ValueError(
+                f'it has its own anchors; leave out --anchors={preset}.')
+        params = _with_file_anchors(params, layers)
+    elif preset is None:
+        raise ValueError(
+            f'it does not say its anchors (a V1 file cannot); give --anchors, '
+            f'one of {", ".join(sorted(network.anchor_presets))}.')
+    else:
+        params = network.with_anchors(params, preset)
+        params = params._replace(anchor_sizes=tuple(
+            _truncated(*sizes) for sizes in params.anchor_sizes))
+    return params._replace(num_classes=_num_classes(params, blobs))
+
+
+def _with_file_anchors(params, layers):
+    """Returns SSDParams with the anchors of the file's PriorBox layers."""
     priors = {layer.name: layer.prior_box for layer in layers
               if layer.prior_box is not None}
     names = [f'{source}_mbox_priorbox'
@@ -38,7 +61,7 @@ def with_file_anchors(params, layers):
         _check(name, prior, params.img_shape)
     return params._replace(
         anchor_sizes=tuple(
-            truncated(*prior.min_size, *prior.max_size)
+            _truncated(*prior.min_size, *prior.max_size)
             for prior in priors.values()),
         anchor_ratios=tuple(_ratios(prior) for prior in priors.values()),
         anchor_steps=tuple(
@@ -51,18 +74,13 @@ def with_file_anchors(params, layers):
             'variance', {n: _variance(p) for n, p in priors.items()}))
 
 
-def truncated(*sizes):
+def _truncated(*sizes):
     """Returns sizes as Caffe's `int min_size_` holds them."""
     return tuple(int(size) for size in sizes)
 
 
-def num_classes(params, blobs):
-    """Returns the number of classes, with background, of the file's heads.
-
-    Args:
-      params: SSDParams with the file's anchors.
-      blobs: {name of a layer: its blobs}.
-    """
+def _num_classes(params, blobs):
+    """Returns the number of classes, with background, of the file's heads."""
     counts = {}
     for index, source in enumerate(caffe_names.sources_of(params)):
         name = f'{source}_mbox_conf'
@@ -82,6 +100,16 @@ def _check(name, prior, img_shape):
         raise ValueError(
             f'its layer {name} has {len(prior.min_size)} min_size and '
             f'{len(prior.max_size)} max_size; one of each is supported.')
+    for field in ('min_size', 'max_size', 'aspect_ratio', 'variance'):
+        values = list(getattr(prior, field))
+        if not all(0 < value < MAX_VALUE for value in values):
+            raise ValueError(
+                f'its layer {name} has the {field} {values}; that is no '
+                f'positive number below {MAX_VALUE:g}.')
+    if len(prior.variance) not in (0, 1, 4):
+        raise ValueError(
+            f'its layer {name} has {len(prior.variance)} variances; one or '
+            f'four are needed.')
     if prior.clip:
         raise ValueError(
             f'its layer {name} clips the prior boxes; that is not supported.')
@@ -105,9 +133,10 @@ def _step(name, prior, img_shape, feat_shape):
     """Returns the pixels between two cells; without any, they fill it."""
     steps = {_decimal(step) for step in (prior.step, prior.step_h, prior.step_w)
              if step}
-    if len(steps) > 1:
-        raise ValueError(f'its layer {name} has the steps {sorted(steps)}; '
-                         f'one for both axes is needed.')
+    if len(steps) > 1 or not all(0 < step < MAX_VALUE for step in steps):
+        raise ValueError(
+            f'its layer {name} has the steps {sorted(steps)}; one for both '
+            f'axes is needed.')
     return steps.pop() if steps else img_shape[0] / feat_shape[0]
 
 

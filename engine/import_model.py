@@ -34,6 +34,7 @@ def convert(caffemodel_path, model_name, num_classes, labels_file, anchors,
 
 def inspect(path):
     """Prints what is in a .caffemodel or a checkpoint."""
+    runtime.prepare()
     if path.endswith('.caffemodel'):
         lines = caffe_model.describe(caffe_model.read(path))
     else:

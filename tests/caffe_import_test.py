@@ -133,6 +133,7 @@ def test_file_without_priors_needs_the_anchors(tmp_path, layers_300):
     ('clip', True, 'fc7_mbox_priorbox clips'),
     ('step_h', 8., 'fc7_mbox_priorbox has the steps .8.0, 16.0'),
     ('img_size', 512, r'for images of .512. pixels'),
+    ('step', float('nan'), 'fc7_mbox_priorbox has the steps .nan.'),
     ('offset', .25, 'layers differ in offset'),
 ])
 def test_priors_that_we_have_not_are_refused(
@@ -142,10 +143,20 @@ def test_priors_that_we_have_not_are_refused(
         lambda layer: setattr(layer.prior_box_param, field, value)))
 
 
-def test_two_min_sizes_are_refused(tmp_path, layers_300):
-    check_refused(tmp_path, 'has 2 min_size and 1 max_size', with_layer(
-        layers_300, 'fc7_mbox_priorbox',
-        lambda layer: layer.prior_box_param.min_size.append(3)))
+@pytest.mark.parametrize('field, values, message', [
+    ('min_size', [60, 80], 'has 2 min_size and 1 max_size'),
+    ('max_size', [float('inf')], r'has the max_size .inf.; that is no pos'),
+    ('aspect_ratio', [2, 0], r'has the aspect_ratio .2.0, 0.0.; that is no'),
+    ('variance', [.1, .2], 'has 2 variances; one or four'),
+    ('variance', [.3], 'layers differ in variance'),
+])
+def test_lists_of_priors_that_we_have_not_are_refused(
+        tmp_path, layers_300, field, values, message):
+    def change(layer):
+        getattr(layer.prior_box_param, field)[:] = values
+
+    check_refused(tmp_path, message, with_layer(
+        layers_300, 'fc7_mbox_priorbox', change))
 
 
 def test_duplicate_and_incomplete_layers_are_refused(tmp_path, layers_300):

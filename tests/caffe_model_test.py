@@ -116,3 +116,9 @@ def test_half_a_number_is_refused(path):
     caffe_files.write(path, [layer])
     with pytest.raises(ValueError, match='no whole count'):
         caffe_model.read(path)
+
+
+def test_name_that_would_break_a_line_is_refused(path):
+    caffe_files.write(path, [caffe_pb2.LayerParameter(name='a\nb')])
+    with pytest.raises(ValueError, match=r"'a\\nb' is no name of a layer"):
+        caffe_model.read(path)
