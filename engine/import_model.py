@@ -1,11 +1,13 @@
 """Conversion of Caffe models as a user sees it, and what is in a file."""
 import json
 import math
+import os
 
 from datasets import label_map
 from engine import caffe_import
 from engine import caffe_model
 from engine import checkpoints
+from engine import published
 from engine import runtime
 
 
@@ -13,6 +15,7 @@ def convert(caffemodel_path, model_name, num_classes, labels_file, anchors,
             output_path):
     """Converts a .caffemodel and prints what was done; see caffe_import."""
     runtime.prepare()
+    _refuse_checkpoint(caffemodel_path)
     labels = None
     if labels_file is not None:
         labels = label_map.read_labels(labels_file)
@@ -40,6 +43,16 @@ def inspect(path):
     else:
         lines = _describe_checkpoint(path)
     print('\n'.join(lines))
+
+
+def _refuse_checkpoint(path):
+    """Raises ValueError if the path is that of a TensorFlow checkpoint."""
+    if os.path.exists(f'{path}.index'):
+        names = checkpoints.open_reader(path).get_variable_to_shape_map()
+        published.check_names(names, path)
+        raise ValueError(
+            f'{path}: a TensorFlow checkpoint already; the other scripts take '
+            'it as --checkpoint_path.')
 
 
 def _describe_checkpoint(path):

@@ -1,5 +1,9 @@
 """Conversion of Caffe models: what is written, and what is refused."""
 import json
+import os
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +16,7 @@ from engine import import_model
 from nets import nets_factory
 from tests import caffe_files
 
+ROOT = pathlib.Path(__file__).parent.parent
 PRESETS = nets_factory.get_network('ssd_300_vgg').anchor_presets
 
 
@@ -179,3 +184,32 @@ def test_report_and_inspection(tmp_path, capsys, layers_300):
     assert 'block11_box/conv_cls/weights' in listing
     metadata = json.loads(listing[listing.index('{'):])
     assert metadata['model_name'] == 'ssd_300_vgg'
+
+
+def test_checkpoint_in_place_of_a_caffemodel_is_refused(tmp_path):
+    with tf.Graph().as_default(), tf.Session() as session:
+        variable = tf.get_variable('ssd300/multibox_head/loc_0/bias', [1])
+        session.run(variable.initializer)
+        prefix = tf.train.Saver().save(session, str(tmp_path / 'a.ckpt'))
+    with pytest.raises(ValueError, match='HiKapok'):
+        import_model.convert(prefix, 'ssd_300_vgg', None, None, None, None)
+
+
+@pytest.mark.parametrize('flags, message', [
+    (['--caffemodel_path={}'], 'a.caffemodel: not a whole .caffemodel'),
+    (['--inspect={}'], 'a.caffemodel: not a whole .caffemodel'),
+    ([], '--caffemodel_path must be given')])
+def test_script_fails_with_one_line(tmp_path, flags, message):
+    path = tmp_path / 'a.caffemodel'
+    path.write_bytes(b'name: "VGG"')
+    process = subprocess.run(
+        [sys.executable, 'caffe_to_tensorflow.py',
+         *(flag.format(path) for flag in flags)],
+        cwd=ROOT, env=dict(os.environ, TF_CPP_MIN_LOG_LEVEL='3'),
+        capture_output=True, text=True)
+    assert process.returncode == 1
+    assert 'Traceback' not in process.stderr
+    last_line = process.stderr.splitlines()[-1]
+    assert last_line.startswith('caffe_to_tensorflow.py: ')
+    assert message in last_line
+    assert list(tmp_path.iterdir()) == [path]
