@@ -57,7 +57,7 @@ def _pieces(options):
             f'--lr_decay_factors={",".join(options.lr_decay_factors)}: '
             f'{len(boundaries)} boundaries need {len(boundaries) + 1} '
             f'factors, not {len(factors)}.')
-    return (tf.constant(boundaries, tf.int64),
+    return (boundaries,
             [options.learning_rate * factor for factor in factors])
 
 

@@ -1,0 +1,185 @@
+"""Scores checkpoints. `options` holds the flags of eval_ssd_network.py."""
+import collections
+import os
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+import tqdm
+
+from datasets import data_provider
+from datasets import dataset_factory
+from detection import boxes
+from detection import voc_metrics
+from engine import checkpoints
+from engine import eval_results
+from engine import models
+from engine import runtime
+from preprocessing import preprocessing_factory
+
+SECONDS_BETWEEN_CHECKPOINTS = 60
+
+# The graph of an evaluation: what a batch gives (dict of tensors), the
+# operation that starts over, and the Saver of the network.
+Graph = collections.namedtuple('Graph', 'outputs initializer saver restored')
+
+
+def run(options):
+    """Scores a checkpoint, or every one that comes.
+
+    Raises:
+      ValueError: if flags, data and checkpoint do not fit together.
+    """
+    runtime.prepare()
+    dataset = dataset_factory.get_dataset(
+        options.dataset_name, options.dataset_split_name,
+        options.dataset_dir)
+    models.check_num_classes(
+        options.num_classes, dataset.labels,
+        f'the data set {options.dataset_name}')
+    if not options.wait_for_checkpoints:
+        evaluate_checkpoint(
+            options, dataset, checkpoints.find(options.checkpoint_path))
+        return
+    print(f'Waiting for checkpoints in {options.checkpoint_path}; '
+          'Ctrl-C ends it.', flush=True)
+    for prefix in tf.train.checkpoints_iterator(
+            options.checkpoint_path,
+            min_interval_secs=SECONDS_BETWEEN_CHECKPOINTS):
+        evaluate_checkpoint(options, dataset, prefix)
+
+
+def evaluate_checkpoint(options, dataset, prefix):
+    """Scores one checkpoint; prints and writes the results.
+
+    Returns:
+      voc_metrics.Results.
+    """
+    metadata = checkpoints.read_metadata(prefix)
+    if metadata is not None:
+        models.check_same_classes(
+            dataset.labels, metadata['classes'], prefix)
+    network = models.make_network(
+        options.model_name, dataset.labels, metadata, options.anchors)
+    with tf.Graph().as_default():
+        graph = _build(options, dataset, network)
+        checkpoints.check_complete(prefix, graph.restored)
+        with tf.Session(options.master, config=runtime.session_config(
+                options.gpu_memory_fraction)) as session:
+            graph.saver.restore(session, prefix)
+            session.run(graph.initializer)
+            names, groundtruths, detections = _collect(
+                session, graph.outputs, _num_batches(options, dataset))
+    results = voc_metrics.evaluate(
+        groundtruths, detections, dataset.labels, options.matching_threshold)
+    _report(options, dataset, prefix, names, detections, results)
+    return results
+
+
+def _build(options, dataset, network):
+    """Builds the Graph of an evaluation."""
+    preprocessing = preprocessing_factory.get_preprocessing(
+        options.preprocessing_name or network.name)
+
+    def transform(sample):
+        image, bbox_img = preprocessing.preprocess_for_eval(
+            sample['image/encoded'], network.params.img_shape,
+            preprocessing.Resize(int(options.eval_resize)))
+        return {'image': image, 'bbox_img': bbox_img,
+                'shape': sample['shape'], 'filename': sample['filename'],
+                'object/label': sample['object/label'],
+                'object/bbox': sample['object/bbox'],
+                'object/difficult': sample['object/difficult']}
+
+    with tf.device('/device:CPU:0'):
+        provider = data_provider.eval_batches(
+            dataset, transform, options.batch_size,
+            options.num_preprocessing_threads)
+        items = list(provider.list_items())
+        batch = dict(zip(items, provider.get(items), strict=True))
+    with slim.arg_scope(network.arg_scope()):
+        logits, localisations, _ = network.net(batch.pop('image'))
+    detections = network.detect(
+        logits, localisations, select_threshold=options.select_threshold,
+        select_top_k=options.select_top_k,
+        nms_threshold=options.nms_threshold, keep_top_k=options.keep_top_k)
+    bbox_img = batch.pop('bbox_img')[:, None]
+    batch['detections'] = detections._replace(bboxes=boxes.resize(
+        boxes.clip(detections.bboxes, bbox_img), bbox_img))
+    if not options.remove_difficult:
+        batch['object/difficult'] = tf.zeros_like(batch['object/difficult'])
+    restored = checkpoints.variables_to_restore(
+        slim.get_model_variables(), options.moving_average_decay)
+    return Graph(batch, provider.initializer, tf.train.Saver(restored),
+                 restored)
+
+
+def _num_batches(options, dataset):
+    whole = -(-dataset.num_samples // options.batch_size)
+    return min(whole, options.max_num_batches or whole)
+
+
+def _collect(session, outputs, num_batches):
+    """Runs the batches; boxes become pixels.
+
+    Returns:
+      The images' names (file stems), GroundTruths and Detections. The images
+      are numbered in the order of their names, so that no result depends on
+      the order of the records.
+    """
+    names, groundtruths, detections = [], [], []
+    for _ in tqdm.trange(num_batches, unit='batch', disable=None):
+        values = session.run(outputs)
+        found = values['detections']
+        for index, filename in enumerate(values['filename']):
+            image = len(names)
+            stem = os.path.splitext(filename.decode())[0]
+            names.append(stem or f'{image:06d}')
+            height, width = values['shape'][index, :2]
+            pixels = np.array([height, width, height, width], np.float32)
+            is_object = values['object/label'][index] > 0  # others pad
+            groundtruths.append((
+                image, values['object/label'][index, is_object],
+                # Annotations are in pixels; the records' float32 is not.
+                np.round(values['object/bbox'][index, is_object] * pixels,
+                         3),
+                values['object/difficult'][index, is_object] > 0))
+            num = found.num[index]
+            detections.append((
+                image, found.classes[index, :num], found.scores[index, :num],
+                found.bboxes[index, :num] * pixels))
+    order = sorted(range(len(names)), key=names.__getitem__)
+    return ([names[image] for image in order],
+            voc_metrics.GroundTruths(*_rows(groundtruths, order)),
+            voc_metrics.Detections(*_rows(detections, order)))
+
+
+def _rows(images, order):
+    """Returns the columns of (image, array, ...) rows, joined in order."""
+    numbers = np.repeat(
+        np.arange(len(order)), [len(images[image][1]) for image in order])
+    return numbers, *(
+        np.concatenate([images[image][column] for image in order])
+        for column in range(1, len(images[0])))
+
+
+def _report(options, dataset, prefix, names, detections, results):
+    """Prints the table; writes metrics.json, scalars and devkit files."""
+    step = checkpoints.global_step(prefix)
+    print(f'{prefix} (step {step}) on {len(names)} images of '
+          f'{dataset.name} {dataset.split_name}:')
+    print(eval_results.format_table(results))
+    metrics_path = os.path.join(options.eval_dir, 'metrics.json')
+    eval_results.write_metrics(
+        metrics_path, results, checkpoint=prefix, step=step,
+        dataset=dataset.name, split=dataset.split_name,
+        num_images=len(names))
+    eval_results.write_comp4(
+        options.eval_dir, dataset.split_name, dataset.labels, names,
+        detections)
+    with tf.Graph().as_default():
+        writer = tf.summary.FileWriter(options.eval_dir)
+        writer.add_summary(eval_results.summaries(results), step)
+        writer.close()
+    print(f'Results: {metrics_path}, devkit files beside it; curves: '
+          f'tensorboard --logdir={options.eval_dir}', flush=True)
