@@ -39,7 +39,7 @@ flags.DEFINE_string(
     'default: that of the checkpoint, else ssd_300_vgg.')
 flags.DEFINE_enum(
     'anchors', None, ['voc', 'coco'], 'Anchors of a checkpoint that does '
-    'not say; default: coco, the original\'s.')
+    "not say; default: coco, the original's.")
 flags.DEFINE_string(
     'preprocessing_name', None, 'Default: that of the network.')
 flags.DEFINE_enum(

@@ -37,9 +37,9 @@ flags.DEFINE_string(
     'model_name', 'ssd_300_vgg',
     'ssd_300_vgg, ssd_512_vgg or ssd_300_vgg_quarter.')
 flags.DEFINE_enum(
-    'anchors', None, ['voc', 'coco'], 'Sizes of the anchors: Caffe\'s for '
-    'VOC or COCO. Default: those of the checkpoint, else coco, the '
-    'original\'s. Recorded in the checkpoints.')
+    'anchors', None, ['voc', 'coco'],
+    "Sizes of the anchors: Caffe's for VOC or COCO. Default: those of the "
+    "checkpoint, else coco, the original's. Recorded in the checkpoints.")
 flags.DEFINE_string(
     'preprocessing_name', None, 'Default: that of the network.')
 flags.DEFINE_integer('train_image_size', None, 'Accepted and ignored: the '

@@ -54,8 +54,8 @@ def train_batches(dataset, transform, batch_size, seed, start=0,
     records = tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(epoch)
     samples = records.skip(skipped).enumerate(start=start).map(
         lambda number, record: transform(
-            decode(dataset, record), tf.stack([tf.int64.as_numpy_dtype(seed),
-                                               number])),
+            decode(dataset, record),
+            tf.stack([tf.constant(seed, tf.int64), number])),
         num_parallel_calls)
     batches = samples.batch(batch_size, drop_remainder=True).prefetch(2)
     return DataProvider(batches, dataset.num_samples)
@@ -80,8 +80,10 @@ def eval_batches(dataset, transform, batch_size, num_parallel_calls=4):
 
 
 def decode(dataset, record):
-    """Returns the items of a record but the decoded image, which transforms
-    decode themselves: dict of tensors."""
+    """Returns the items of a record, a dict of tensors.
+
+    All but the decoded image, which transforms decode themselves.
+    """
     items = [item for item in dataset.decoder.list_items() if item != 'image']
     return dict(zip(items, dataset.decoder.decode(record, items),
                     strict=True))

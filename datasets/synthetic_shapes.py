@@ -21,7 +21,10 @@ DIFFICULT_VISIBILITY, MIN_VISIBILITY = 0.5, 0.15
 
 
 def write(root, num_train, num_test, seed=0, classes=drawing.CLASSES, size=300):
-    """Writes JPEGImages, Annotations, ImageSets/Main/{trainval,test}.txt.
+    """Writes a VOC-format folder of drawn shapes.
+
+    JPEGImages, Annotations, ImageSets/Main/{trainval,test}.txt and
+    labels.txt.
 
     Args:
       root: folder, made if missing.
@@ -43,6 +46,8 @@ def write(root, num_train, num_test, seed=0, classes=drawing.CLASSES, size=300):
                          f'must be at least 0, size={size} at least 32.')
     for folder in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
         os.makedirs(os.path.join(root, folder), exist_ok=True)
+    _write_text(os.path.join(root, 'labels.txt'),
+                ''.join(f'{name}\n' for name in classes))
     stems = [f'{i:06d}' for i in range(num_train + num_test)]
     with concurrent.futures.ThreadPoolExecutor() as pool:
         # One stream an image: it does not depend on the others.
@@ -124,7 +129,8 @@ def main():
           f'testing are in {values.output_dir}; next: python '
           f'tf_convert_data.py --dataset_dir={values.output_dir} '
           '--image_set=trainval --output_name=shapes_train '
-          f'--labels={values.classes} --output_dir=tfrecords')
+          f'--labels_file={os.path.join(values.output_dir, "labels.txt")} '
+          '--output_dir=tfrecords')
 
 
 if __name__ == '__main__':

@@ -23,12 +23,29 @@ def run(main):
             if len(argv) > 1:
                 raise ValueError(
                     f'{argv[1]!r} is not a flag; flags begin with --.')
+            _import_tensorflow()
             main()
         except (ValueError, OSError) as error:
             print(f'{script}: {error}', file=sys.stderr)
             sys.exit(1)
 
     app.run(guarded_main)
+
+
+def _import_tensorflow():
+    """Imports TensorFlow without its notes on graphics drivers.
+
+    They are written before any setting of the log can hold them back.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    try:
+        with open(os.devnull, 'w', encoding='utf-8') as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 def require(flag_values, *names):

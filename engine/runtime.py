@@ -1,10 +1,14 @@
 """TensorFlow as all scripts use it: graph mode, quiet, memory as needed."""
+import warnings
+
 import tensorflow.compat.v1 as tf
 
 
 def prepare():
     """Switches TensorFlow 1 semantics on; call before building a graph."""
     tf.logging.set_verbosity(tf.logging.ERROR)
+    # slim calls its layers so; nothing that a user can change.
+    warnings.filterwarnings('ignore', message='`layer.apply` is deprecated')
     tf.disable_v2_behavior()
 
 

@@ -6,8 +6,7 @@ import tf_slim as slim
 @slim.add_arg_scope
 def atrous_conv2d(inputs, num_outputs, kernel_size, rate, scope,
                   activation_fn=tf.nn.relu, weights_initializer=None,
-                  weights_regularizer=None,
-                  biases_initializer=tf.zeros_initializer()):
+                  weights_regularizer=None):
     """Dilated convolution, stride 1, SAME, by the native kernel.
 
     The same variables and values as slim.conv2d(rate=...), which goes
@@ -19,8 +18,8 @@ def atrous_conv2d(inputs, num_outputs, kernel_size, rate, scope,
       kernel_size: side of the kernel, in cells.
       rate: distance between the kernel's taps, in cells.
       scope: variable scope; it gets `weights` and `biases`.
-      activation_fn, weights_initializer, weights_regularizer,
-        biases_initializer: as in slim.conv2d.
+      activation_fn, weights_initializer, weights_regularizer: as in
+        slim.conv2d.
 
     Returns:
       float [batch, height, width, num_outputs].
@@ -33,7 +32,7 @@ def atrous_conv2d(inputs, num_outputs, kernel_size, rate, scope,
             regularizer=weights_regularizer)
         biases = slim.model_variable(
             'biases', [num_outputs], dtype=inputs.dtype.base_dtype,
-            initializer=biases_initializer)
+            initializer=tf.zeros_initializer())
         outputs = _dilated_convolution(inputs, weights, rate)
         return activation_fn(tf.nn.bias_add(outputs, biases))
 

@@ -40,9 +40,9 @@ kernel, stride, pad: of the second, in cells; pad on each side, as in Caffe.
 
 
 class SSDNet:
-    """A detector's graph; subclasses declare `name`, `default_params`,
-    `anchor_presets` and `trunk`.
+    """A detector's graph.
 
+    Subclasses declare `name`, `default_params`, `anchor_presets`, `trunk`.
     net(), then losses() to train or detect() to use. No method changes the
     object; the default of params is the class's default_params.
     """
