@@ -1,10 +1,12 @@
-"""Preprocessings by the name of the network that they are for."""
+"""Preprocessings by name: that of a network, or of what they do."""
+from preprocessing import resize_only
 from preprocessing import ssd_vgg_preprocessing
 
 preprocessings_map = {
     'ssd_300_vgg': ssd_vgg_preprocessing,
     'ssd_512_vgg': ssd_vgg_preprocessing,
     'ssd_300_vgg_quarter': ssd_vgg_preprocessing,
+    'resize_only': resize_only,
 }
 
 
@@ -12,7 +14,7 @@ def get_preprocessing(name):
     """Returns the module of a preprocessing.
 
     Args:
-      name: of the preprocessing; those of the networks are known.
+      name: of a network, or 'resize_only'.
 
     Returns:
       A module with `preprocess_for_train`, `preprocess_for_eval` and
