@@ -5,41 +5,42 @@ JSON that says all that is needed to use it. Those of the original have none.
 """
 import json
 import os
-import re
 
 import tensorflow.compat.v1 as tf
+
+from engine import published
 
 METADATA = 'ssd_metadata'
 METADATA_VERSION = 1
 MEAN_PIXEL = (123., 117., 104.)
 _PARAMS_KEYS = ('anchor_sizes', 'anchor_ratios', 'anchor_steps',
                 'anchor_offset', 'prior_scaling')
-_SUFFIX = re.compile(r'\.(index|meta|data-\d{5}-of-\d{5})$')
 
 
 def find(path):
     """Returns the prefix of the checkpoint that `path` means.
 
     Args:
-      path: a folder (its latest checkpoint), a prefix, or any of a
-        checkpoint's files.
+      path: a folder (its latest checkpoint), a prefix, any of a checkpoint's
+        files, or the archive (.zip) of one, which is unpacked beside it.
 
     Raises:
       ValueError: if there is no checkpoint.
     """
     path = os.path.expanduser(path)
     if os.path.isdir(path):
-        prefix = tf.train.latest_checkpoint(path)
-        if prefix is None:
-            raise ValueError(
-                f'{path}: the folder has no checkpoint (no file named '
-                '"checkpoint"); give the path of one, without .index.')
-        return prefix
-    prefix = _SUFFIX.sub('', path)
+        return (tf.train.latest_checkpoint(path)
+                or published.only_checkpoint(path))
+    match = published.CHECKPOINT_FILE.match(path)
+    prefix = match[1] if match else path.removesuffix('.zip')
     if not tf.train.checkpoint_exists(prefix):
-        raise ValueError(
-            f'{path}: no such checkpoint; give a folder, or a path without '
-            'its ending .index or .data-....')
+        if not os.path.exists(prefix + '.zip'):
+            raise ValueError(
+                f'{path}: no such checkpoint; give a folder, or a path '
+                'without its ending .index or .data-....')
+        prefix = published.unpack(prefix + '.zip')
+    published.check_names(
+        open_reader(prefix).get_variable_to_shape_map(), prefix)
     return prefix
 
 
