@@ -4,24 +4,23 @@ import os
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-import tf_slim as slim
 import tqdm
 
 from datasets import data_provider
 from datasets import dataset_factory
-from detection import boxes
 from detection import voc_metrics
 from engine import checkpoints
 from engine import eval_results
+from engine import inference
 from engine import models
 from engine import runtime
 from preprocessing import preprocessing_factory
 
 SECONDS_BETWEEN_CHECKPOINTS = 60
 
-# The graph of an evaluation: what a batch gives (dict of tensors), the
-# operation that starts over, and the Saver of the network.
-Graph = collections.namedtuple('Graph', 'outputs initializer saver restored')
+# The graph of an evaluation: what a batch gives (dict of tensors), and the
+# operation that starts over.
+Graph = collections.namedtuple('Graph', 'outputs initializer')
 
 
 def run(options):
@@ -63,10 +62,10 @@ def evaluate_checkpoint(options, dataset, prefix):
         options.model_name, dataset.labels, metadata, options.anchors)
     with tf.Graph().as_default():
         graph = _build(options, dataset, network)
-        checkpoints.check_complete(prefix, graph.restored)
+        restore = inference.restorer(prefix, options.moving_average_decay)
         with tf.Session(options.master, config=runtime.session_config(
                 options.gpu_memory_fraction)) as session:
-            graph.saver.restore(session, prefix)
+            restore(session)
             session.run(graph.initializer)
             names, groundtruths, detections = _collect(
                 session, graph.outputs, _num_batches(options, dataset))
@@ -97,21 +96,14 @@ def _build(options, dataset, network):
             options.num_preprocessing_threads)
         items = list(provider.list_items())
         batch = dict(zip(items, provider.get(items), strict=True))
-    with slim.arg_scope(network.arg_scope()):
-        logits, localisations, _ = network.net(batch.pop('image'))
-    detections = network.detect(
-        logits, localisations, select_threshold=options.select_threshold,
+    batch['detections'] = inference.detections(
+        network, batch.pop('image'), batch.pop('bbox_img'),
+        select_threshold=options.select_threshold,
         select_top_k=options.select_top_k,
         nms_threshold=options.nms_threshold, keep_top_k=options.keep_top_k)
-    bbox_img = batch.pop('bbox_img')[:, None]
-    batch['detections'] = detections._replace(bboxes=boxes.resize(
-        boxes.clip(detections.bboxes, bbox_img), bbox_img))
     if not options.remove_difficult:
         batch['object/difficult'] = tf.zeros_like(batch['object/difficult'])
-    restored = checkpoints.variables_to_restore(
-        slim.get_model_variables(), options.moving_average_decay)
-    return Graph(batch, provider.initializer, tf.train.Saver(restored),
-                 restored)
+    return Graph(batch, provider.initializer)
 
 
 def _num_batches(options, dataset):

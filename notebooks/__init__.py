@@ -1,0 +1,1 @@
+"""Notebooks, and the drawing that they share with the scripts."""
