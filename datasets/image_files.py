@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from preprocessing import tf_image
+
 # format: b'JPEG' or b'PNG'.
 Image = collections.namedtuple(
     'Image', ['encoded', 'format', 'height', 'width', 'is_reencoded'])
@@ -44,6 +46,7 @@ class ImageReader:
             # computed and nothing handed over.
             jpeg = tf.io.decode_jpeg(content, channels=3, ratio=8).op
             png = tf.io.decode_png(content, channels=3).op
+            pixels = tf_image.decode(content)
         # The caller's threads work; no others are needed.
         self._session = tf.Session(graph=graph, config=tf.ConfigProto(
             device_count={'GPU': 0}, inter_op_parallelism_threads=1,
@@ -51,6 +54,7 @@ class ImageReader:
         self._decode = {
             b'JPEG': self._session.make_callable(jpeg, [content]),
             b'PNG': self._session.make_callable(png, [content])}
+        self._pixels = self._session.make_callable(pixels, [content])
 
     def __enter__(self):
         return self
@@ -74,24 +78,57 @@ class ImageReader:
         Raises:
           ValueError: the content is not an image, or damaged or too large.
         """
-        if not content:
-            raise ValueError('the file is empty')
-        size, image_format = None, None
-        if content.startswith(b'\xff\xd8'):
-            size, image_format = _jpeg_size(content), b'JPEG'
-        elif content.startswith(_PNG_HEADER) and len(content) >= 24:
-            # The width comes first.
-            size = struct.unpack_from('>II', content, 16)[::-1]
-            image_format = b'PNG'
+        size, image_format = _size_and_format(content)
         if size is None:
             return _reencode(content)
-        _check_num_pixels(*size)
-        try:
-            self._decode[image_format](content)
-        except tf.errors.OpError as error:
-            raise ValueError(f'the {image_format.decode()} is damaged: '
-                             'TensorFlow cannot decode it') from error
+        _decode(self._decode[image_format], content, image_format)
         return Image(content, image_format, *size, is_reencoded=False)
+
+    def read(self, path):
+        """Returns the pixels of an image file, as records give them.
+
+        Returns:
+          uint8 [height, width, 3], RGB.
+
+        Raises:
+          ValueError: as make_decodable; names the file.
+          OSError: the file cannot be read.
+        """
+        with open(path, 'rb') as file:
+            content = file.read()
+        try:
+            size, image_format = _size_and_format(content)
+            if size is None:
+                return cv2.cvtColor(
+                    _decode_otherwise(content), cv2.COLOR_BGR2RGB)
+            return _decode(self._pixels, content, image_format)
+        except ValueError as error:
+            raise ValueError(f'{path}: {error}.') from error
+
+
+def _size_and_format(content):
+    """Returns (height, width), format; None, None if not for TensorFlow."""
+    if not content:
+        raise ValueError('the file is empty')
+    size, image_format = None, None
+    if content.startswith(b'\xff\xd8'):
+        size, image_format = _jpeg_size(content), b'JPEG'
+    elif content.startswith(_PNG_HEADER) and len(content) >= 24:
+        # The width comes first.
+        size = struct.unpack_from('>II', content, 16)[::-1]
+        image_format = b'PNG'
+    if size is None:
+        return None, None
+    _check_num_pixels(*size)
+    return size, image_format
+
+
+def _decode(decode, content, image_format):
+    try:
+        return decode(content)
+    except tf.errors.OpError as error:
+        raise ValueError(f'the {image_format.decode()} is damaged: '
+                         'TensorFlow cannot decode it') from error
 
 
 def _jpeg_size(content):
@@ -121,6 +158,13 @@ def _jpeg_size(content):
 
 
 def _reencode(content):
+    pixels = _decode_otherwise(content)
+    encoded = cv2.imencode('.png', pixels)[1].tobytes()
+    return Image(encoded, b'PNG', *pixels.shape[:2], is_reencoded=True)
+
+
+def _decode_otherwise(content):
+    """Returns pixels by OpenCV, uint8 [height, width, 3], BGR."""
     try:
         pixels = cv2.imdecode(
             np.frombuffer(content, np.uint8),
@@ -129,10 +173,8 @@ def _reencode(content):
         raise ValueError(f'OpenCV cannot decode it: {error.err}') from error
     if pixels is None:
         raise ValueError('not an image, or a damaged one')
-    height, width = pixels.shape[:2]
-    _check_num_pixels(height, width)
-    encoded = cv2.imencode('.png', pixels)[1].tobytes()
-    return Image(encoded, b'PNG', height, width, is_reencoded=True)
+    _check_num_pixels(*pixels.shape[:2])
+    return pixels
 
 
 def _check_num_pixels(height, width):

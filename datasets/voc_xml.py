@@ -1,4 +1,4 @@
-"""One VOC annotation file -> Annotation, checked for form, not for sense."""
+"""One VOC annotation file -> Annotation, checked for form; and back."""
 import collections
 import math
 from xml.etree import ElementTree
@@ -37,6 +37,42 @@ def read_annotation(path):
     # LookupError: an encoding that Python does not know.
     except (ValueError, LookupError) as error:
         raise ValueError(f'{path}: {error}') from error
+
+
+def write_annotation(path, annotation):
+    """Writes a VOC annotation; `read_annotation` reads the same from it.
+
+    Args:
+      path: file name.
+      annotation: Annotation, with both sides of the image.
+
+    Raises:
+      OSError: it cannot be written.
+    """
+    root = ElementTree.Element('annotation')
+    _add(root, 'filename', annotation.filename)
+    size = ElementTree.SubElement(root, 'size')
+    _add(size, 'width', annotation.width)
+    _add(size, 'height', annotation.height)
+    _add(size, 'depth', 3)
+    for item in annotation.objects:
+        node = ElementTree.SubElement(root, 'object')
+        _add(node, 'name', item.name)
+        _add(node, 'pose', 'Unspecified')  # labelImg needs it.
+        _add(node, 'truncated', item.truncated)
+        _add(node, 'difficult', item.difficult)
+        bndbox = ElementTree.SubElement(node, 'bndbox')
+        for tag, value in zip(
+                ('xmin', 'ymin', 'xmax', 'ymax'), item.bbox_pixels,
+                strict=True):
+            _add(bndbox, tag, f'{value:g}')
+    ElementTree.indent(root)
+    ElementTree.ElementTree(root).write(
+        path, encoding='utf-8', xml_declaration=True)
+
+
+def _add(node, tag, value):
+    ElementTree.SubElement(node, tag).text = str(value)
 
 
 def _annotation(root):
