@@ -8,12 +8,14 @@ import sys
 
 from absl import app
 
+INTERRUPTED = 130  # A shell's exit status of what Ctrl-C ended.
+
 
 def run(main):
     """Parses the flags, calls `main()` and exits.
 
     A ValueError or an OSError, the errors that a user can do something
-    about, becomes one line on stderr and exit status 1.
+    about, becomes one line on stderr and exit status 1; Ctrl-C ends quietly.
     """
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     script = os.path.basename(sys.argv[0])
@@ -28,6 +30,8 @@ def run(main):
         except (ValueError, OSError) as error:
             print(f'{script}: {error}', file=sys.stderr)
             sys.exit(1)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
 
     app.run(guarded_main)
 

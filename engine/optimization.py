@@ -50,15 +50,30 @@ def learning_rate(options, num_samples, global_step):
 
 def _pieces(options):
     """Returns the boundaries and rates of the piecewise schedule."""
-    boundaries = [int(float(step)) for step in options.decay_boundaries]
-    factors = [float(factor) for factor in options.lr_decay_factors]
+    boundaries = _numbers('decay_boundaries', options.decay_boundaries)
+    factors = _numbers('lr_decay_factors', options.lr_decay_factors)
+    if any(later <= earlier
+           for earlier, later in zip(boundaries, boundaries[1:])):
+        raise ValueError(
+            f'--decay_boundaries={",".join(options.decay_boundaries)}: the '
+            'steps must ascend.')
     if len(factors) != len(boundaries) + 1:
         raise ValueError(
             f'--lr_decay_factors={",".join(options.lr_decay_factors)}: '
             f'{len(boundaries)} boundaries need {len(boundaries) + 1} '
             f'factors, not {len(factors)}.')
-    return (boundaries,
+    return ([int(boundary) for boundary in boundaries],
             [options.learning_rate * factor for factor in factors])
+
+
+def _numbers(flag, texts):
+    """Returns the items of a list flag as floats."""
+    try:
+        return [float(text) for text in texts]
+    except ValueError:
+        raise ValueError(
+            f'--{flag}={",".join(texts)}: takes numbers, with commas '
+            'between them.') from None
 
 
 def optimizer(options, rate):

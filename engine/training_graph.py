@@ -46,7 +46,7 @@ def build(options, dataset, network, start_step):
         batch = _batches(options, dataset, network, seed, start_step)
         rate = optimization.learning_rate(
             options, dataset.num_samples, global_step)
-    parts = _clone_losses(options, network, batch)
+    parts = clone_losses(options, network, batch)
     regularization = tf.losses.get_regularization_loss()
     total = (parts.localisation + parts.positives + parts.negatives
              + regularization)
@@ -86,7 +86,7 @@ def _batches(options, dataset, network, seed, start_step):
     return dict(zip(items, provider.get(items), strict=True))
 
 
-def _clone_losses(options, network, batch):
+def clone_losses(options, network, batch):
     """Builds a clone per device; returns the sum of their Losses."""
     batch_targets = targets.Targets(
         batch['target/labels'], batch['target/localisations'])

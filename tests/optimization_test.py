@@ -1,0 +1,169 @@
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from engine import optimization
+from tests import scripts
+
+NUM_SAMPLES = 100
+
+
+def options(**changes):
+    changes = {'warmup_steps': 0, 'batch_size': 10, 'learning_rate': 0.1,
+               **changes}
+    return scripts.options('train_ssd_network', **changes)
+
+
+def rates(steps, **changes):
+    """Returns the learning rates at some steps, with epochs of 10 steps."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        step = tf.placeholder(tf.int64, [])
+        rate = optimization.learning_rate(
+            options(**changes), NUM_SAMPLES, step)
+        assert rate.dtype == tf.float32
+        return [session.run(rate, {step: value}) for value in steps]
+
+
+def test_fixed():
+    np.testing.assert_allclose(
+        rates([0, 1000], learning_rate_decay_type='fixed'), [0.1, 0.1])
+
+
+def test_exponential_falls_in_stairs():
+    np.testing.assert_allclose(
+        rates([0, 19, 20, 39, 40], learning_rate_decay_factor=0.5),
+        [0.1, 0.1, 0.05, 0.05, 0.025])
+
+
+def test_epochs_are_shorter_with_more_clones():
+    np.testing.assert_allclose(
+        rates([9, 10], learning_rate_decay_factor=0.5, num_clones=2),
+        [0.1, 0.05])
+
+
+def test_polynomial():
+    np.testing.assert_allclose(
+        rates([0, 10, 20, 100], learning_rate_decay_type='polynomial',
+              end_learning_rate=0.02), [0.1, 0.06, 0.02, 0.02], rtol=1e-6)
+
+
+def test_piecewise():
+    np.testing.assert_allclose(
+        rates([0, 5, 6, 9, 10], learning_rate_decay_type='piecewise',
+              decay_boundaries=['5', '9'],
+              lr_decay_factors=['1', '0.5', '0.1']),
+        [0.1, 0.1, 0.05, 0.05, 0.01], rtol=1e-6)
+
+
+def test_warmup_rises_in_a_line():
+    np.testing.assert_allclose(
+        rates([0, 1, 3, 4], learning_rate_decay_type='fixed',
+              warmup_steps=4), [0.025, 0.05, 0.1, 0.1], rtol=1e-6)
+
+
+def test_unknown_schedule():
+    with pytest.raises(ValueError, match=(
+            'decay_type=cosine: unknown; known: fixed, exponential')):
+        rates([0], learning_rate_decay_type='cosine')
+
+
+@pytest.mark.parametrize('changes, message', [
+    ({'lr_decay_factors': ['1', '0.1']},
+     '2 boundaries need 3 factors, not 2'),
+    ({'decay_boundaries': ['5', 'x']}, '--decay_boundaries=5,x: takes numb'),
+    ({'lr_decay_factors': ['1', '', '2']}, '--lr_decay_factors=1,,2: takes'),
+    ({'decay_boundaries': ['9', '5']}, '--decay_boundaries=9,5: .* ascend'),
+])
+def test_pieces_that_do_not_fit(changes, message):
+    with pytest.raises(ValueError, match=message):
+        rates([0], learning_rate_decay_type='piecewise', **changes)
+
+
+def minimize(num_steps, initial=3., **changes):
+    """Returns the losses of steps on the square of a variable, and graph."""
+    with tf.Graph().as_default() as graph:
+        weights = tf.get_variable('a/weights', initializer=[initial])
+        biases = tf.get_variable('a/biases', initializer=[initial])
+        loss = tf.reduce_sum(weights ** 2 + biases ** 2)
+        step = tf.train.get_or_create_global_step()
+        train_op = optimization.train_op(
+            loss, options(**changes), tf.constant(changes.get(
+                'learning_rate', 0.1)), step)
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            losses = [session.run(loss)]
+            for _ in range(num_steps):
+                session.run(train_op)
+                losses.append(session.run(loss))
+            values = {variable.op.name: session.run(variable)
+                      for variable in graph.get_collection(
+                          tf.GraphKeys.GLOBAL_VARIABLES)}
+    return losses, values
+
+
+@pytest.mark.parametrize('optimizer', [
+    'adadelta', 'adagrad', 'adam', 'ftrl', 'momentum', 'rmsprop', 'sgd'])
+def test_optimizers_go_down(optimizer):
+    losses, values = minimize(5, optimizer=optimizer, learning_rate=0.05)
+    assert losses[5] < losses[1] < losses[0] == 18
+    assert values['global_step'] == 5
+
+
+def test_unknown_optimizer():
+    with pytest.raises(ValueError, match=(
+            '--optimizer=adamw: unknown; known: adadelta, adagrad, adam')):
+        minimize(1, optimizer='adamw')
+
+
+def test_biases_learn_at_double_rate():
+    # The gradient is 2 * 3.
+    _, values = minimize(1, optimizer='sgd')
+    np.testing.assert_allclose(values['a/weights'], [3 - 0.1 * 6])
+    np.testing.assert_allclose(values['a/biases'], [3 - 0.1 * 2 * 6])
+
+
+@pytest.mark.parametrize('optimizer', ['adam', 'momentum'])
+@pytest.mark.parametrize('factor', [np.nan, np.inf])
+def test_step_that_is_not_finite_changes_nothing(optimizer, factor):
+    with tf.Graph().as_default(), tf.Session() as session:
+        weights = tf.get_variable('weights', initializer=[1., 2.])
+        step = tf.train.get_or_create_global_step()
+        train_op = optimization.train_op(
+            tf.reduce_sum(weights * [1., factor]),
+            options(optimizer=optimizer, moving_average_decay=0.9),
+            tf.constant(0.1), step)
+        session.run(tf.global_variables_initializer())
+        before = session.run(tf.global_variables())
+        with pytest.raises(tf.errors.InvalidArgumentError,
+                           match=optimization.NOT_FINITE):
+            session.run(train_op)
+        for old, new in zip(before, session.run(tf.global_variables()),
+                            strict=True):
+            np.testing.assert_array_equal(old, new)
+
+
+def test_moving_averages_follow():
+    _, values = minimize(1, optimizer='sgd', moving_average_decay=0.999)
+    # At step 1 the decay is (1 + 1) / (10 + 1), tf.train's for a start.
+    np.testing.assert_allclose(
+        values['a/weights/ExponentialMovingAverage'],
+        [3 * 2 / 11 + 2.4 * 9 / 11], rtol=1e-6)
+
+
+def test_trainable_scopes():
+    _, values = minimize(
+        1, optimizer='momentum', trainable_scopes=['a/weights'])
+    assert values['a/weights'] != 3 and values['a/biases'] == 3
+    assert 'a/biases/Momentum' not in values
+
+
+def test_trainable_scope_that_is_not_there():
+    with pytest.raises(ValueError, match=(
+            "--trainable_scopes: 'conv6' holds no variable .* like 'a'")):
+        minimize(1, trainable_scopes=['a', 'conv6'])
+
+
+def test_scopes_end_at_slashes():
+    assert optimization.in_scope('net/conv1/weights', 'net/conv1')
+    assert optimization.in_scope('net/conv1/weights', 'net/conv1/')
+    assert not optimization.in_scope('net/conv10/weights', 'net/conv1')
