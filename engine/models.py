@@ -1,4 +1,5 @@
 """Which network, with which classes and anchors: flags, data, checkpoint."""
+from datasets import label_map
 from engine import checkpoints
 from nets import nets_factory
 
@@ -37,6 +38,48 @@ def make_network(model_name, class_names, metadata=None, anchor_preset=None):
                 f'{chosen.anchor_sizes}; leave the flag out.')
         params = params if metadata is not None else chosen
     return network(params._replace(num_classes=len(class_names) + 1))
+
+
+def choose_class_names(class_names, metadata, prefix):
+    """Returns the names that arguments and checkpoint agree on, a tuple.
+
+    Args:
+      class_names: without background, or None for the checkpoint's, else
+        VOC's.
+      metadata: of the checkpoint, or None if it has none.
+      prefix: of the checkpoint.
+
+    Raises:
+      ValueError: if the checkpoint has other classes, or another number.
+    """
+    if metadata is not None:
+        names = tuple(metadata['classes'])
+        if class_names is not None and tuple(class_names) != names:
+            raise ValueError(
+                f'{prefix}: its classes are {", ".join(names)}; these are '
+                f'{", ".join(class_names)}. Leave --labels and --labels_file '
+                'out.')
+        return names
+    num_classes = _num_classes(prefix)
+    fault = f'{len(class_names or ())} names were given'
+    if class_names is None:
+        class_names = label_map.VOC_LABELS
+        fault = 'does not name them: give --labels or --labels_file'
+    if num_classes not in (None, len(class_names)):
+        raise ValueError(
+            f'{prefix}: it has {num_classes} classes ({num_classes + 1} with '
+            f'background), but {fault}.')
+    return tuple(class_names)
+
+
+def _num_classes(prefix):
+    """Returns how many classes a checkpoint's heads have, or None."""
+    shapes = checkpoints.open_reader(prefix).get_variable_to_shape_map()
+    for name, shape in sorted(shapes.items()):
+        other = shapes.get(name.replace('/conv_cls/', '/conv_loc/'))
+        if name.endswith('_box/conv_cls/biases') and other is not None:
+            return 4 * shape[0] // other[0] - 1
+    return None
 
 
 def check_num_classes(num_classes, class_names, source):
