@@ -40,9 +40,15 @@ def plan(variables, prefix, network_name, model_scope=None,
     shapes = checkpoints.open_reader(prefix).get_variable_to_shape_map()
     scope, warnings = _find_scope(
         shapes, variables, network_name, model_scope, prefix)
+    exclude_scopes = [excluded.strip() for excluded in exclude_scopes]
+    warnings += [
+        f'--checkpoint_exclude_scopes: {excluded!r} holds no variable of '
+        f'{network_name}.' for excluded in exclude_scopes
+        if not any(optimization.in_scope(variable.op.name, excluded)
+                   for variable in variables)]
     entries = []
     for variable in variables:
-        if any(optimization.in_scope(variable.op.name, excluded.strip())
+        if any(optimization.in_scope(variable.op.name, excluded)
                for excluded in exclude_scopes):
             entries.append(Entry(variable, None, 'excluded'))
         else:

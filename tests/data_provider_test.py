@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from datasets import data_provider
+from datasets import dataset_factory
+from tests import scripts
+
+NUM_SAMPLES = 7
+
+
+@pytest.fixture(scope='module')
+def dataset(tmp_path_factory):
+    """Seven images in three files."""
+    folder = tmp_path_factory.mktemp('provider')
+    scripts.write_shapes(folder / 'voc', NUM_SAMPLES, size=40)
+    path = folder / 'toy_train_000.tfrecord'
+    scripts.write_records(folder / 'voc', folder, 'toy_train')
+    records = list(tf.python_io.tf_record_iterator(str(path)))
+    path.unlink()
+    (folder / 'toy_train.json').unlink()
+    for number in range(3):
+        with tf.python_io.TFRecordWriter(
+                str(folder / f'voc_2007_train_{number:03d}.tfrecord')) as out:
+            for record in records[number::3]:
+                out.write(record)
+    return dataset_factory.get_dataset(
+        'pascalvoc_2007', 'train', str(folder))
+
+
+def transform(sample, seed):
+    return {'filename': sample['filename'], 'seed': seed,
+            'noise': tf.random.stateless_uniform([2], seed)}
+
+
+def train_batches(dataset, num_batches, batch_size=3, seed=5, **kwargs):
+    """Returns the files' names, the samples' seeds and their noise."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        provider = data_provider.train_batches(
+            dataset, transform, batch_size, seed, **kwargs)
+        tensors = provider.get(['filename', 'seed', 'noise'])
+        session.run(tf.tables_initializer())
+        batches = [session.run(tensors) for _ in range(num_batches)]
+    return [np.concatenate(values) for values in zip(*batches, strict=True)]
+
+
+def assert_equal(values, others):
+    for value, other in zip(values, others, strict=True):
+        np.testing.assert_array_equal(value, other)
+
+
+def test_equal_seeds_give_equal_batches(dataset):
+    assert_equal(train_batches(dataset, 6), train_batches(dataset, 6))
+    names, _, noise = train_batches(dataset, 6)
+    other_names, _, other_noise = train_batches(dataset, 6, seed=6)
+    assert names.tolist() != other_names.tolist()
+    assert not np.isin(noise, other_noise).any()
+
+
+def test_number_of_threads_changes_nothing(dataset):
+    assert_equal(train_batches(dataset, 6),
+                 train_batches(dataset, 6, num_parallel_calls=1))
+
+
+# In the first epoch, at its end, at a later one's start and in it.
+@pytest.mark.parametrize('start', [3, 6, 21, 24])
+def test_later_start_goes_on_as_if_never_stopped(dataset, start):
+    whole = train_batches(dataset, 12)
+    rest = train_batches(dataset, 12 - start // 3, start=start)
+    assert_equal([values[start:] for values in whole], rest)
+
+
+def test_epochs_have_every_sample_once(dataset):
+    names, _, _ = train_batches(dataset, NUM_SAMPLES * 2, batch_size=2)
+    epochs = names.reshape(4, NUM_SAMPLES).tolist()
+    for epoch in epochs:
+        assert len(set(epoch)) == NUM_SAMPLES
+    assert epochs[0] != epochs[1], 'each epoch has its own order'
+
+
+def test_seed_of_a_sample_is_its_number(dataset):
+    _, seeds, noise = train_batches(dataset, 4, start=2)
+    assert seeds.tolist() == [[5, number] for number in range(2, 14)]
+    assert len(np.unique(noise)) == noise.size
+
+
+def test_evaluation_is_one_pass_in_order(dataset):
+    with tf.Graph().as_default(), tf.Session() as session:
+        provider = data_provider.eval_batches(
+            dataset, lambda sample: {
+                'filename': sample['filename'],
+                'label': sample['object/label']}, batch_size=3)
+        assert provider.num_samples() == NUM_SAMPLES
+        tensors = provider.get(['filename', 'label'])
+        for _ in range(2):  # Initialised again, it starts over.
+            session.run(provider.initializer)
+            batches = [session.run(tensors) for _ in range(3)]
+            with pytest.raises(tf.errors.OutOfRangeError):
+                session.run(tensors)
+    names = np.concatenate([names for names, _ in batches])
+    # As in the files, which got every third sample.
+    assert names.tolist() == [
+        f'{number:06d}.jpg'.encode() for number in (0, 3, 6, 1, 4, 2, 5)]
+    assert [len(labels) for _, labels in batches] == [3, 3, 1]
+    for _, labels in batches:
+        longest = (labels > 0).sum(axis=1).max()
+        assert labels.shape[1] == longest, 'padded to the longest'
