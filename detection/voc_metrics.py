@@ -111,7 +111,7 @@ def match_detections(groundtruths, detections, matching_threshold=0.5):
     is_match = (objects >= 0) & (overlaps >= matching_threshold)
     # The False at the end is for the detections without an object, -1.
     is_ignored = is_match & np.append(groundtruths.difficult, False)[objects]
-    order = _by_score(detections)
+    order = by_score(detections)
     order = order[(is_match & ~is_ignored)[order]]
     _, firsts = np.unique(objects[order], return_index=True)
     is_true_positive = np.zeros(len(objects), bool)
@@ -156,7 +156,7 @@ def evaluate(groundtruths, detections, class_names, matching_threshold=0.5):
                 f'The class of {of_what} is {unknown[0]}; it must be in 1 to '
                 f'{len(class_names)}, the number of names.')
     matches = match_detections(groundtruths, detections, matching_threshold)
-    order = _by_score(detections)
+    order = by_score(detections)
     results = tuple(
         _evaluate_class(
             name, np.count_nonzero(
@@ -181,7 +181,7 @@ def _evaluate_class(name, num_objects, rows, detections, matches):
                        detections.scores[counted], precision, recall)
 
 
-def _by_score(detections):
+def by_score(detections):
     """Returns the rows by descending score, then by image and bbox."""
     return np.lexsort(
         (*detections.bboxes.T[::-1], detections.images, -detections.scores))

@@ -6,13 +6,12 @@ detections as the VOC devkit reads them. A file appears whole or not at all.
 import json
 import math
 import os
-import urllib.parse
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-# Not allowed in file names on some system; % marks what was replaced.
-_UNSAFE_IN_FILE_NAMES = '<>:"/\\|?*%'
+from engine import output_files
+
 # Would split a column of the devkit's files.
 _UNSAFE_IN_COLUMNS = ' %'
 
@@ -29,7 +28,7 @@ def format_table(results):
     """
     rows = [('class', 'AP VOC07', 'AP VOC12', 'objects', 'detections')]
     rows += [
-        (_quote(result.name, ''), _format_precision(result.ap_voc07),
+        (output_files.quote(result.name), _format_precision(result.ap_voc07),
          _format_precision(result.ap_voc12), str(result.num_objects),
          str(result.num_detections)) for result in results.classes]
     rows.append((
@@ -74,7 +73,7 @@ def write_metrics(path, results, **about):
                 'num_detections': int(result.num_detections),
             } for result in results.classes},
     }
-    _write_whole(path, [json.dumps(
+    output_files.write_whole(path, [json.dumps(
         content, indent=2, ensure_ascii=False, allow_nan=False), '\n'])
 
 
@@ -122,14 +121,15 @@ def write_comp4(folder, split_name, class_names, image_names, detections):
     Returns:
       The paths, in the order of class_names.
     """
-    image_names = [_quote(name, _UNSAFE_IN_COLUMNS) for name in image_names]
+    image_names = [output_files.quote(name, _UNSAFE_IN_COLUMNS)
+                   for name in image_names]
     paths = []
     for label, name in enumerate(class_names, 1):
         rows = np.flatnonzero(detections.classes == label)
-        file_name = _quote(
-            f'comp4_det_{split_name}_{name}.txt', _UNSAFE_IN_FILE_NAMES)
+        file_name = output_files.file_name(
+            f'comp4_det_{split_name}_{name}.txt')
         paths.append(os.path.join(folder, file_name))
-        _write_whole(paths[-1], (
+        output_files.write_whole(paths[-1], (
             ' '.join([image_names[image], _format_number(score, 6),
                       *(_format_number(bbox[i], 1) for i in (1, 0, 3, 2))])
             + '\n'
@@ -137,28 +137,6 @@ def write_comp4(folder, split_name, class_names, image_names, detections):
                 detections.images[rows], detections.scores[rows],
                 detections.bboxes[rows], strict=True)))
     return paths
-
-
-def _write_whole(path, parts):
-    """Writes strings to a file that has its name only when it is whole."""
-    os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
-    partial_path = f'{path}.{os.getpid()}.partial'
-    try:
-        with open(partial_path, 'w', encoding='utf-8', newline='\n') as file:
-            file.writelines(parts)
-        os.replace(partial_path, path)
-    except BaseException:
-        if os.path.exists(partial_path):
-            os.remove(partial_path)
-        raise
-
-
-def _quote(name, unsafe):
-    """Returns name with %XX for unsafe and for unprintable characters."""
-    return ''.join(
-        character if character.isprintable() and character not in unsafe
-        else urllib.parse.quote(character, safe='', errors='surrogatepass')
-        for character in name)
 
 
 def _format_number(value, min_digits):

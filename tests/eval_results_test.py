@@ -12,6 +12,7 @@ import pytest
 
 from detection import voc_metrics
 from engine import eval_results
+from engine import output_files
 
 DATA = pathlib.Path(__file__).parent / 'data' / 'voc_eval'
 
@@ -87,7 +88,7 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path):
         raise OSError('the disk is full')
 
     with pytest.raises(OSError, match='the disk is full'):
-        eval_results._write_whole(path, parts())
+        output_files.write_whole(path, parts())
     assert path.read_text() == 'old'
     assert os.listdir(tmp_path) == ['metrics.json']
 

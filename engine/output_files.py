@@ -1,0 +1,39 @@
+"""Files of results: names that every system takes, written as a whole."""
+import os
+import urllib.parse
+
+# Not allowed in file names on some system; % marks what was replaced.
+_UNSAFE_IN_FILE_NAMES = '<>:"/\\|?*%'
+
+
+def write_whole(path, parts):
+    """Writes a file that has its name only when it is whole.
+
+    Args:
+      path: of the file; its folder is made if it is missing.
+      parts: iterable of str, written as UTF-8, or of bytes.
+    """
+    os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
+    partial_path = f'{path}.{os.getpid()}.partial'
+    try:
+        with open(partial_path, 'wb') as file:
+            for part in parts:
+                file.write(part.encode() if isinstance(part, str) else part)
+        os.replace(partial_path, path)
+    except BaseException:
+        if os.path.exists(partial_path):
+            os.remove(partial_path)
+        raise
+
+
+def file_name(text):
+    """Returns text, such as a class's name, as the name of a file."""
+    return quote(text, _UNSAFE_IN_FILE_NAMES)
+
+
+def quote(name, unsafe=''):
+    """Returns name with %XX for unsafe and for unprintable characters."""
+    return ''.join(
+        character if character.isprintable() and character not in unsafe
+        else urllib.parse.quote(character, safe='', errors='surrogatepass')
+        for character in name)
