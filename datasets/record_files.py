@@ -106,3 +106,16 @@ def count_records(path):
         raise ValueError(f'{path} is not a whole TFRecord file: record '
                          f'{num_records - 1} is cut short or damaged.')
     return num_records
+
+
+def read_records(path):
+    """Yields the records of a file, bytes; checksums are not looked at.
+
+    Raises:
+      ValueError: the file is not a whole TFRecord file.
+    """
+    count_records(path)
+    with open(path, 'rb') as file:
+        while header := file.read(_HEADER_BYTES):
+            yield file.read(_LENGTH.unpack_from(header)[0])
+            file.seek(_FOOTER_BYTES, os.SEEK_CUR)

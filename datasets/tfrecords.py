@@ -5,8 +5,10 @@ which HiKapok/SSD.TensorFlow writes too; records of both can be read.
 """
 import collections
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
+from google.protobuf import message
 
 # encoded: bytes; format: b'JPEG' or b'PNG'; filename: str;
 # bboxes: sequence of [ymin, xmin, ymax, xmax], relative to the image;
@@ -53,6 +55,37 @@ def encode_example(sample):
             float_list=tf.train.FloatList(value=values))
     return tf.train.Example(features=tf.train.Features(
         feature=features)).SerializeToString()
+
+
+def decode_example(serialized):
+    """Returns the Sample of a tf.train.Example's bytes, without a graph.
+
+    As with `decoder`, what is not the image, its shape and its objects may
+    be missing. bboxes is float32 [num_objects, 4]; labels, difficult and
+    truncated are int64 [num_objects].
+
+    Raises:
+      ValueError: the bytes are not an Example of this schema.
+    """
+    try:
+        features = tf.train.Example.FromString(serialized).features.feature
+        height, width = features['image/shape'].int64_list.value[:2]
+        encoded, = features['image/encoded'].bytes_list.value
+    except (message.DecodeError, ValueError) as error:
+        raise ValueError('not an Example with an image; convert '
+                         'again') from error
+    labels = np.array(features[_BBOX + 'label'].int64_list.value, np.int64)
+    flags = [np.array(features[_BBOX + name].int64_list.value, np.int64)
+             for name in ('difficult', 'truncated')]
+    return Sample(
+        encoded, b''.join(features['image/format'].bytes_list.value),
+        b''.join(features['image/filename'].bytes_list.value).decode(),
+        height, width, np.array(
+            [features[_BBOX + side].float_list.value for side in _SIDES],
+            np.float32).T, labels,
+        [name.decode() for name
+         in features[_BBOX + 'label_text'].bytes_list.value],
+        *(flag if flag.size else np.zeros_like(labels) for flag in flags))
 
 
 def decoder():

@@ -1,5 +1,6 @@
 import cv2
 import numpy as np
+import pytest
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
@@ -45,6 +46,30 @@ def test_decode_is_the_inverse_of_encode():
     assert items['object/label'].tolist() == [2, 1]
     assert items['object/difficult'].tolist() == [0, 1]
     assert items['object/truncated'].tolist() == [1, 0]
+
+
+def test_decode_without_a_graph_is_the_inverse_of_encode():
+    decoded = tfrecords.decode_example(tfrecords.encode_example(sample()))
+    for value, expected in zip(decoded, sample(), strict=True):
+        np.testing.assert_array_equal(value, expected)
+    assert decoded.bboxes.dtype == np.float32
+
+
+def test_decode_without_a_graph_tolerates_what_is_missing():
+    empty = sample(bboxes=[], labels=[], names=[], difficult=[], truncated=[])
+    decoded = tfrecords.decode_example(tfrecords.encode_example(empty))
+    assert decoded.bboxes.shape == (0, 4)
+    decoded = tfrecords.decode_example(without(
+        tfrecords.encode_example(sample()), 'image/filename', 'image/format',
+        'image/object/bbox/difficult', 'image/object/bbox/truncated'))
+    assert decoded.filename == ''
+    assert decoded.difficult.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize('serialized', [b'', b'no Example'])
+def test_decode_without_a_graph_refuses_what_is_no_example(serialized):
+    with pytest.raises(ValueError, match='convert again'):
+        tfrecords.decode_example(serialized)
 
 
 def test_an_image_without_objects_is_legal():
