@@ -9,7 +9,8 @@ setuptools.setup(
     license='Apache-2.0',
     python_requires='>=3.10,<3.14',
     packages=[
-        'datasets', 'detection', 'engine', 'nets', 'preprocessing'],
+        'datasets', 'detection', 'engine', 'nets', 'notebooks',
+        'preprocessing'],
     py_modules=[
         'caffe_to_tensorflow', 'detect_ssd_network', 'eval_ssd_network',
         'tf_convert_data', 'train_ssd_network'],

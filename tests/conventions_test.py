@@ -19,6 +19,7 @@ LEVELS = (
     ('detection', 0, {'tensorflow_version', 'boxes'}),
     ('nets', 0, {'custom_layers'}),
     ('datasets', 0, {'label_map'}),
+    ('notebooks', 0, {'visualization'}),  # Drawing alone; all share it.
     ('preprocessing', 1, {'tf_image'}),
     ('nets', 3, {'nets_factory'}),
     ('preprocessing', 3, {'preprocessing_factory'}),
