@@ -61,6 +61,9 @@ flags.DEFINE_float('matching_threshold', .5, 'Overlap that is right.')
 # Run.
 flags.DEFINE_string('eval_dir', '/tmp/tfmodel/', 'Folder of the results.')
 flags.DEFINE_boolean(
+    'report', True, 'Write <eval_dir>/report/index.html: curves, errors by '
+    'kind, and the images where most is wrong.')
+flags.DEFINE_boolean(
     'wait_for_checkpoints', False, 'Score each checkpoint as it comes.')
 flags.DEFINE_string('master', '', 'TensorFlow server to run on.')
 flags.DEFINE_float('gpu_memory_fraction', .8, 'Most of a GPU to take.')

@@ -48,9 +48,12 @@ def thumbnail(sample, max_side):
     Returns:
       uint8 [height, width, 3], RGB; None if the image cannot be decoded.
     """
-    picture = cv2.imdecode(
-        np.frombuffer(sample.encoded, np.uint8),
-        cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    try:
+        picture = cv2.imdecode(
+            np.frombuffer(sample.encoded, np.uint8),
+            cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:
+        return None
     if picture is None:
         return None
     scale = max_side / max(picture.shape[:2])

@@ -8,6 +8,7 @@ import tqdm
 
 from datasets import data_provider
 from datasets import dataset_factory
+from datasets import record_samples
 from detection import voc_metrics
 from engine import checkpoints
 from engine import eval_results
@@ -71,7 +72,8 @@ def evaluate_checkpoint(options, dataset, prefix):
                 session, graph.outputs, _num_batches(options, dataset))
     results = voc_metrics.evaluate(
         groundtruths, detections, dataset.labels, options.matching_threshold)
-    _report(options, dataset, prefix, names, detections, results)
+    _report(options, dataset, prefix, names, groundtruths, detections,
+            results)
     return results
 
 
@@ -125,8 +127,7 @@ def _collect(session, outputs, num_batches):
         found = values['detections']
         for index, filename in enumerate(values['filename']):
             image = len(names)
-            stem = os.path.splitext(filename.decode())[0]
-            names.append(stem or f'{image:06d}')
+            names.append(record_samples.image_name(filename.decode(), image))
             height, width = values['shape'][index, :2]
             pixels = np.array([height, width, height, width], np.float32)
             is_object = values['object/label'][index] > 0  # others pad
@@ -155,8 +156,9 @@ def _rows(images, order):
         for column in range(1, len(images[0])))
 
 
-def _report(options, dataset, prefix, names, detections, results):
-    """Prints the table; writes metrics.json, scalars and devkit files."""
+def _report(options, dataset, prefix, names, groundtruths, detections,
+            results):
+    """Prints the table; writes metrics.json, scalars, devkit files, report."""
     step = checkpoints.global_step(prefix)
     print(f'{prefix} (step {step}) on {len(names)} images of '
           f'{dataset.name} {dataset.split_name}:')
@@ -175,3 +177,14 @@ def _report(options, dataset, prefix, names, detections, results):
         writer.close()
     print(f'Results: {metrics_path}, devkit files beside it; curves: '
           f'tensorboard --logdir={options.eval_dir}', flush=True)
+    if options.report:
+        # Not above: it imports matplotlib.
+        from engine import report
+        path = report.write(
+            os.path.join(options.eval_dir, 'report'), {
+                'checkpoint': prefix, 'step': str(step),
+                'data': f'{dataset.name} {dataset.split_name}',
+                'images': str(len(names))},
+            dataset.data_sources, names, groundtruths, detections, results,
+            options.matching_threshold)
+        print(f'Report: {path}', flush=True)

@@ -65,4 +65,5 @@ def test_thumbnails():
         record_samples.thumbnail(sample(''), 100), PIXELS)
     np.testing.assert_array_equal(
         record_samples.thumbnail(sample(''), 10), PIXELS[:5, :10])
-    assert record_samples.thumbnail(sample('', b'no image'), 10) is None
+    for encoded in (b'', b'no image'):
+        assert record_samples.thumbnail(sample('', encoded), 10) is None

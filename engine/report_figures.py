@@ -1,0 +1,122 @@
+"""The curves and bars of an evaluation's report, as PNGs.
+
+Drawn without pyplot, which keeps figures in a global list and may ask for a
+window. Class names are never read as mathematics: they may hold a $.
+"""
+import io
+import math
+import warnings
+
+import numpy as np
+from matplotlib import figure
+from matplotlib.backends import backend_agg
+
+DOTS_PER_INCH = 150
+BLUE, DARK, GREY, LIGHT = '#2f6fb0', '#1f2933', '#9aa5b1', '#e4e7eb'
+
+
+def best_f1(result):
+    """Returns where precision and recall of a ClassResult are best balanced.
+
+    Returns:
+      (F1, row of the curve); (NaN, None) if there is no curve.
+    """
+    total = result.precision + result.recall
+    f1 = np.divide(2 * result.precision * result.recall, total,
+                   out=np.zeros_like(total), where=total > 0)
+    if not result.num_objects or not f1.any():
+        return math.nan, None
+    row = int(np.argmax(f1))
+    return float(f1[row]), row
+
+
+def precision_recall(result):
+    """Returns the PNG of a class's precision-recall curve.
+
+    Args:
+      result: voc_metrics.ClassResult.
+    """
+    canvas, axes = _axes(3.4, 3)
+    axes.set(xlim=(0, 1), ylim=(0, 1.03), xlabel='recall',
+             ylabel='precision')
+    axes.grid(color=LIGHT)
+    title = result.name
+    if result.num_objects:
+        title += f'   AP {result.ap_voc07:.3f}'
+        axes.plot(result.recall, result.precision, color=BLUE, linewidth=1.8)
+    f1, row = best_f1(result)
+    if row is not None:
+        point = result.recall[row], result.precision[row]
+        axes.plot(*point, 'o', color=DARK, markersize=5, clip_on=False)
+        is_right = point[0] > .5
+        axes.annotate(
+            f'score {result.scores[row]:.2f}\nF1 {f1:.2f}', point,
+            xytext=(-8 if is_right else 8, -8), textcoords='offset points',
+            ha='right' if is_right else 'left', va='top', color=DARK,
+            fontsize=9)
+    else:
+        axes.text(.5, .5, 'nothing found' if result.num_objects
+                  else 'no object to find', ha='center', color=GREY)
+    axes.set_title(title, parse_math=False, fontsize=10, color=DARK)
+    return _png(canvas)
+
+
+def overview(results):
+    """Returns the PNG of all classes' average precisions, the best first.
+
+    Args:
+      results: voc_metrics.Results.
+    """
+    classes = sorted(
+        results.classes, key=lambda result: -np.nan_to_num(
+            result.ap_voc07, nan=-1))
+    canvas, axes = _axes(5, 1.1 + .27 * len(classes))
+    places = np.arange(len(classes))
+    values = np.nan_to_num([result.ap_voc07 for result in classes])
+    axes.barh(places, values, color=BLUE, height=.7)
+    axes.plot([result.ap_voc12 for result in classes], places, 'd',
+              color=DARK, markersize=4)
+    for place, result in zip(places, classes, strict=True):
+        has_none = math.isnan(result.ap_voc07)
+        axes.text(1.02, place, '-' if has_none else f'{result.ap_voc07:.3f}',
+                  va='center', color=DARK, fontsize=9)
+    title = 'no object to find'
+    if not math.isnan(results.map_voc07):
+        axes.axvline(results.map_voc07, color=DARK, linestyle='--',
+                     linewidth=1)
+        title = (f'mAP {results.map_voc07:.3f} (VOC07, bars and line), '
+                 f'{results.map_voc12:.3f} (VOC12, diamonds)')
+    axes.set_title(title, fontsize=10, color=DARK, loc='left')
+    axes.set(xlim=(0, 1.12), xticks=np.arange(0, 1.1, .2))
+    axes.set_yticks(places, [_shortened(result.name) for result in classes],
+                    parse_math=False)
+    axes.set_ylim(len(classes) - .4, -.6)
+    axes.tick_params(axis='y', length=0)
+    axes.grid(axis='x', color=LIGHT)
+    return _png(canvas)
+
+
+def _axes(width, height):
+    """Returns a canvas of a size in inches, and its axes."""
+    picture = figure.Figure(figsize=(width, height), layout='constrained')
+    canvas = backend_agg.FigureCanvasAgg(picture)
+    axes = picture.add_subplot()
+    axes.set_axisbelow(True)
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.spines[['left', 'bottom']].set_color(GREY)
+    axes.tick_params(labelsize=9, color=GREY)
+    return canvas, axes
+
+
+def _shortened(name, most=24):
+    return name if len(name) <= most else name[:most - 1] + '…'
+
+
+def _png(canvas):
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # A class's name in a script that matplotlib's font lacks is drawn as
+        # boxes; the page itself has the name.
+        warnings.filterwarnings('ignore', message='Glyph')
+        canvas.figure.savefig(buffer, format='png', dpi=DOTS_PER_INCH)
+    return buffer.getvalue()
