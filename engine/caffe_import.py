@@ -51,9 +51,13 @@ def convert(caffemodel_path, model_name, num_classes=None, labels=None,
       ValueError: naming the file, what is needed and what it has. Nothing
         has been written then.
     """
-    layers = caffe_model.read(caffemodel_path)
     if output_path is None:
         output_path = os.path.splitext(caffemodel_path)[0] + '.ckpt'
+    if os.path.isdir(output_path):
+        raise ValueError(
+            f'--output_path={output_path}: a folder; add the name of the '
+            'checkpoint, such as model.ckpt.')
+    layers = caffe_model.read(caffemodel_path)
     with tf.Graph().as_default():
         try:
             params = None
@@ -116,33 +120,35 @@ def _values(variables, layers):
     sources = {
         variable: caffe_names.BLOBS[variable.op.name.partition('/')[2]]
         for variable in variables}
-    names = {layer for layer, _ in sources.values()}
-    caffe_model.require(blobs, names)
-    unused = sorted(set(blobs) - names)
+    counts = collections.Counter(layer for layer, _ in sources.values())
+    caffe_model.require(blobs, counts)
+    for name, count in counts.items():
+        if len(blobs[name]) != count:
+            raise ValueError(
+                f'its layer {name} has {len(blobs[name])} blobs of weights; '
+                f'{count} needed.')
+    unused = sorted(set(blobs) - set(counts))
     heads = [name for name in unused if '_mbox_' in name]
-    if heads and any('_mbox_' in name for name in names):
+    if heads and any('_mbox_' in name for name in counts):
         raise ValueError(
             f'it also predicts with {", ".join(heads)}, which --model_name '
             f'does not have.')
-    return {variable: _value(variable, layer, blobs[layer], index)
+    return {variable: _value(variable, layer, blobs[layer][index])
             for variable, (layer, index) in sources.items()}, unused
 
 
-def _value(variable, layer_name, blobs, index):
+def _value(variable, layer_name, blob):
     """Returns a variable's value: float32, of the variable's shape."""
     shape = tuple(variable.shape.as_list())
     if len(shape) == 4:
         shape = shape[3], shape[2], shape[0], shape[1]
-    if index >= len(blobs):
-        raise ValueError(f'its layer {layer_name} has no biases.')
-    blob = blobs[index]
     if len(shape) == 1 and max(blob.shape) == blob.size:
         blob = blob.reshape(-1)  # (1, 1, 1, n) in files older than BlobShape.
     if blob.shape != shape:
         raise ValueError(
             f'its layer {layer_name} has the shape {blob.shape}, but '
             f'{variable.op.name} needs {shape}.')
-    if layer_name == 'conv1_1' and index == 0:
+    if layer_name == 'conv1_1' and len(shape) == 4:
         blob = blob[:, ::-1]  # Caffe's images are BGR.
     return blob.transpose(2, 3, 1, 0) if len(shape) == 4 else blob
 
@@ -159,5 +165,10 @@ def _save(path, values):
             session.run(variable.initializer,
                         {variable.initializer.inputs[1]: value})
         # The folder may be a training's: its state stays what it is.
-        tf.train.Saver().save(
-            session, path, write_meta_graph=False, write_state=False)
+        try:
+            tf.train.Saver().save(
+                session, path, write_meta_graph=False, write_state=False)
+        except tf.errors.OpError as error:
+            raise ValueError(
+                f'{path}: cannot be written: '
+                f'{error.message.splitlines()[0]}') from None

@@ -18,6 +18,7 @@ MESSAGES = {2: caffe_pb2.V1LayerParameter, 100: caffe_pb2.LayerParameter}
 # Wire types of protobuf.
 VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5
 MAX_VARINT_BYTES = 10
+MAX_AXES = 32  # Caffe's kMaxBlobAxes.
 
 Layer = collections.namedtuple('Layer', 'name type blobs prior_box')
 Layer.__doc__ = """One layer of a Caffe model.
@@ -136,6 +137,10 @@ def _layer(layer):
 def _array(blob, layer_name):
     """Returns the numbers of a BlobProto: float32, of its shape."""
     shape = (blob.num, blob.channels, blob.height, blob.width)
+    if len(blob.shape.dim) > MAX_AXES:
+        raise ValueError(
+            f'a blob of layer {layer_name!r} has {len(blob.shape.dim):,} '
+            f'dimensions; Caffe has at most {MAX_AXES}.')
     if blob.HasField('shape'):
         shape = tuple(blob.shape.dim) or (1,)
     numbers = np.frombuffer(b'', np.float32)

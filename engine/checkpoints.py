@@ -18,7 +18,19 @@ _PARAMS_KEYS = ('anchor_sizes', 'anchor_ratios', 'anchor_steps',
 
 
 def find(path):
-    """Returns the prefix of the checkpoint that `path` means.
+    """Returns the prefix of the checkpoint that `path` means; see locate.
+
+    Raises:
+      ValueError: if there is no checkpoint, or one that cannot be used.
+    """
+    prefix = locate(path)
+    published.check_names(
+        open_reader(prefix).get_variable_to_shape_map(), prefix)
+    return prefix
+
+
+def locate(path):
+    """Returns the prefix of the checkpoint that `path` means, of any kind.
 
     Args:
       path: a folder (its latest checkpoint), a prefix, any of a checkpoint's
@@ -31,17 +43,14 @@ def find(path):
     if os.path.isdir(path):
         return (tf.train.latest_checkpoint(path)
                 or published.only_checkpoint(path))
-    match = published.CHECKPOINT_FILE.match(path)
-    prefix = match[1] if match else path.removesuffix('.zip')
-    if not tf.train.checkpoint_exists(prefix):
-        if not os.path.exists(prefix + '.zip'):
-            raise ValueError(
-                f'{path}: no such checkpoint; give a folder, or a path '
-                'without its ending .index or .data-....')
-        prefix = published.unpack(prefix + '.zip')
-    published.check_names(
-        open_reader(prefix).get_variable_to_shape_map(), prefix)
-    return prefix
+    prefix = published.prefix_of(path) or path.removesuffix('.zip')
+    if tf.train.checkpoint_exists(prefix):
+        return prefix
+    if not os.path.exists(prefix + '.zip'):
+        raise ValueError(
+            f'{path}: no such checkpoint; give a folder, or a path '
+            'without its ending .index or .data-....')
+    return published.unpack(prefix + '.zip')
 
 
 def open_reader(prefix):

@@ -15,10 +15,16 @@ def convert(caffemodel_path, model_name, num_classes, labels_file, anchors,
             output_path):
     """Converts a .caffemodel and prints what was done; see caffe_import."""
     runtime.prepare()
-    _refuse_checkpoint(caffemodel_path)
+    caffemodel_path = os.path.expanduser(caffemodel_path)
+    if published.is_checkpoint(caffemodel_path):
+        prefix = checkpoints.find(caffemodel_path)
+        raise ValueError(
+            f'{prefix}: a TensorFlow checkpoint already; the other scripts '
+            'take it as --checkpoint_path.')
     labels = None
     if labels_file is not None:
         labels = label_map.read_labels(labels_file)
+    print(f'Converting {caffemodel_path} ...', flush=True)
     conversion = caffe_import.convert(
         caffemodel_path, model_name, num_classes, labels, anchors, output_path)
     print(f'{conversion.checkpoint_path}: {model_name}')
@@ -28,9 +34,10 @@ def convert(caffemodel_path, model_name, num_classes, labels_file, anchors,
         print('next: python train_ssd_network.py '
               f'--checkpoint_path={conversion.checkpoint_path} ...')
         return
-    sizes = conversion.params.anchor_sizes
+    sizes = ('..'.join(map(str, sizes))
+             for sizes in conversion.params.anchor_sizes)
     print(f'classes: {", ".join(conversion.labels)}')
-    print(f'anchors: {", ".join(f"{low}..{high}" for low, high in sizes)}')
+    print(f'anchors: {", ".join(sizes)} pixels')
     print('next: python detect_ssd_network.py '
           f'--checkpoint_path={conversion.checkpoint_path} --input=IMAGE')
 
@@ -38,32 +45,30 @@ def convert(caffemodel_path, model_name, num_classes, labels_file, anchors,
 def inspect(path):
     """Prints what is in a .caffemodel or a checkpoint."""
     runtime.prepare()
-    if path.endswith('.caffemodel'):
-        lines = caffe_model.describe(caffe_model.read(path))
-    else:
+    path = os.path.expanduser(path)
+    if published.is_checkpoint(path):
         lines = _describe_checkpoint(path)
+    else:
+        lines = caffe_model.describe(caffe_model.read(path))
     print('\n'.join(lines))
-
-
-def _refuse_checkpoint(path):
-    """Raises ValueError if the path is that of a TensorFlow checkpoint."""
-    if os.path.exists(f'{path}.index'):
-        names = checkpoints.open_reader(path).get_variable_to_shape_map()
-        published.check_names(names, path)
-        raise ValueError(
-            f'{path}: a TensorFlow checkpoint already; the other scripts take '
-            'it as --checkpoint_path.')
 
 
 def _describe_checkpoint(path):
     """Yields lines: variables with shapes, metadata, number of parameters."""
-    prefix = checkpoints.find(path)
-    shapes = checkpoints.open_reader(prefix).get_variable_to_shape_map()
+    prefix = checkpoints.locate(path)
+    reader = checkpoints.open_reader(prefix)
+    shapes = reader.get_variable_to_shape_map()
+    types = reader.get_variable_to_dtype_map()
     metadata = checkpoints.read_metadata(prefix)
     for name, shape in sorted(shapes.items()):
         yield f'{name:60} {"x".join(map(str, shape)) or "scalar"}'
-    total = sum(math.prod(shape) for shape in shapes.values())
-    yield f'{len(shapes)} variables, {total:,} numbers'
+    # Not the optimiser's slots and averages, which are below a variable, nor
+    # its scalars.
+    total = sum(
+        math.prod(shape) for name, shape in shapes.items()
+        if shape and types[name].is_floating
+        and os.path.dirname(name) not in shapes)
+    yield f'{len(shapes)} variables, {total:,} parameters'
     if metadata is None:
         yield f'no {checkpoints.METADATA}: the flags and defaults say the rest'
     else:

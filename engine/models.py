@@ -119,7 +119,8 @@ def _have_same_anchors(params_a, params_b):
     Caffe truncates sizes to integers, which is still the same preset.
     """
     return all(
-        abs(size_a - size_b) < 1
+        len(sizes_a) == len(sizes_b)
+        and all(abs(size_a - size_b) < 1
+                for size_a, size_b in zip(sizes_a, sizes_b, strict=True))
         for sizes_a, sizes_b in zip(
-            params_a.anchor_sizes, params_b.anchor_sizes, strict=True)
-        for size_a, size_b in zip(sizes_a, sizes_b, strict=True))
+            params_a.anchor_sizes, params_b.anchor_sizes, strict=True))

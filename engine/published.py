@@ -1,15 +1,40 @@
 """Checkpoints as others published them: zipped, without state, foreign."""
-import glob
 import os
 import re
 import shutil
 import zipfile
 import zlib
 
-# A checkpoint's files; its prefix is the first group.
-CHECKPOINT_FILE = re.compile(r'(.+)\.(?:index|meta|data-\d{5}-of-\d{5})$')
+# A part of a checkpoint of format V2; its prefix is the first group.
+PART = re.compile(r'(.+)\.(?:index|meta|data-\d{5}-of-\d{5})$')
+# One of format V1 is a single file, its prefix's namesake.
+WHOLE = re.compile(r'.+\.ckpt(-\d+)?$')
+# The last bytes of a V1 file and of an .index, which are both tables.
+TABLE_MAGIC = (0xdb4775248b80fb57).to_bytes(8, 'little')
 # Variables of github.com/HiKapok/SSD.TensorFlow.
 HIKAPOK_SCOPE = 'multibox_head'
+
+
+def prefix_of(name):
+    """Returns the prefix that a file's name belongs to, None if to none."""
+    if os.path.basename(name).startswith('._'):  # Archives of macOS.
+        return None
+    part = PART.match(name)
+    if part:
+        return part[1]
+    return name if WHOLE.match(name) else None
+
+
+def is_checkpoint(path):
+    """Whether a path is that of a checkpoint, not of a .caffemodel."""
+    if not os.path.isfile(path):
+        return os.path.isdir(path) or any(
+            os.path.exists(path + ending) for ending in ('.index', '.zip'))
+    if PART.match(path) or path.endswith('.zip'):
+        return True
+    with open(path, 'rb') as file:
+        file.seek(max(os.path.getsize(path) - len(TABLE_MAGIC), 0))
+        return file.read() == TABLE_MAGIC
 
 
 def unpack(path):
@@ -28,12 +53,13 @@ def unpack(path):
         with zipfile.ZipFile(path) as archive:
             files = {os.path.basename(info.filename): info
                      for info in archive.infolist()
-                     if CHECKPOINT_FILE.match(info.filename)}
-            names = {CHECKPOINT_FILE.match(name)[1] for name in files}
-            if len(names) != 1 or f'{min(names)}.index' not in files:
+                     if prefix_of(info.filename)}
+            names = _prefixes(files)
+            if len(names) != 1:
                 raise ValueError(
                     f'{path}: it must hold one checkpoint (.index and '
-                    f'.data-...); it holds {sorted(archive.namelist())[:5]}.')
+                    '.data-..., or one .ckpt); it holds '
+                    f'{sorted(archive.namelist())[:5]}.')
             for name, info in files.items():
                 _extract(archive, info, os.path.join(folder, name))
     except (zipfile.BadZipFile, zlib.error, EOFError,
@@ -48,14 +74,14 @@ def only_checkpoint(folder):
     Raises:
       ValueError: if there is none, or several.
     """
-    prefixes = sorted(
-        path.removesuffix('.index')
-        for path in glob.glob(os.path.join(glob.escape(folder), '*.index')))
+    names = os.listdir(folder)
+    prefixes = [os.path.join(folder, name) for name in _prefixes(names)]
     if len(prefixes) == 1:
         return prefixes[0]
-    zips = glob.glob(os.path.join(glob.escape(folder), '*.ckpt.zip'))
+    zips = [name for name in names
+            if name.endswith('.ckpt.zip') and not name.startswith('._')]
     if not prefixes and len(zips) == 1:
-        return unpack(zips[0])
+        return unpack(os.path.join(folder, zips[0]))
     if not prefixes:
         raise ValueError(f'{folder}: the folder has no checkpoint.')
     raise ValueError(
@@ -73,9 +99,17 @@ def check_names(names, prefix):
     if any(f'/{HIKAPOK_SCOPE}/' in name for name in names):
         raise ValueError(
             f'{prefix}: a checkpoint of HiKapok/SSD.TensorFlow. Its anchors '
-            'have another order and other sizes, and its extra layers pad '
-            'otherwise, so that its weights do not fit this network; start '
-            'from a Caffe model or from VGG-16 instead.')
+            'have another order (the larger square first) and other sizes '
+            '(112.5 pixels for 111), and its extra layers pad on one side '
+            'only, so that its weights detect wrongly in this network; use a '
+            'Caffe model or start from VGG-16 instead.')
+
+
+def _prefixes(names):
+    """Returns the prefixes of the checkpoints among names of files."""
+    return sorted({prefix_of(name) for name in names
+                   if prefix_of(name) == name or name.endswith('.index')
+                   and prefix_of(name)})
 
 
 def _extract(archive, info, path):

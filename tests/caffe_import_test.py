@@ -167,7 +167,7 @@ def test_lists_of_priors_that_we_have_not_are_refused(
 def test_duplicate_and_incomplete_layers_are_refused(tmp_path, layers_300):
     check_refused(tmp_path, 'two layers conv1_1 with weights',
                   [layers_300[0], *layers_300])
-    check_refused(tmp_path, 'layer conv1_2 has no biases', with_layer(
+    check_refused(tmp_path, 'layer conv1_2 has 1 blobs of weights; 2 needed', with_layer(
         layers_300, 'conv1_2', lambda layer: layer.blobs.pop()))
 
 

@@ -1,152 +1,163 @@
+"""Checkpoints as they are published, in evaluation and training."""
 import json
-import os
+import pathlib
+import shutil
+import zipfile
 
+import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+import tf_slim as slim
 
 from engine import checkpoints
+from engine import evaluate
+from engine import import_model
+from engine import inference
+from engine import train
 from nets import ssd_vgg_300
 from tests import scripts
 
-CLASSES = ('cat', 'dög')
+# What may follow --checkpoint_path, and the names of the files that are in
+# the folder: V2 has several, V1 one.
+FORMS = {
+    'v2/a.ckpt': tf.train.SaverDef.V2,
+    'v2/a.ckpt.index': tf.train.SaverDef.V2,
+    'v2': tf.train.SaverDef.V2,
+    'v2_zip/a.ckpt.zip': tf.train.SaverDef.V2,
+    'v2_zip/a.ckpt': tf.train.SaverDef.V2,
+    'v2_zip': tf.train.SaverDef.V2,
+    'v1/a.ckpt': tf.train.SaverDef.V1,
+    'v1': tf.train.SaverDef.V1,
+    'v1_zip/a.ckpt.zip': tf.train.SaverDef.V1,
+    'v1_zip': tf.train.SaverDef.V1,
+}
+NAME = 'ssd_300_vgg_quarter/conv1/conv1_1/weights'
 
 
-def save(path, metadata=None, step=0, **shapes):
-    """Saves variables of zeros, and metadata as text."""
+@pytest.fixture(scope='module')
+def published(tmp_path_factory):
+    """A folder of each format, as the original's releases are."""
+    folder = tmp_path_factory.mktemp('published')
+    for name, version in (('v2', tf.train.SaverDef.V2),
+                          ('v1', tf.train.SaverDef.V1)):
+        (folder / name).mkdir()
+        scripts.save_network(
+            folder / name / 'a.ckpt', ssd_vgg_300.SSDQuarterNet(), version)
+        # It holds the path of another machine, and is not published.
+        (folder / name / 'checkpoint').unlink()
+        (folder / f'{name}_zip').mkdir()
+        with zipfile.ZipFile(
+                folder / f'{name}_zip' / 'a.ckpt.zip', 'w') as archive:
+            for path in (folder / name).iterdir():
+                archive.write(path, path.name)
+                archive.writestr(f'__MACOSX/._{path.name}', 'attributes')
+    return folder
+
+
+@pytest.fixture(scope='module')
+def records(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('shapes')
+    scripts.write_shapes(folder / 'voc', 2)
+    scripts.write_records(
+        folder / 'voc', folder / 'records', 'voc_2007_train')
+    return folder / 'records'
+
+
+@pytest.mark.parametrize('form', FORMS)
+def test_every_form_is_restored(tmp_path, published, form):
+    folder = pathlib.Path(form).parts[0]
+    shutil.copytree(published / folder, tmp_path / folder)
+    prefix = checkpoints.find(str(tmp_path / form))
+    assert prefix == str(tmp_path / folder / 'a.ckpt')
+    expected = checkpoints.open_reader(
+        str(published / folder[:2] / 'a.ckpt')).get_tensor(NAME)
+    net = ssd_vgg_300.SSDQuarterNet()
     with tf.Graph().as_default(), tf.Session() as session:
-        tf.get_variable(
-            'global_step', initializer=tf.constant(step, tf.int64))
-        for name, shape in shapes.items():
-            tf.get_variable(name, shape, initializer=tf.zeros_initializer())
-        if metadata is not None:
-            tf.get_variable('ssd_metadata', initializer=metadata)
-        session.run(tf.global_variables_initializer())
-        return tf.train.Saver().save(session, str(path))
+        with slim.arg_scope(net.arg_scope()):
+            net.net(tf.zeros([1, 300, 300, 3]))
+        inference.restorer(prefix)(session)
+        np.testing.assert_array_equal(
+            session.run(f'{NAME}:0'), expected)
+
+
+def test_evaluation(tmp_path, published, records):
+    evaluate.run(scripts.options(
+        'eval_ssd_network', dataset_name='pascalvoc_2007',
+        dataset_split_name='train', dataset_dir=str(records),
+        checkpoint_path=str(published / 'v2'), batch_size=2,
+        model_name='ssd_300_vgg_quarter', eval_dir=str(tmp_path)))
+    metrics = json.loads((tmp_path / 'metrics.json').read_text())
+    assert metrics['checkpoint'].endswith('a.ckpt')
+
+
+def test_training(tmp_path, capsys, published, records):
+    train.run(scripts.options(
+        'train_ssd_network', dataset_name='pascalvoc_2007',
+        dataset_dir=str(records), train_dir=str(tmp_path), batch_size=1,
+        checkpoint_path=str(published / 'v1'), max_number_of_steps=1,
+        model_name='ssd_300_vgg_quarter',
+        trainable_scopes=['ssd_300_vgg_quarter/block11_box']))
+    assert '71 of 71 variables restored' in capsys.readouterr().out
+    before, after = (
+        checkpoints.open_reader(prefix).get_tensor(NAME) for prefix in (
+            str(published / 'v1' / 'a.ckpt'), str(tmp_path / 'model.ckpt-1')))
+    np.testing.assert_array_equal(before, after)
 
 
 @pytest.fixture
-def prefix(tmp_path):
-    return save(tmp_path / 'model.ckpt-7', step=7, net=[2, 3])
+def hikapok(tmp_path):
+    """A prefix with two variables named as HiKapok's are."""
+    graph = tf.Graph()
+    with graph.as_default(), tf.variable_scope('ssd300'):
+        tf.get_variable('conv1/conv1_1/kernel', [3, 3, 3, 64])
+        tf.get_variable('multibox_head/loc_0/kernel', [3, 3, 512, 16])
+    with graph.as_default():
+        scripts.save_graph(tmp_path / 'model.ckpt-9')
+    return str(tmp_path / 'model.ckpt-9')
 
 
-@pytest.mark.parametrize('ending', [
-    '', '.index', '.meta', '.data-00000-of-00001'])
-def test_find_by_any_file(prefix, ending):
-    assert checkpoints.find(prefix + ending) == prefix
+@pytest.mark.parametrize('ending', ['', '.index', '/..'])
+def test_hikapok_is_refused_in_every_form(hikapok, ending):
+    path = str(pathlib.Path(hikapok).parent) if '/' in ending else (
+        hikapok + ending)
+    with pytest.raises(ValueError, match='model.ckpt-9: .*HiKapok.*order'):
+        checkpoints.find(path)
 
 
-def test_find_in_a_folder(prefix):
-    assert checkpoints.find(os.path.dirname(prefix)) == prefix
-    assert checkpoints.find(os.path.dirname(prefix) + '/') == prefix
+def test_hikapok_is_refused_by_what_uses_a_checkpoint(
+        tmp_path, hikapok, records):
+    folder = str(tmp_path)
+    with pytest.raises(ValueError, match='model.ckpt-9: .*HiKapok.*order'):
+        import_model.convert(folder, 'ssd_300_vgg', None, None, None, None)
+    for run, script in ((evaluate.run, 'eval_ssd_network'),
+                        (train.run, 'train_ssd_network')):
+        with pytest.raises(ValueError, match='model.ckpt-9: .*HiKapok.*order'):
+            run(scripts.options(
+                script, dataset_name='pascalvoc_2007',
+                dataset_split_name='train', dataset_dir=str(records),
+                checkpoint_path=folder))
 
 
-def test_find_takes_the_latest(prefix, tmp_path):
-    latest = save(tmp_path / 'model.ckpt-9')
-    assert checkpoints.find(str(tmp_path)) == latest
+def test_inspection_of_any_checkpoint(hikapok, capsys):
+    import_model.inspect(hikapok)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ['global_step', 'scalar']
+    assert lines[1].split() == ['ssd300/conv1/conv1_1/kernel', '3x3x3x64']
+    assert lines[-2] == '3 variables, 75,456 parameters'
+    assert lines[-1].startswith('no ssd_metadata')
 
 
-def test_find_in_the_home_folder(prefix, monkeypatch):
-    monkeypatch.setenv('HOME', os.path.dirname(prefix))
-    assert checkpoints.find('~/model.ckpt-7') == prefix
-
-
-def test_find_what_is_not_there(tmp_path):
-    with pytest.raises(ValueError, match='model.ckpt: no such checkpoint'):
-        checkpoints.find(str(tmp_path / 'model.ckpt'))
-    with pytest.raises(ValueError, match='the folder has no checkpoint'):
-        checkpoints.find(str(tmp_path))
-
-
-def test_damaged_file(prefix):
-    with open(prefix + '.index', 'r+b') as file:
-        file.truncate(10)
-    with pytest.raises(ValueError, match='ckpt-7: not a readable checkpoint'):
-        checkpoints.open_reader(prefix)
-
-
-def test_global_step(prefix, tmp_path):
-    assert checkpoints.global_step(prefix) == 7
-    with tf.Graph().as_default(), tf.Session() as session:
-        variable = tf.get_variable('net', initializer=1.)
-        session.run(variable.initializer)
-        without = tf.train.Saver().save(session, str(tmp_path / 'other'))
-    assert checkpoints.global_step(without) == 0
-
-
-def test_metadata_comes_back(tmp_path):
-    params = ssd_vgg_300.SSDNet.with_anchors(
-        ssd_vgg_300.SSDNet.default_params, 'voc')._replace(num_classes=3)
-    network = ssd_vgg_300.SSDNet(params)
-    metadata = checkpoints.make_metadata(network, CLASSES)
-    with tf.Graph().as_default(), tf.Session() as session:
-        checkpoints.metadata_variable(metadata)
-        session.run(tf.global_variables_initializer())
-        prefix = tf.train.Saver().save(session, str(tmp_path / 'model'))
-    read = checkpoints.read_metadata(prefix)
-    assert read == metadata
-    assert read['model_name'] == 'ssd_300_vgg'
-    assert read['classes'] == ['cat', 'dög']
-    assert read['mean_pixel'] == [123, 117, 104]
-    assert read['image_shape'] == [300, 300]
-    assert read['format_version'] == 1
-    assert checkpoints.with_metadata(
-        ssd_vgg_300.SSDNet.default_params, read) == params
-
-
-def test_checkpoint_of_the_original_has_no_metadata(prefix):
-    assert checkpoints.read_metadata(prefix) is None
-
-
-@pytest.mark.parametrize('text, message', [
-    ('{', 'ssd_metadata is damaged'),
-    ('[]', 'ssd_metadata is damaged'),
-    ('{}', "ssd_metadata is damaged: KeyError.'format_version'"),
-    ('{"format_version": 2}', 'is of version 2; .* reads version 1'),
-    ('{"format_version": 1, "classes": []}',
-     'lacks anchor_offset, anchor_ratios, anchor_sizes'),
-])
-def test_damaged_metadata(tmp_path, text, message):
-    prefix = save(tmp_path / 'model.ckpt', metadata=text)
-    with pytest.raises(ValueError, match=f'model.ckpt: .*{message}'):
-        checkpoints.read_metadata(prefix)
-
-
-def test_metadata_is_json_that_others_can_read():
-    metadata = checkpoints.make_metadata(ssd_vgg_300.SSDNet(), CLASSES)
-    assert json.loads(json.dumps(metadata)) == metadata
-
-
-def test_variables_to_restore():
+def test_inspection_does_not_count_what_training_adds(tmp_path, capsys):
     with tf.Graph().as_default():
-        variable = tf.get_variable('net/weights', [1])
-        assert checkpoints.variables_to_restore([variable]) == {
-            'net/weights': variable}
-        assert checkpoints.variables_to_restore([variable], 0.9) == {
-            'net/weights/ExponentialMovingAverage': variable}
-
-
-def test_check_complete(prefix):
-    with tf.Graph().as_default():
-        fits = {'net': tf.get_variable('net', [2, 3])}
-        checkpoints.check_complete(prefix, fits)
-        with pytest.raises(ValueError, match=(
-                'ckpt-7: does not fit the network: other is missing; '
-                r'net is \[2, 3\], not \[4\]\. Check --model_name')):
-            checkpoints.check_complete(prefix, {
-                'other': tf.get_variable('other', [1]),
-                'net': tf.get_variable('net_of_4', [4])})
-        with pytest.raises(ValueError, match='c is missing, and 2 more'):
-            checkpoints.check_complete(
-                prefix, {name: fits['net'] for name in 'abcde'})
-
-
-def test_format_of_version_1(tmp_path):
-    path = tmp_path / 'old.ckpt'
-    with tf.Graph().as_default():
-        tf.get_variable('net', initializer=[1., 2.])
-        scripts.save_graph(path, tf.train.SaverDef.V1)
-    assert path.is_file()
-    prefix = checkpoints.find(str(path))
-    assert prefix == str(path)
-    reader = checkpoints.open_reader(prefix)
-    assert reader.get_tensor('net').tolist() == [1, 2]
+        weights = tf.get_variable('net/weights', [2, 3])
+        average = tf.train.ExponentialMovingAverage(.9)
+        average.apply([weights])
+        tf.train.AdamOptimizer().minimize(tf.reduce_sum(weights))
+        checkpoints.metadata_variable(checkpoints.make_metadata(
+            ssd_vgg_300.SSDNet(), ['cat']))
+        scripts.save_graph(tmp_path / 'a.ckpt')
+    import_model.inspect(str(tmp_path))
+    output = capsys.readouterr().out
+    assert '8 variables, 6 parameters' in output
+    metadata = json.loads(output[output.index('{'):])
+    assert metadata['classes'] == ['cat']

@@ -1,163 +1,125 @@
+"""Trainings that start from VGG-16: reduced by its authors, or by us."""
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+import tf_slim as slim
 
+from engine import caffe_pb2
+from engine import checkpoints
 from engine import fine_tuning
+from engine import import_model
+from engine import train
+from nets import ssd_vgg_300
+from tests import caffe_files
 from tests import scripts
 
-VARIABLES = {
-    'net/conv1/weights': [1, 1, 3, 2], 'net/conv1/biases': [2],
-    'net/conv6/weights': [3, 3, 2, 4], 'net/conv6/biases': [4],
-    'net/block4_box/conv_cls/weights': [3, 3, 2, 8],
-}
-DETECTOR = {name.replace('net/', 'ssd/'): shape
-            for name, shape in VARIABLES.items()}
-VGG = {
-    'vgg_16/conv1/weights': [1, 1, 3, 2], 'vgg_16/conv1/biases': [2],
-    'vgg_16/fc6/weights': [7, 7, 2, 16], 'vgg_16/fc6/biases': [16],
-    'vgg_16/fc8/weights': [1, 1, 16, 1000],
-}
-WEIGHTS = 'net/conv1/weights'
-HEAD = 'net/block4_box/conv_cls/weights'
+TRUNK = ('conv1_', 'conv2_', 'conv3_', 'conv4_', 'conv5_', 'fc6', 'fc7')
 
 
-def without(shapes, *names):
-    return {name: shape for name, shape in shapes.items()
-            if name not in names}
+@pytest.fixture(scope='module')
+def records(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('shapes')
+    scripts.write_shapes(folder / 'voc', 1)
+    scripts.write_records(
+        folder / 'voc', folder / 'records', 'voc_2007_train')
+    return folder / 'records'
 
 
-def make_variables(shapes):
-    return [tf.get_variable(
-        name, shape, initializer=tf.random_uniform_initializer(seed=index))
-        for index, (name, shape) in enumerate(shapes.items())]
+def train_one_step(records, train_dir, checkpoint_path, model_name):
+    """Trains one head; returns a reader of the checkpoint."""
+    train.run(scripts.options(
+        'train_ssd_network', dataset_name='pascalvoc_2007',
+        dataset_dir=str(records), train_dir=str(train_dir), batch_size=1,
+        checkpoint_path=str(checkpoint_path), max_number_of_steps=1,
+        model_name=model_name,
+        trainable_scopes=[f'{model_name}/block11_box']))
+    return checkpoints.open_reader(str(train_dir / 'model.ckpt-1'))
 
 
-def make_plan(tmp_path, shapes, **kwargs):
-    """Returns {variable: (source, reason)} and the warnings."""
-    with tf.Graph().as_default():
-        make_variables(shapes)
-        scripts.save_graph(tmp_path / 'model.ckpt')
-    with tf.Graph().as_default():
-        entries, warnings = fine_tuning.plan(
-            make_variables(VARIABLES), str(tmp_path / 'model.ckpt'), 'net',
-            **kwargs)
-    return {entry.variable.op.name: (entry.source, entry.reason)
-            for entry in entries}, warnings
+def test_training_from_the_reduced_caffe_model(tmp_path, capsys, records):
+    # As VGG_ILSVRC_16_layers_fc_reduced: no classifier, and of format V1.
+    layers = [
+        layer for layer in caffe_files.layers(caffe_files.prototxt(300))
+        if layer.blobs and layer.name.startswith(TRUNK)
+        and '_norm' not in layer.name and '_mbox' not in layer.name]
+    path = tmp_path / 'reduced.caffemodel'
+    caffe_files.write(path, [
+        caffe_pb2.V1LayerParameter(name='data'),
+        *map(caffe_files.as_v1, layers)])
+    import_model.convert(str(path), 'vgg_16_reduced', None, None, None, None)
+    assert 'next: python train_ssd_network.py --checkpoint_path=' in (
+        capsys.readouterr().out)
+    reader = train_one_step(
+        records, tmp_path / 'train', tmp_path / 'reduced.ckpt', 'ssd_300_vgg')
+    assert '30 of 71 variables restored' in capsys.readouterr().out
+    blobs = {layer.name: np.frombuffer(layer.blobs[0].data, '<f4').reshape(
+        layer.blobs[0].shape.dim) for layer in layers}
+    for name, scope in (('conv1_1', 'conv1/conv1_1'), ('fc6', 'conv6'),
+                        ('fc7', 'conv7')):
+        expected = blobs[name].transpose(2, 3, 1, 0)
+        if name == 'conv1_1':
+            expected = expected[:, :, ::-1]
+        np.testing.assert_array_equal(
+            reader.get_tensor(f'ssd_300_vgg/{scope}/weights'), expected)
 
 
-def test_everything_is_restored(tmp_path):
-    entries, warnings = make_plan(tmp_path, VARIABLES)
-    assert entries == {name: (name, None) for name in VARIABLES}
-    assert not warnings
+@pytest.fixture(scope='module')
+def vgg_16(tmp_path_factory):
+    """A file like slim's vgg_16.ckpt, with a quarter of the channels."""
+    prefix = tmp_path_factory.mktemp('vgg') / 'vgg_16.ckpt'
+    with tf.Graph().as_default(), tf.variable_scope('vgg_16'):
+        inputs = 3
+        for block, (num_layers, channels) in enumerate(
+                ((2, 16), (2, 32), (3, 64), (3, 128), (3, 128)), 1):
+            for layer in range(1, num_layers + 1):
+                add_layer(f'conv{block}/conv{block}_{layer}',
+                          [3, 3, inputs, channels])
+                inputs = channels
+        add_layer('fc6', [7, 7, 128, 1024])
+        add_layer('fc7', [1, 1, 1024, 1024])
+        add_layer('fc8', [1, 1, 1024, 1000])
+        scripts.save_graph(prefix, tf.train.SaverDef.V1)
+    return prefix
 
 
-def test_scope_that_is_given(tmp_path):
-    entries, warnings = make_plan(tmp_path, DETECTOR, model_scope='ssd')
-    assert entries[WEIGHTS] == ('ssd/conv1/weights', None)
-    assert not warnings
+def add_layer(scope, shape):
+    with tf.variable_scope(scope):
+        tf.get_variable('weights', shape)
+        tf.get_variable('biases', shape[-1:],
+                        initializer=tf.random_normal_initializer())
 
 
-def test_scope_that_is_found(tmp_path):
-    entries, warnings = make_plan(tmp_path, DETECTOR)
-    assert entries[WEIGHTS] == ('ssd/conv1/weights', None)
-    assert not warnings
+def test_training_from_fully_connected_layers(
+        tmp_path, capsys, records, vgg_16):
+    after = train_one_step(records, tmp_path, vgg_16, 'ssd_300_vgg_quarter')
+    assert '30 of 71 variables restored' in capsys.readouterr().out
+    before = checkpoints.open_reader(str(vgg_16))
+    for name, source, slices in (
+            ('conv5/conv5_3/weights', 'conv5/conv5_3/weights', np.s_[:]),
+            # Taps 0, 3 and 6 of seven; one of four outputs, and for fc7 the
+            # inputs that those are.
+            ('conv6/weights', 'fc6/weights', np.s_[::3, ::3, :, ::4]),
+            ('conv6/biases', 'fc6/biases', np.s_[::4]),
+            ('conv7/weights', 'fc7/weights', np.s_[:, :, ::4, ::4]),
+            ('conv7/biases', 'fc7/biases', np.s_[::4])):
+        np.testing.assert_array_equal(
+            after.get_tensor(f'ssd_300_vgg_quarter/{name}'),
+            before.get_tensor(f'vgg_16/{source}')[slices])
 
 
-def test_wrong_scope_is_replaced_with_a_warning(tmp_path):
-    entries, warnings = make_plan(tmp_path, DETECTOR, model_scope='vgg_16')
-    assert entries[WEIGHTS] == ('ssd/conv1/weights', None)
-    warning, = warnings
-    assert '--checkpoint_model_scope=vgg_16' in warning
-    assert 'its own, ssd, is used' in warning
+def test_excluded_scopes_are_not_subsampled(vgg_16):
+    net = ssd_vgg_300.SSDQuarterNet()
+    with tf.Graph().as_default(), slim.arg_scope(net.arg_scope()):
+        net.net(tf.zeros([1, 300, 300, 3]))
+        entries, _ = fine_tuning.plan(
+            slim.get_model_variables(), str(vgg_16), net.name,
+            exclude_scopes=[f'{net.name}/conv6'])
+    reasons = {entry.variable.op.name: entry.reason for entry in entries}
+    assert reasons[f'{net.name}/conv6/weights'] == 'excluded'
+    assert reasons[f'{net.name}/conv7/weights'] is None
 
 
-def test_vgg_16(tmp_path):
-    entries, _ = make_plan(tmp_path, VGG)
-    assert entries == {
-        WEIGHTS: ('vgg_16/conv1/weights', None),
-        'net/conv1/biases': ('vgg_16/conv1/biases', None),
-        'net/conv6/weights': ('vgg_16/fc6/weights', None),
-        'net/conv6/biases': ('vgg_16/fc6/biases', None),
-        HEAD: (None, 'not in the checkpoint')}
-
-
-def test_excluded_scopes(tmp_path):
-    entries, _ = make_plan(
-        tmp_path, VGG, exclude_scopes=['net/conv6', ' net/block4_box'])
-    assert entries['net/conv6/weights'] == (None, 'excluded')
-    assert entries[HEAD] == (None, 'excluded')
-    assert entries[WEIGHTS][0] is not None
-
-
-def test_excluded_scope_that_is_not_there(tmp_path):
-    _, warnings = make_plan(
-        tmp_path, VGG, exclude_scopes=['net/conv1', 'net/conv16'])
-    assert warnings == ["--checkpoint_exclude_scopes: 'net/conv16' holds no "
-                        'variable of net.']
-
-
-def test_other_shape_starts_anew(tmp_path):
-    entries, _ = make_plan(tmp_path, {**VARIABLES, HEAD: [3, 3, 2, 84]})
-    assert entries[HEAD] == (
-        None, 'is [3, 3, 2, 8], in the checkpoint [3, 3, 2, 84]')
-
-
-def test_variable_that_a_detector_lacks(tmp_path):
-    shapes = without(VARIABLES, 'net/conv1/biases')
-    with pytest.raises(ValueError, match=(
-            'lacks 1 variables of net, such as net/conv1/biases; '
-            '--ignore_missing_vars=True')):
-        make_plan(tmp_path, shapes)
-    entries, _ = make_plan(tmp_path, shapes, ignore_missing=True)
-    assert entries['net/conv1/biases'] == (None, 'not in the checkpoint')
-
-
-def test_checkpoint_that_gives_nothing(tmp_path):
-    with pytest.raises(ValueError, match='nothing in it fits net; it holds'):
-        make_plan(tmp_path, {'resnet/conv1/kernel': [1]})
-
-
-def test_table():
-    with tf.Graph().as_default():
-        variables = make_variables(VARIABLES)
-    entries = [fine_tuning.Entry(variables[0], 'net/conv1/weights', None),
-               fine_tuning.Entry(variables[4], None, 'excluded')]
-    assert fine_tuning.format_plan(entries, 'a.ckpt').splitlines() == [
-        'a.ckpt: 1 of 2 variables restored.',
-        '  new  net/block4_box/conv_cls/weights  excluded']
-
-
-def test_subsample_takes_every_third_tap_and_every_fourth_output():
-    taps = np.arange(49).reshape(7, 7)
-    np.testing.assert_array_equal(
-        fine_tuning.subsample(taps, [3, 3]),
-        [[0, 3, 6], [21, 24, 27], [42, 45, 48]])
-    np.testing.assert_array_equal(
-        fine_tuning.subsample(np.arange(12), [3]), [0, 4, 8])
-
-
-def test_subsample_of_the_same_shape_is_the_same():
-    values = np.arange(6).reshape(2, 3)
-    np.testing.assert_array_equal(
-        fine_tuning.subsample(values, [2, 3]), values)
-
-
-def test_initializer_loads_what_the_plan_says(tmp_path):
-    prefix = str(tmp_path / 'vgg.ckpt')
-    with tf.Graph().as_default():
-        make_variables(VGG)
-        scripts.save_graph(prefix)
-    reader = tf.train.NewCheckpointReader(prefix)
-    with tf.Graph().as_default(), tf.Session() as session:
-        variables = make_variables(VARIABLES)
-        session.run(tf.global_variables_initializer())
-        before = dict(zip(VARIABLES, session.run(variables), strict=True))
-        entries, _ = fine_tuning.plan(variables, prefix, 'net')
-        fine_tuning.initializer(entries, prefix)(session)
-        after = dict(zip(VARIABLES, session.run(variables), strict=True))
-    np.testing.assert_array_equal(
-        after[WEIGHTS], reader.get_tensor('vgg_16/conv1/weights'))
-    np.testing.assert_array_equal(
-        after['net/conv6/weights'],
-        reader.get_tensor('vgg_16/fc6/weights')[::3, ::3, :, ::4])
-    np.testing.assert_array_equal(after[HEAD], before[HEAD])
+def test_subsample():
+    values = np.arange(7 * 8).reshape(7, 8)
+    assert fine_tuning.subsample(values, [3, 2]).tolist() == [
+        [0, 4], [24, 28], [48, 52]]

@@ -72,3 +72,25 @@ def test_hikapok_names_are_refused_and_it_says_why():
             ['ssd300/conv1/conv1_1/kernel',
              'ssd300/multibox_head/loc_0/kernel'], 'm.ckpt')
     published.check_names(['ssd_300_vgg/block4_box/conv_loc/weights'], 'm')
+
+
+def test_format_v1_is_one_file(tmp_path):
+    path = tmp_path / 'a.zip'
+    write_zip(path, 'vgg/vgg_16.ckpt', '__MACOSX/vgg/._vgg_16.ckpt')
+    assert published.unpack(str(path)) == str(tmp_path / 'vgg_16.ckpt')
+    assert published.only_checkpoint(
+        str(tmp_path)) == str(tmp_path / 'vgg_16.ckpt')
+
+
+@pytest.mark.parametrize('name, is_checkpoint', [
+    ('a.caffemodel', False), ('a.ckpt', True), ('a.ckpt.index', True),
+    ('a.ckpt.data-00000-of-00001', True), ('b.ckpt', True), ('.', True),
+    ('no such file', False)])
+def test_checkpoints_are_known_by_what_they_are(
+        tmp_path, name, is_checkpoint):
+    (tmp_path / 'a.caffemodel').write_bytes(b'\xa2\x06\x00')
+    (tmp_path / 'a.ckpt').write_bytes(bytes(40) + published.TABLE_MAGIC)
+    (tmp_path / 'a.ckpt.data-00000-of-00001').touch()
+    for prefix in 'a.ckpt', 'b.ckpt':
+        (tmp_path / f'{prefix}.index').touch()
+    assert published.is_checkpoint(str(tmp_path / name)) is is_checkpoint
