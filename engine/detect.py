@@ -1,6 +1,5 @@
 """Detects in files, videos and cameras; `options` are the script's flags."""
 import contextlib
-import os
 import sys
 
 import cv2
@@ -35,7 +34,6 @@ def run(options, capture_class=cv2.VideoCapture):
     is_video = isinstance(source, media.Video)
     sink_class = pictures.VideoFile if is_video else pictures.PictureFiles
     sink = sink_class(options.output_dir, source, options.save_xml)
-    os.makedirs(options.output_dir, exist_ok=True)
     with contextlib.ExitStack() as stack:
         show = None
         if options.show:
@@ -43,6 +41,7 @@ def run(options, capture_class=cv2.VideoCapture):
             stack.callback(shown.close)
             show = shown.show
         network = stack.enter_context(_make_detector(options))
+        sink.open()
         report = stack.enter_context(detection_records.JsonFile(
             options.output_dir, checkpoint=options.checkpoint_path,
             model_name=network.model_name, classes=network.class_names,

@@ -51,6 +51,10 @@ class PictureFiles:
         if save_xml:
             self._check_annotations(source.names)
 
+    def open(self):
+        """Makes the folder."""
+        os.makedirs(self._output_dir, exist_ok=True)
+
     def prepare(self, sample, found):
         """Draws, encodes; any thread. Returns the picture and its bytes."""
         picture = draw(sample, found)
@@ -120,7 +124,8 @@ class VideoFile:
         if save_xml:
             raise ValueError(f'--save_xml: {source.file} is a video, whose '
                              'frames are not files; leave the flag out.')
-        self._path = os.path.join(output_dir, f'{source.name}.mp4')
+        self._path = os.path.abspath(
+            os.path.join(output_dir, f'{source.name}.mp4'))
         if os.path.realpath(self._path) == os.path.realpath(source.file):
             raise ValueError(
                 f'--output_dir={output_dir}: {self._path} would be '
@@ -130,6 +135,11 @@ class VideoFile:
         self._size = None
         self._times = collections.deque(maxlen=NUM_FRAMES_OF_RATE)
 
+    def open(self):
+        """Makes the folder; the time of the frames begins."""
+        os.makedirs(os.path.dirname(self._path), exist_ok=True)
+        self._times.append(time.monotonic())
+
     def prepare(self, sample, found):
         """Draws; any thread. Returns the picture."""
         return draw(sample, found)
@@ -138,12 +148,11 @@ class VideoFile:
         """Writes a frame with the rate on it; returns the picture."""
         del sample, found
         self._times.append(time.monotonic())
-        seconds = self._times[-1] - self._times[0]
-        if seconds > 0:
-            rate = (len(self._times) - 1) / seconds
-            visualization.draw_text(prepared, f'{rate:.1f} fps')
+        seconds = max(self._times[-1] - self._times[0], 1e-6)
+        visualization.draw_text(
+            prepared, f'{(len(self._times) - 1) / seconds:.1f} fps')
         if self._writer is None:
-            self._open(prepared.shape[1], prepared.shape[0])
+            self._open_writer(prepared.shape[1], prepared.shape[0])
         frame = _to_bgr(prepared)
         if frame.shape[1::-1] != self._size:  # A stream may change its size.
             frame = cv2.resize(frame, self._size)
@@ -158,7 +167,7 @@ class VideoFile:
                 raise OSError(f'{self._path}: could not be written.')
         return os.path.basename(self._path)
 
-    def _open(self, width, height):
+    def _open_writer(self, width, height):
         self._size = width, height
         self._writer = cv2.VideoWriter(
             self._path, cv2.VideoWriter_fourcc(*'mp4v'),

@@ -34,7 +34,7 @@ def class_color(class_id):
 
 def line_width(picture):
     """Returns the width of a bbox's line, in pixels, for a picture's size."""
-    return max(1, round(.5 + .003 * _mean_side(picture)))
+    return round(1 + .003 * _mean_side(picture))
 
 
 def font_size(picture):
