@@ -128,8 +128,10 @@ def _layer(layer):
         kind = caffe_pb2.V1LayerParameter.LayerType.Name(kind)
     elif layer.HasField('prior_box_param'):
         prior_box = layer.prior_box_param
-    if not (layer.name + kind).isprintable():
-        raise ValueError(f'{layer.name!r} is no name of a layer.')
+    for text in (layer.name, kind):
+        # What is not UTF-8, protobuf returns as bytes.
+        if not isinstance(text, str) or not text.isprintable():
+            raise ValueError(f'{text!r} is no name of a layer.')
     blobs = tuple(_array(blob, layer.name) for blob in layer.blobs)
     return Layer(layer.name, kind, blobs, prior_box)
 
@@ -155,4 +157,9 @@ def _array(blob, layer_name):
         raise ValueError(
             f'a blob of layer {layer_name!r} has the shape {shape}, but '
             f'{numbers.size:,} numbers.')
-    return numbers.reshape(shape).astype(np.float32, copy=False)
+    with np.errstate(over='ignore'):
+        numbers = numbers.reshape(shape).astype(np.float32, copy=False)
+    if not np.isfinite(numbers).all():
+        raise ValueError(
+            f'a blob of layer {layer_name!r} has numbers that are not finite.')
+    return numbers

@@ -1,4 +1,5 @@
 """Reading .caffemodel files: formats, and what is no .caffemodel."""
+import random
 import tracemalloc
 
 import numpy as np
@@ -116,6 +117,51 @@ def test_half_a_number_is_refused(path):
     caffe_files.write(path, [layer])
     with pytest.raises(ValueError, match='no whole count'):
         caffe_model.read(path)
+
+
+@pytest.mark.parametrize('number', [np.nan, np.inf, 1e300])
+def test_numbers_must_be_finite_float32(path, number):
+    layer = caffe_pb2.LayerParameter(name='conv')
+    caffe_files.add_blob(layer, [1., number], dtype='<f8')
+    caffe_files.write(path, [layer])
+    with pytest.raises(ValueError, match="layer 'conv' .* not finite"):
+        caffe_model.read(path)
+
+
+def test_number_of_dimensions_is_limited(path):
+    layer = caffe_pb2.LayerParameter(name='conv')
+    layer.blobs.add().shape.dim.extend([2 ** 60] * 1000)
+    caffe_files.write(path, [layer])
+    with pytest.raises(ValueError, match='1,000 dimensions; .* at most 32'):
+        caffe_model.read(path)
+
+
+def test_name_that_is_no_text_is_refused(path):
+    path.write_bytes(b'\xa2\x06\x04\x0a\x02\xff\xfe')
+    with pytest.raises(ValueError, match='is no name of a layer'):
+        caffe_model.read(path)
+
+
+def test_damage_is_never_worse_than_a_value_error(path, layer):
+    caffe_files.write(path, [
+        layer, caffe_files.as_v1(layer),
+        caffe_pb2.LayerParameter(name='prior', prior_box_param={
+            'min_size': [30], 'max_size': [60], 'variance': [.1, .2]})])
+    whole = path.read_bytes()
+    generator = random.Random(0)
+    num_refused = 0
+    for _ in range(2000):
+        start = generator.randrange(len(whole))
+        end = start + generator.randrange(4)
+        path.write_bytes(
+            whole[:start] + generator.randbytes(generator.randrange(4))
+            + whole[end:])
+        try:
+            list(caffe_model.describe(caffe_model.read(path)))
+        except ValueError as error:
+            assert '\n' not in str(error)
+            num_refused += 1
+    assert 1000 < num_refused < 2000
 
 
 def test_name_that_would_break_a_line_is_refused(path):
