@@ -78,15 +78,18 @@ class SSDNet:
             Caffe.
           from_scratch: whether no weights are restored. Layers before a
             ReLU then start by He et al. 2015, so that the signal keeps its
-            size through the depth; else by Glorot, as in the original.
+            size through the depth, and the heads near 0, so that their first
+            errors do not destroy it; else all by Glorot, as in the original.
         """
-        initializer = tf.initializers.glorot_uniform()
+        initializer = head_initializer = tf.initializers.glorot_uniform()
         if from_scratch:
             initializer = tf.initializers.variance_scaling(2.)
+            head_initializer = tf.initializers.random_normal(stddev=0.01)
         regularizer = slim.l2_regularizer(weight_decay)
         with slim.arg_scope(
                 [slim.conv2d, custom_layers.atrous_conv2d],
-                weights_initializer=initializer):
+                weights_initializer=initializer), slim.arg_scope(
+                [head_conv2d], weights_initializer=head_initializer):
             with slim.arg_scope(
                     [slim.conv2d, custom_layers.atrous_conv2d,
                      custom_layers.l2_normalization],
@@ -178,9 +181,8 @@ class SSDNet:
                     net, params.normalizations[index])
 
             def predict(num_values, scope):
-                values = slim.conv2d(
+                values = head_conv2d(
                     net, num_kinds * num_values, [3, 3], activation_fn=None,
-                    weights_initializer=tf.initializers.glorot_uniform(),
                     scope=scope)
                 rows, columns = params.feat_shapes[index]
                 return tf.reshape(
@@ -188,3 +190,9 @@ class SSDNet:
 
             return (predict(params.num_classes, 'conv_cls'),
                     predict(4, 'conv_loc'))
+
+
+@slim.add_arg_scope
+def head_conv2d(*args, **kwargs):
+    """slim.conv2d, as a name of its own for arg_scope."""
+    return slim.conv2d(*args, **kwargs)
