@@ -26,10 +26,13 @@ flags.DEFINE_integer(
 flags.DEFINE_boolean(
     'remove_difficult', True, 'Difficult objects are neither right nor '
     'wrong; else they count as any other.')
-flags.DEFINE_integer('batch_size', 1, 'Images of a batch.')
-flags.DEFINE_integer('max_num_batches', None, 'Default: all.')
 flags.DEFINE_integer(
-    'num_preprocessing_threads', 4, 'Images preprocessed at a time.')
+    'batch_size', 1, 'Images of a batch.', lower_bound=1)
+flags.DEFINE_integer(
+    'max_num_batches', None, 'Default: all.', lower_bound=1)
+flags.DEFINE_integer(
+    'num_preprocessing_threads', 4, 'Images preprocessed at a time.',
+    lower_bound=1)
 
 # Network.
 flags.DEFINE_string(

@@ -25,10 +25,13 @@ flags.DEFINE_integer(
 flags.DEFINE_integer('labels_offset', 0, 'Accepted and ignored, as ever.')
 flags.DEFINE_boolean(
     'remove_difficult', False, 'Leave objects marked difficult out.')
-flags.DEFINE_integer('batch_size', 32, 'Images of a batch, per clone.')
-flags.DEFINE_integer('num_readers', 4, 'Record files read at a time.')
 flags.DEFINE_integer(
-    'num_preprocessing_threads', 4, 'Images preprocessed at a time.')
+    'batch_size', 32, 'Images of a batch, per clone.', lower_bound=1)
+flags.DEFINE_integer(
+    'num_readers', 4, 'Record files read at a time.', lower_bound=1)
+flags.DEFINE_integer(
+    'num_preprocessing_threads', 4, 'Images preprocessed at a time.',
+    lower_bound=1)
 flags.DEFINE_integer(
     'random_seed', None, 'Makes weights, order and augmentation repeatable.')
 
@@ -51,7 +54,7 @@ flags.DEFINE_float('negative_ratio', 3., 'Mined negatives per positive.')
 flags.DEFINE_float('match_threshold', .5, 'Overlap that makes a positive.')
 flags.DEFINE_integer(
     'negatives_per_empty_image', 0,
-    'Mined negatives of an image without objects.')
+    'Mined negatives of an image without objects.', lower_bound=0)
 flags.DEFINE_float(
     'label_smoothing', 0., 'Share of the target spread over all classes.')
 flags.DEFINE_float('weight_decay', .0005, 'L2 factor of the weights.')
@@ -74,7 +77,8 @@ flags.DEFINE_list(
     'lr_decay_factors', ['1', '0.1', '0.01'],
     'Factors of the learning rate, for piecewise.')
 flags.DEFINE_integer(
-    'warmup_steps', 500, 'Steps over which the learning rate rises.')
+    'warmup_steps', 500, 'Steps over which the learning rate rises.',
+    lower_bound=0)
 flags.DEFINE_float('moving_average_decay', None, 'Of the weights; default: '
                    'no moving averages.')
 flags.DEFINE_float('momentum', .9, 'Of the momentum optimizer.')
@@ -107,10 +111,11 @@ flags.DEFINE_boolean(
 # Run.
 flags.DEFINE_string(
     'train_dir', '/tmp/tfmodel/', 'Folder of checkpoints and events.')
-flags.DEFINE_integer('num_clones', 1, 'GPUs to train on.')
+flags.DEFINE_integer('num_clones', 1, 'GPUs to train on.', lower_bound=1)
 flags.DEFINE_boolean('clone_on_cpu', False, 'Train on the CPU.')
 flags.DEFINE_float('gpu_memory_fraction', .8, 'Most of a GPU to take.')
-flags.DEFINE_integer('log_every_n_steps', 10, 'Steps between log lines.')
+flags.DEFINE_integer(
+    'log_every_n_steps', 10, 'Steps between log lines.', lower_bound=1)
 flags.DEFINE_integer('save_summaries_secs', 600, 'Between summaries.')
 flags.DEFINE_integer('save_interval_secs', 600, 'Between checkpoints.')
 

@@ -48,6 +48,9 @@ def run(options):
             options, dataset, network, start_step)
         init_fn = None
         if latest is not None:
+            checkpoints.check_complete(
+                latest, checkpoints.variables_to_restore(
+                    tf.global_variables()))
             print(f'{latest}: training goes on from step {start_step}.')
         else:
             init_fn = _start(options, network)
@@ -90,7 +93,8 @@ def _start(options, network):
 def _loop(options, step, start_step, init_fn):
     """Runs steps until the last, saving, summarizing and reporting."""
     scaffold = tf.train.Scaffold(init_fn=init_fn, saver=tf.train.Saver(
-        max_to_keep=5, keep_checkpoint_every_n_hours=1))
+        max_to_keep=5, keep_checkpoint_every_n_hours=1,
+        save_relative_paths=True))  # The folder may be moved.
     hooks = [RateHook(options)]
     if options.max_number_of_steps is not None:
         hooks.append(tf.train.StopAtStepHook(
@@ -125,10 +129,9 @@ class RateHook(tf.train.SessionRunHook):
     def __init__(self, options):
         """See the flags log_every_n_steps, batch_size and num_clones."""
         self._every = options.log_every_n_steps
-        self._num_images = (
-            options.batch_size * options.num_clones * self._every)
+        self._images_per_step = options.batch_size * options.num_clones
         self._train_dir = options.train_dir
-        self._time = None
+        self._since = None
         self.images_per_second = float('nan')
 
     def begin(self):
@@ -136,22 +139,24 @@ class RateHook(tf.train.SessionRunHook):
         self._writer = tf.summary.FileWriterCache.get(self._train_dir)
         self._global_step = tf.train.get_global_step()
 
-    def before_run(self, run_context):
-        """Asks for the step."""
-        return tf.train.SessionRunArgs(self._global_step)
+    def after_create_session(self, session, coord):
+        """Reads the step from which to count."""
+        self._step = session.run(self._global_step)
 
     def after_run(self, run_context, run_values):
-        """Measures every n steps."""
-        step = run_values.results
-        if step % self._every:
-            return
+        """Measures every n steps, and not the first, which sets things up."""
+        self._step += 1
         now = time.monotonic()
-        if self._time is not None:
-            self.images_per_second = self._num_images / (now - self._time)
+        if self._since is None:
+            self._since = self._step, now
+        elif self._step % self._every == 0:
+            step, start = self._since
+            self._since = self._step, now
+            self.images_per_second = (
+                (self._step - step) * self._images_per_step / (now - start))
             self._writer.add_summary(tf.Summary(value=[tf.Summary.Value(
                 tag='images_per_second',
-                simple_value=self.images_per_second)]), step)
-        self._time = now
+                simple_value=self.images_per_second)]), self._step)
 
 
 def _format(number, values, rate_hook):

@@ -59,7 +59,7 @@ def check_and_write(options, network, dataset, is_resumed):
 def _read(path):
     try:
         with open(path, encoding='utf-8') as file:
-            return json.load(file)['trained']
+            return dict(json.load(file)['trained'])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f'{path}: not the configuration of a training ({error!r}); '
