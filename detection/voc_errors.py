@@ -5,8 +5,8 @@ that is not right is wrong for one reason, the first of these that holds:
 
 * duplicate: fits an object of its class (overlap >= the matching threshold)
   that a detection of a higher score has found;
-* class: fits an object of another class (the paper: of a similar class, or
-  of any other, from 0.1; here the box has to be right);
+* wrong class: fits an object of another class (the paper: overlaps one from
+  0.1 on; here the box has to be right);
 * localisation: overlaps an object of its class by at least 0.1;
 * background: none of these.
 
@@ -23,7 +23,8 @@ import numpy as np
 from detection import voc_metrics
 
 KINDS = (CORRECT, DUPLICATE, CLASS, LOCALISATION, BACKGROUND, IGNORED) = (
-    'correct', 'duplicate', 'class', 'localisation', 'background', 'ignored')
+    'correct', 'duplicate', 'wrong class', 'localisation', 'background',
+    'ignored')
 ERRORS = (CLASS, LOCALISATION, DUPLICATE, BACKGROUND)
 # Hoiem et al. 2012, section 2.2.
 MIN_OVERLAP = 0.1

@@ -36,7 +36,8 @@ img { max-width: 100%; height: auto; display: block }
 .pictures { grid-template-columns:
   repeat(auto-fill, minmax(min(100%, 20rem), 1fr)) }
 code { white-space: nowrap }
-figure { margin: 0 } figure img { width: 100% } figcaption { font-size: .85rem; color: #52606d }
+figure { margin: 0 } figure img { width: 100% }
+figcaption { font-size: .85rem; color: #52606d }
 .bars { display: grid; gap: .35rem .75rem; align-items: center;
   grid-template-columns: minmax(4rem, max-content) 1fr; font-size: .9rem }
 .bars span { overflow-wrap: anywhere; max-width: 12rem }

@@ -123,7 +123,7 @@ def draw(choice, sample, groundtruths, detections, breakdown, class_names):
 
 
 def describe(row, groundtruths, detections, breakdown, class_names):
-    """Returns what a detection is, such as 'dog 0.98: class (cat)'."""
+    """Returns what a detection is, such as 'dog 0.98: wrong class (cat)'."""
     name = class_names[detections.classes[row] - 1]
     text = f'{name} {detections.scores[row]:.2f}: {breakdown.kinds[row]}'
     if breakdown.kinds[row] == voc_errors.CLASS:

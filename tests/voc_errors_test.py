@@ -40,9 +40,10 @@ def kinds(groundtruths, *rows):
 
 
 @pytest.mark.parametrize('label, bbox, kind', [
-    (CAT, CATS_BBOX, 'correct'), (CAT, DOGS_BBOX, 'class'),
-    (CAT, BESIDE_CAT, 'localisation'), (CAT, FAR_FROM_CAT, 'background'),
-    (DOG, CATS_BBOX, 'class'), (CAT, [200, 200, 220, 220], 'background')])
+    (CAT, CATS_BBOX, 'correct'), (CAT, DOGS_BBOX, 'wrong class'),
+    (DOG, CATS_BBOX, 'wrong class'), (CAT, BESIDE_CAT, 'localisation'),
+    (CAT, FAR_FROM_CAT, 'background'),
+    (CAT, [200, 200, 220, 220], 'background')])
 def test_kinds(label, bbox, kind):
     assert kinds(CAT_AND_DOG, (0, label, .9, bbox)) == [kind]
 
@@ -71,12 +72,12 @@ def test_as_many_are_counted_as_there_are_objects():
                        (0, DOG, .1, DOGS_BBOX), (0, 3, .9, CATS_BBOX))
     breakdown = voc_errors.break_down(CAT_AND_DOG, detections)
     assert breakdown.kinds.tolist() == [
-        'localisation', 'correct', 'correct', 'class']
+        'localisation', 'correct', 'correct', 'wrong class']
     assert breakdown.is_counted.tolist() == [True, False, True, False]
     assert breakdown.is_found.tolist() == [False, True]
     assert breakdown.is_missed.tolist() == [True, False]
-    none = {'correct': 0, 'class': 0, 'localisation': 0, 'duplicate': 0,
-            'background': 0, 'missed': 0, 'objects': 0}
+    none = dict.fromkeys(['objects', 'correct', 'wrong class', 'localisation',
+                          'duplicate', 'background', 'missed'], 0)
     assert voc_errors.count(breakdown, CAT_AND_DOG, detections, 3) == [
         {**none, 'objects': 1, 'localisation': 1, 'missed': 1},
         {**none, 'objects': 1, 'correct': 1}, none]
