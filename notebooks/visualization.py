@@ -122,7 +122,7 @@ def _fitting_label(texts, size, shape):
 
 @functools.lru_cache(maxsize=4096)
 def _text_mask(text, size):
-    """Returns how much of each pixel letters cover: float32 [h, w], 0..1.
+    """Returns how much of each pixel letters cover: uint8 [h, w].
 
     Not cv2.putText, which knows only ASCII.
     """
@@ -137,9 +137,9 @@ def _text_mask(text, size):
     margin = max(1, size // 5)
     top = max(0, ascent - glyphs.shape[0] + round(font.get_descent() / 64))
     mask = np.zeros((max(ascent + descent, top + glyphs.shape[0]),
-                     glyphs.shape[1] + 2 * margin), np.float32)
+                     glyphs.shape[1] + 2 * margin), np.uint8)
     mask[top:top + glyphs.shape[0],
-         margin:margin + glyphs.shape[1]] = glyphs / 255
+         margin:margin + glyphs.shape[1]] = glyphs
     mask.flags.writeable = False  # The cache hands it to all.
     return mask
 
@@ -150,31 +150,33 @@ def _find_place(bbox, label_shape, shape, taken):
     Above its bbox, else inside at the top, below, inside at the bottom:
     where it covers no label so far, else where it covers least.
     """
-    ymin, xmin, ymax, xmax = bbox.tolist()
+    ymin, xmin, ymax, xmax = bbox
     height, width = label_shape
-    candidates = []
-    for left in (xmin, xmax - width):
-        for top in (ymin - height, ymin, ymax, ymax - height):
-            top = min(max(top, 0), shape[0] - height)
-            left = min(max(left, 0), shape[1] - width)
-            candidates.append((top, left, top + height, left + width))
-    return min(candidates, key=lambda place: sum(
-        _shared_area(place, other) for other in taken))
-
-
-def _shared_area(place, other):
-    height = min(place[2], other[2]) - max(place[0], other[0])
-    width = min(place[3], other[3]) - max(place[1], other[1])
-    return max(height, 0) * max(width, 0)
+    corners = np.array([
+        (top, left) for left in (xmin, xmax - width)
+        for top in (ymin - height, ymin, ymax, ymax - height)])
+    corners = np.clip(corners, 0, np.subtract(shape[:2], label_shape))
+    places = np.concatenate([corners, corners + label_shape], 1)
+    if not taken:
+        return places[0]
+    low = np.maximum(places[:, None, :2], np.array(taken)[:, :2])
+    high = np.minimum(places[:, None, 2:], np.array(taken)[:, 2:])
+    covered = np.maximum(high - low, 0).prod(2).sum(1)
+    return places[covered.argmin()]
 
 
 def _paste(picture, mask, corner, color):
     """Writes letters on a ground of a color, in place, black or white."""
     top, left = corner
-    ground = np.array(color, np.float32)
-    ink = np.array(_contrasting(color), np.float32)
-    window = picture[top:top + mask.shape[0], left:left + mask.shape[1]]
-    window[...] = np.round(ground + mask[..., None] * (ink - ground))
+    picture[top:top + mask.shape[0],
+            left:left + mask.shape[1]] = _palette(color)[mask]
+
+
+@functools.lru_cache
+def _palette(color):
+    """Returns uint8 [256, 3], from a color to what can be read on it."""
+    return np.round(np.linspace(
+        color, _contrasting(color), 256)).astype(np.uint8)
 
 
 def _contrasting(color):
