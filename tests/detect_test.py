@@ -16,6 +16,7 @@ from engine import detect
 from engine import detection_records
 from engine import detector
 from engine import media
+from engine import window
 from notebooks import visualization
 from tests import detector_files
 
@@ -41,7 +42,7 @@ def run(monkeypatch, network, tmp_path):
     def run(what, capture_class=cv2.VideoCapture, **changes):
         options = {
             'input': str(what), 'output_dir': str(tmp_path / 'out'),
-            'checkpoint_path': 'c', 'select_threshold': .3,
+            'checkpoint_path': 'c', 'select_threshold': .5,
             'save_xml': False, 'show': False, **changes}
         detect.run(types.SimpleNamespace(**options), capture_class)
         return json.loads(pathlib.Path(
@@ -351,12 +352,44 @@ def test_steps_overlap(run, network, monkeypatch):
     assert time.monotonic() - begin < .02 * 2.2 * num + .5
 
 
-@pytest.mark.skipif('NONE' not in next(
-    line for line in cv2.getBuildInformation().splitlines()
-    if 'GUI:' in line), reason='this OpenCV has windows')
-def test_show_without_windows_is_refused(run, folder):
+@pytest.fixture
+def windows(monkeypatch):
+    """Stands for an OpenCV with windows; keys are what is pressed."""
+    state = types.SimpleNamespace(keys=[], is_visible=1, shown=[])
+    for name, function in {
+            'currentUIFramework': lambda: 'QT5',
+            'namedWindow': lambda *_: None,
+            'imshow': lambda _, picture: state.shown.append(picture),
+            'waitKey': lambda _: state.keys.pop(0) if state.keys else -1,
+            'getWindowProperty': lambda *_: state.is_visible}.items():
+        monkeypatch.setattr(cv2, name, function)
+    monkeypatch.setenv('DISPLAY', ':0')
+    return state
+
+
+def test_a_window_goes_on_by_a_key_and_ends_by_q_or_when_closed(windows):
+    waiting, running = window.Window(waits=True), window.Window(waits=False)
+    windows.keys = [-1, -1, ord(' ')]
+    assert waiting.show(FRAMES[0])
+    assert windows.keys == []
+    np.testing.assert_array_equal(windows.shown[0], FRAMES[0][..., ::-1])
+    assert running.show(FRAMES[0])
+    windows.keys = [ord('q'), 27]
+    assert not waiting.show(FRAMES[0])
+    assert not running.show(FRAMES[0])
+    windows.is_visible = 0
+    assert not waiting.show(FRAMES[0])
+
+
+def test_show_without_windows_or_display_is_refused(windows, monkeypatch):
+    monkeypatch.setattr(sys, 'platform', 'linux')
+    monkeypatch.delenv('DISPLAY')
+    monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
+    with pytest.raises(ValueError, match='--show: there is no display'):
+        window.Window(waits=True)
+    monkeypatch.setattr(cv2, 'currentUIFramework', lambda: '')
     with pytest.raises(ValueError, match='--show: this OpenCV has no windows'):
-        run(folder, show=True)
+        window.Window(waits=True)
 
 
 def command(*arguments):
@@ -389,7 +422,9 @@ def test_the_scripts_errors_are_one_line(tmp_path):
 
 
 def test_help_is_quick():
-    begin = time.monotonic()
-    process = command('--help')
-    assert '--select_threshold' in process.stdout
-    assert time.monotonic() - begin < 1
+    seconds = []
+    for _ in range(3):  # Others may be busy on this machine.
+        begin = time.monotonic()
+        assert '--select_threshold' in command('--help').stdout
+        seconds.append(time.monotonic() - begin)
+    assert min(seconds) < 1

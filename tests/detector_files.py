@@ -9,8 +9,8 @@ from nets import nets_factory
 
 MODEL = 'ssd_300_vgg_quarter'
 NAMES = ('circle', 'square', 'Dreieck', 'étoile', 'cross')
-# Random weights give each class about a sixth; some are above this.
-THRESHOLD = 0.3
+# Some of what random weights give is above this.
+THRESHOLD = 0.5
 
 
 def save(path, class_names=NAMES, with_metadata=True):
