@@ -8,6 +8,8 @@ import math
 
 import numpy as np
 
+from detection import boxes
+
 
 def num_kinds(sizes, ratios):
     """Returns the number of anchors of a cell."""
@@ -60,3 +62,34 @@ def all_anchors(feat_shapes, img_shape, sizes, ratios, steps, offset=0.5):
         layer_anchors(feat_shape, img_shape, *layer, offset)
         for feat_shape, *layer in zip(
             feat_shapes, sizes, ratios, steps, strict=True)])
+
+
+def best_overlaps(bboxes, feat_shapes, img_shape, sizes, ratios, steps,
+                  offset=0.5):
+    """Returns each bbox's overlap (IoU) with the anchor that fits it best.
+
+    Of the anchors of one layer and kind, all of the same size, the one with
+    the nearest centre fits best: no other has to be looked at.
+
+    Args:
+      bboxes: float [n, 4], [ymin, xmin, ymax, xmax], relative.
+      feat_shapes, img_shape, sizes, ratios, steps, offset: as in all_anchors.
+
+    Returns:
+      float64 [n].
+    """
+    bboxes = np.asarray(bboxes, np.float64)
+    pixels = boxes.to_centres(bboxes, np)[:, :2] * img_shape
+    best = np.zeros(len(bboxes))
+    for feat_shape, *layer in zip(
+            feat_shapes, sizes, ratios, steps, strict=True):
+        grid = layer_anchors(feat_shape, img_shape, *layer, offset).reshape(
+            *feat_shape, -1, 4)
+        cells = np.clip(np.round(pixels / layer[-1] - offset).astype(int),
+                        0, np.array(feat_shape) - 1)
+        corners = boxes.to_corners(
+            grid[cells[:, 0], cells[:, 1]].astype(np.float64), np)
+        overlaps = boxes.jaccard(
+            bboxes[:, None], corners, np)  # [n, num_kinds]
+        best = np.maximum(best, overlaps.max(axis=1))
+    return best

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from detection import anchors
+from detection import boxes
 from nets import nets_factory
 
 DATA = os.path.join(os.path.dirname(__file__), 'data')
@@ -54,3 +55,20 @@ def test_truncated_sizes_give_the_anchors_of_caffe(preset):
         os.path.join(DATA, 'anchors.npz'))[f'ssd_512_{preset}_caffe_int']
     np.testing.assert_allclose(
         network(params).anchors(), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize('name', sorted(nets_factory.networks_map))
+def test_best_overlaps_are_those_of_all_pairs(name):
+    params = nets_factory.get_network(name).default_params
+    rng = np.random.RandomState(0)
+    low = rng.uniform(0, .9, (200, 2))
+    bboxes = np.concatenate(
+        [low, np.minimum(low + rng.uniform(.01, 1, (200, 2)), 1)], 1)
+    geometry = (params.feat_shapes, params.img_shape, params.anchor_sizes,
+                params.anchor_ratios, params.anchor_steps)
+    corners = boxes.to_corners(
+        anchors.all_anchors(*geometry).astype(np.float64), np)
+    expected = [boxes.jaccard(bbox, corners, np).max() for bbox in bboxes]
+    np.testing.assert_allclose(
+        anchors.best_overlaps(bboxes, *geometry), expected, atol=1e-6)
+    assert anchors.best_overlaps(np.zeros((0, 4)), *geometry).shape == (0,)
