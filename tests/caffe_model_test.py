@@ -122,7 +122,7 @@ def test_half_a_number_is_refused(path):
 @pytest.mark.parametrize('number', [np.nan, np.inf, 1e300])
 def test_numbers_must_be_finite_float32(path, number):
     layer = caffe_pb2.LayerParameter(name='conv')
-    caffe_files.add_blob(layer, [1., number], dtype='<f8')
+    caffe_files.add_blob(layer, np.array([1., number]), dtype='<f8')
     caffe_files.write(path, [layer])
     with pytest.raises(ValueError, match="layer 'conv' .* not finite"):
         caffe_model.read(path)
@@ -150,7 +150,7 @@ def test_damage_is_never_worse_than_a_value_error(path, layer):
     whole = path.read_bytes()
     generator = random.Random(0)
     num_refused = 0
-    for _ in range(2000):
+    for _ in range(500):
         start = generator.randrange(len(whole))
         end = start + generator.randrange(4)
         path.write_bytes(
@@ -161,7 +161,7 @@ def test_damage_is_never_worse_than_a_value_error(path, layer):
         except ValueError as error:
             assert '\n' not in str(error)
             num_refused += 1
-    assert 1000 < num_refused < 2000
+    assert 250 < num_refused < 500
 
 
 def test_name_that_would_break_a_line_is_refused(path):
