@@ -48,12 +48,14 @@ def precision_recall(result):
     if row is not None:
         point = result.recall[row], result.precision[row]
         axes.plot(*point, 'o', color=DARK, markersize=5, clip_on=False)
-        is_right = point[0] > .5
+        # Where the curve, which falls to the right, leaves room.
+        is_right, is_high = point[0] > .5, point[1] > .5
         axes.annotate(
             f'score {result.scores[row]:.2f}\nF1 {f1:.2f}', point,
-            xytext=(-8 if is_right else 8, -8), textcoords='offset points',
-            ha='right' if is_right else 'left', va='top', color=DARK,
-            fontsize=9)
+            xytext=(-8 if is_right and is_high else 8, -8 if is_high else 8),
+            textcoords='offset points', color=DARK, fontsize=9,
+            ha='right' if is_right and is_high else 'left',
+            va='top' if is_high else 'bottom')
     else:
         axes.text(.5, .5, 'nothing found' if result.num_objects
                   else 'no object to find', ha='center', color=GREY)

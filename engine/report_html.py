@@ -28,6 +28,7 @@ th, td { padding: .3rem .7rem; text-align: right; white-space: nowrap;
   border-bottom: 1px solid #e4e7eb }
 th:first-child, td:first-child { text-align: left; padding-left: 0;
   white-space: normal; min-width: 6rem; max-width: 16rem }
+@media (max-width: 40rem) { th, td { padding: .3rem .45rem } }
 tfoot td { font-weight: 600 }
 img { max-width: 100%; height: auto; display: block }
 .overview { max-width: 44rem; width: 100% }
