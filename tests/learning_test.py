@@ -1,0 +1,30 @@
+"""The chain learns: a few images of shapes, by heart."""
+import json
+
+from datasets import synthetic_shapes
+from engine import evaluate
+from engine import train
+from tests import scripts
+
+CLASSES = ('circle', 'square', 'triangle')
+
+
+def test_few_images_are_learnt_by_heart(tmp_path):
+    synthetic_shapes.write(
+        tmp_path / 'voc', 4, 0, seed=1, classes=CLASSES)
+    scripts.write_records(
+        tmp_path / 'voc', tmp_path, 'toy_train', labels=CLASSES)
+    same = {'dataset_name': 'toy', 'dataset_split_name': 'train',
+            'dataset_dir': str(tmp_path),
+            'model_name': 'ssd_300_vgg_quarter',
+            'preprocessing_name': 'resize_only'}
+    train.run(scripts.options(
+        'train_ssd_network', train_dir=str(tmp_path / 'train'), **same,
+        optimizer='adam', learning_rate=0.001, warmup_steps=10,
+        learning_rate_decay_type='fixed', weight_decay=0.,
+        batch_size=4, max_number_of_steps=60, random_seed=1))
+    evaluate.run(scripts.options(
+        'eval_ssd_network', eval_dir=str(tmp_path / 'eval'),
+        checkpoint_path=str(tmp_path / 'train'), **same))
+    metrics = json.loads((tmp_path / 'eval' / 'metrics.json').read_text())
+    assert metrics['mAP_VOC07'] > 0.95
