@@ -1,0 +1,153 @@
+"""What engine.checkpoints finds, reads and refuses."""
+import json
+import os
+
+import pytest
+import tensorflow.compat.v1 as tf
+
+from engine import checkpoints
+from nets import ssd_vgg_300
+from tests import scripts
+
+CLASSES = ('cat', 'dög')
+
+
+def save(path, metadata=None, step=0, **shapes):
+    """Saves variables of zeros, and metadata as text."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.get_variable(
+            'global_step', initializer=tf.constant(step, tf.int64))
+        for name, shape in shapes.items():
+            tf.get_variable(name, shape, initializer=tf.zeros_initializer())
+        if metadata is not None:
+            tf.get_variable('ssd_metadata', initializer=metadata)
+        session.run(tf.global_variables_initializer())
+        return tf.train.Saver().save(session, str(path))
+
+
+@pytest.fixture
+def prefix(tmp_path):
+    return save(tmp_path / 'model.ckpt-7', step=7, net=[2, 3])
+
+
+@pytest.mark.parametrize('ending', [
+    '', '.index', '.meta', '.data-00000-of-00001'])
+def test_find_by_any_file(prefix, ending):
+    assert checkpoints.find(prefix + ending) == prefix
+
+
+def test_find_in_a_folder(prefix):
+    assert checkpoints.find(os.path.dirname(prefix)) == prefix
+    assert checkpoints.find(os.path.dirname(prefix) + '/') == prefix
+
+
+def test_find_takes_the_latest(prefix, tmp_path):
+    latest = save(tmp_path / 'model.ckpt-9')
+    assert checkpoints.find(str(tmp_path)) == latest
+
+
+def test_find_in_the_home_folder(prefix, monkeypatch):
+    monkeypatch.setenv('HOME', os.path.dirname(prefix))
+    assert checkpoints.find('~/model.ckpt-7') == prefix
+
+
+def test_find_what_is_not_there(tmp_path):
+    with pytest.raises(ValueError, match='model.ckpt: no such checkpoint'):
+        checkpoints.find(str(tmp_path / 'model.ckpt'))
+    with pytest.raises(ValueError, match='the folder has no checkpoint'):
+        checkpoints.find(str(tmp_path))
+
+
+def test_damaged_file(prefix):
+    with open(prefix + '.index', 'r+b') as file:
+        file.truncate(10)
+    with pytest.raises(ValueError, match='ckpt-7: not a readable checkpoint'):
+        checkpoints.open_reader(prefix)
+
+
+def test_global_step(prefix, tmp_path):
+    assert checkpoints.global_step(prefix) == 7
+    with tf.Graph().as_default(), tf.Session() as session:
+        variable = tf.get_variable('net', initializer=1.)
+        session.run(variable.initializer)
+        without = tf.train.Saver().save(session, str(tmp_path / 'other'))
+    assert checkpoints.global_step(without) == 0
+
+
+def test_metadata_comes_back(tmp_path):
+    params = ssd_vgg_300.SSDNet.with_anchors(
+        ssd_vgg_300.SSDNet.default_params, 'voc')._replace(num_classes=3)
+    network = ssd_vgg_300.SSDNet(params)
+    metadata = checkpoints.make_metadata(network, CLASSES)
+    with tf.Graph().as_default(), tf.Session() as session:
+        checkpoints.metadata_variable(metadata)
+        session.run(tf.global_variables_initializer())
+        prefix = tf.train.Saver().save(session, str(tmp_path / 'model'))
+    read = checkpoints.read_metadata(prefix)
+    assert read == metadata
+    assert read['model_name'] == 'ssd_300_vgg'
+    assert read['classes'] == ['cat', 'dög']
+    assert read['mean_pixel'] == [123, 117, 104]
+    assert read['image_shape'] == [300, 300]
+    assert read['format_version'] == 1
+    assert checkpoints.with_metadata(
+        ssd_vgg_300.SSDNet.default_params, read) == params
+
+
+def test_checkpoint_of_the_original_has_no_metadata(prefix):
+    assert checkpoints.read_metadata(prefix) is None
+
+
+@pytest.mark.parametrize('text, message', [
+    ('{', 'ssd_metadata is damaged'),
+    ('[]', 'ssd_metadata is damaged'),
+    ('{}', "ssd_metadata is damaged: KeyError.'format_version'"),
+    ('{"format_version": 2}', 'is of version 2; .* reads version 1'),
+    ('{"format_version": 1, "classes": []}',
+     'lacks anchor_offset, anchor_ratios, anchor_sizes'),
+])
+def test_damaged_metadata(tmp_path, text, message):
+    prefix = save(tmp_path / 'model.ckpt', metadata=text)
+    with pytest.raises(ValueError, match=f'model.ckpt: .*{message}'):
+        checkpoints.read_metadata(prefix)
+
+
+def test_metadata_is_json_that_others_can_read():
+    metadata = checkpoints.make_metadata(ssd_vgg_300.SSDNet(), CLASSES)
+    assert json.loads(json.dumps(metadata)) == metadata
+
+
+def test_variables_to_restore():
+    with tf.Graph().as_default():
+        variable = tf.get_variable('net/weights', [1])
+        assert checkpoints.variables_to_restore([variable]) == {
+            'net/weights': variable}
+        assert checkpoints.variables_to_restore([variable], 0.9) == {
+            'net/weights/ExponentialMovingAverage': variable}
+
+
+def test_check_complete(prefix):
+    with tf.Graph().as_default():
+        fits = {'net': tf.get_variable('net', [2, 3])}
+        checkpoints.check_complete(prefix, fits)
+        with pytest.raises(ValueError, match=(
+                'ckpt-7: does not fit the network: other is missing; '
+                r'net is \[2, 3\], not \[4\]\. Check --model_name')):
+            checkpoints.check_complete(prefix, {
+                'other': tf.get_variable('other', [1]),
+                'net': tf.get_variable('net_of_4', [4])})
+        with pytest.raises(ValueError, match='c is missing, and 2 more'):
+            checkpoints.check_complete(
+                prefix, {name: fits['net'] for name in 'abcde'})
+
+
+def test_format_of_version_1(tmp_path):
+    path = tmp_path / 'old.ckpt'
+    with tf.Graph().as_default():
+        tf.get_variable('net', initializer=[1., 2.])
+        scripts.save_graph(path, tf.train.SaverDef.V1)
+    assert path.is_file()
+    prefix = checkpoints.find(str(path))
+    assert prefix == str(path)
+    reader = checkpoints.open_reader(prefix)
+    assert reader.get_tensor('net').tolist() == [1, 2]
