@@ -13,7 +13,7 @@ setuptools.setup(
         'preprocessing'],
     py_modules=[
         'caffe_to_tensorflow', 'detect_ssd_network', 'eval_ssd_network',
-        'tf_convert_data', 'train_ssd_network'],
+        'inspect_data', 'tf_convert_data', 'train_ssd_network'],
     install_requires=[
         'absl-py>=2.0',
         'defusedxml>=0.7',
