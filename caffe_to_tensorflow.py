@@ -32,6 +32,7 @@ def main():
     """Converts, or inspects, by the flags."""
     if FLAGS.inspect is None:
         cli.require(FLAGS, 'caffemodel_path')
+    cli.import_tensorflow()
     from engine import import_model
     if FLAGS.inspect is not None:
         import_model.inspect(FLAGS.inspect)

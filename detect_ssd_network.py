@@ -53,6 +53,7 @@ flags.DEFINE_float('gpu_memory_fraction', .8, 'Most of a GPU to take.')
 def main():
     """Hands the flags over."""
     cli.require(FLAGS, 'checkpoint_path', 'input')
+    cli.import_tensorflow()
     from engine import detect
     detect.run(types.SimpleNamespace(**{
         flag.name: flag.value

@@ -75,6 +75,7 @@ flags.DEFINE_float('gpu_memory_fraction', .8, 'Most of a GPU to take.')
 def main():
     """Hands the flags over."""
     cli.require(FLAGS, 'dataset_name', 'dataset_dir')
+    cli.import_tensorflow()
     from engine import evaluate
     evaluate.run(types.SimpleNamespace(**{
         flag.name: flag.value

@@ -45,7 +45,7 @@ flags.DEFINE_bool(
 def main():
     """Converts what the flags say."""
     cli.require(FLAGS, 'dataset_dir', 'output_name', 'output_dir')
-    # Not above: --help is quick.
+    cli.import_tensorflow()
     from engine import convert
     convert.convert(
         FLAGS.dataset_name, FLAGS.dataset_dir, FLAGS.output_name,

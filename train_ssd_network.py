@@ -123,6 +123,7 @@ flags.DEFINE_integer('save_interval_secs', 600, 'Between checkpoints.')
 def main():
     """Hands the flags over."""
     cli.require(FLAGS, 'dataset_name', 'dataset_dir')
+    cli.import_tensorflow()
     from engine import train
     train.run(types.SimpleNamespace(**{
         flag.name: flag.value

@@ -17,7 +17,6 @@ def run(main):
     A ValueError or an OSError, the errors that a user can do something
     about, becomes one line on stderr and exit status 1; Ctrl-C ends quietly.
     """
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     script = os.path.basename(sys.argv[0])
 
     def guarded_main(argv):
@@ -25,7 +24,6 @@ def run(main):
             if len(argv) > 1:
                 raise ValueError(
                     f'{argv[1]!r} is not a flag; flags begin with --.')
-            _import_tensorflow()
             main()
         except (ValueError, OSError) as error:
             print(f'{script}: {error}', file=sys.stderr)
@@ -36,11 +34,12 @@ def run(main):
     app.run(guarded_main)
 
 
-def _import_tensorflow():
+def import_tensorflow():
     """Imports TensorFlow without its notes on graphics drivers.
 
     They are written before any setting of the log can hold them back.
     """
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     sys.stderr.flush()
     stderr = os.dup(2)
     try:

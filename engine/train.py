@@ -31,9 +31,9 @@ def run(options):
     models.check_num_classes(
         options.num_classes, dataset.labels,
         f'the data set {options.dataset_name}')
-    network = _make_network(options, dataset)
     os.makedirs(options.train_dir, exist_ok=True)
     latest = tf.train.latest_checkpoint(options.train_dir)
+    network = _make_network(options, dataset, latest)
     training_config.check_and_write(
         options, network, dataset, is_resumed=latest is not None)
     start_step = 0 if latest is None else checkpoints.global_step(latest)
@@ -58,12 +58,15 @@ def run(options):
     _print_end(options)
 
 
-def _make_network(options, dataset):
-    """Returns the network; one that is fine-tuned keeps its anchors."""
-    metadata = None
-    if options.checkpoint_path is not None:
-        metadata = checkpoints.read_metadata(
-            checkpoints.find(options.checkpoint_path))
+def _make_network(options, dataset, latest):
+    """Returns the network, with the anchors of the checkpoint it goes on from.
+
+    That is the train_dir's latest, if any, else --checkpoint_path.
+    """
+    prefix = latest
+    if latest is None and options.checkpoint_path is not None:
+        prefix = checkpoints.find(options.checkpoint_path)
+    metadata = None if prefix is None else checkpoints.read_metadata(prefix)
     if metadata is not None and metadata['model_name'] != options.model_name:
         metadata = None
     return models.make_network(
@@ -109,18 +112,26 @@ def _loop(options, step, start_step, init_fn):
                 hooks=hooks) as session, tqdm.tqdm(
                     initial=start_step, total=options.max_number_of_steps,
                     unit='step', disable=None) as progress:
-            number = start_step
-            while not session.should_stop():
-                values = session.run(step)
-                number += 1
-                progress.update()
-                if number % options.log_every_n_steps == 0:
-                    progress.write(_format(number, values, hooks[0]))
-                    sys.stdout.flush()
+            _run_steps(options, session, step, start_step, hooks[0], progress)
     except tf.errors.InvalidArgumentError as error:
         if optimization.NOT_FINITE not in error.message:
             raise
         raise ValueError(_explain_divergence(options, error)) from None
+
+
+def _run_steps(options, session, step, number, rate_hook, progress):
+    """Runs steps from `number` on; Ctrl-C ends them, so that all is saved."""
+    try:
+        while not session.should_stop():
+            values = session.run(step)
+            number += 1
+            progress.update()
+            if number % options.log_every_n_steps == 0:
+                progress.write(_format(number, values, rate_hook))
+                sys.stdout.flush()
+    except KeyboardInterrupt:
+        progress.write(f'Interrupted at step {number}; saving. The same '
+                       'command goes on from there.')
 
 
 class RateHook(tf.train.SessionRunHook):
