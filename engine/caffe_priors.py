@@ -106,6 +106,10 @@ def _check(name, prior, img_shape):
             raise ValueError(
                 f'its layer {name} has the {field} {values}; that is no '
                 f'positive number below {MAX_VALUE:g}.')
+    if min([*prior.min_size, *prior.max_size]) < 1:
+        raise ValueError(
+            f'its layer {name} has anchors of less than a pixel, which Caffe '
+            'truncates to none.')
     if len(prior.variance) not in (0, 1, 4):
         raise ValueError(
             f'its layer {name} has {len(prior.variance)} variances; one or '

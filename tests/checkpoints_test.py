@@ -85,7 +85,8 @@ def test_evaluation(tmp_path, published, records):
         'eval_ssd_network', dataset_name='pascalvoc_2007',
         dataset_split_name='train', dataset_dir=str(records),
         checkpoint_path=str(published / 'v2'), batch_size=2,
-        model_name='ssd_300_vgg_quarter', eval_dir=str(tmp_path)))
+        model_name='ssd_300_vgg_quarter', eval_dir=str(tmp_path),
+        report=False))
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
     assert metrics['checkpoint'].endswith('a.ckpt')
 
