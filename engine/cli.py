@@ -14,8 +14,9 @@ INTERRUPTED = 130  # A shell's exit status of what Ctrl-C ended.
 def run(main):
     """Parses the flags, calls `main()` and exits.
 
-    A ValueError or an OSError, the errors that a user can do something
-    about, becomes one line on stderr and exit status 1; Ctrl-C ends quietly.
+    A ValueError, an OSError or an error of a TensorFlow operation, which a
+    user can do something about, becomes one line on stderr and exit status
+    1; Ctrl-C ends quietly.
     """
     script = os.path.basename(sys.argv[0])
 
@@ -28,10 +29,20 @@ def run(main):
         except (ValueError, OSError) as error:
             print(f'{script}: {error}', file=sys.stderr)
             sys.exit(1)
+        except _operation_errors() as error:
+            print(f'{script}: {error.message.splitlines()[0]}',
+                  file=sys.stderr)
+            sys.exit(1)
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
 
     app.run(guarded_main)
+
+
+def _operation_errors():
+    """Returns the errors of TensorFlow, none before it is imported."""
+    tensorflow = sys.modules.get('tensorflow')
+    return () if tensorflow is None else tensorflow.errors.OpError
 
 
 def import_tensorflow():

@@ -86,6 +86,8 @@ def _build(options, dataset, network):
         image, bbox_img = preprocessing.preprocess_for_eval(
             sample['image/encoded'], network.params.img_shape,
             preprocessing.Resize(int(options.eval_resize)))
+        # Without resizing the images must have the network's size.
+        image = tf.ensure_shape(image, [*network.params.img_shape, 3])
         return {'image': image, 'bbox_img': bbox_img,
                 'shape': sample['shape'], 'filename': sample['filename'],
                 'object/label': sample['object/label'],
