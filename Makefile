@@ -82,8 +82,8 @@ demo-checkpoint: $(INSTALLED)
 	  --model_name=$(DEMO_MODEL) --anchors=voc \
 	  --preprocessing_name=resize_only --optimizer=adam \
 	  --learning_rate=0.0005 --learning_rate_decay_type=piecewise \
-	  --decay_boundaries=DECAY_STEP --lr_decay_factors=1,0.2 \
-	  --warmup_steps=100 --max_number_of_steps=LAST_STEP --random_seed=1 \
+	  --decay_boundaries=1070 --lr_decay_factors=1,0.2 \
+	  --warmup_steps=100 --max_number_of_steps=1250 --random_seed=1 \
 	  --train_dir=$(DEMO)/train
 	$(EVALUATE) --checkpoint_path=$(DEMO)/train --eval_dir=$(DEMO)/eval
 	$(BIN)/python -m engine.export_weights $(DEMO)/train $(DEMO_CHECKPOINT)
