@@ -47,18 +47,19 @@ lint: $(INSTALLED)
 demo: $(INSTALLED)
 	rm -rf $(DEMO)
 	$(BIN)/python -m datasets.synthetic_shapes --output_dir=$(DEMO)/shapes \
-	  --num_train=400 --num_test=100 --seed=1
+	  --num_train=1000 --num_test=100 --seed=1
 	$(CONVERT) --image_set=trainval --output_name=shapes_train
 	$(CONVERT) --image_set=test --output_name=shapes_test
 	$(EVALUATE) --checkpoint_path=$(DEMO_CHECKPOINT) --eval_dir=$(DEMO)/before
 	$(BIN)/python train_ssd_network.py $(RECORDS) --batch_size=8 \
 	  --checkpoint_path=$(DEMO_CHECKPOINT) --model_name=$(DEMO_MODEL) \
 	  --preprocessing_name=resize_only --optimizer=adam \
-	  --learning_rate=0.0001 --learning_rate_decay_type=fixed \
-	  --warmup_steps=10 --max_number_of_steps=100 --train_dir=$(DEMO)/train
+	  --learning_rate=0.0003 --learning_rate_decay_type=piecewise \
+	  --decay_boundaries=130 --lr_decay_factors=1,0.1 --warmup_steps=20 \
+	  --max_number_of_steps=200 --random_seed=1 --train_dir=$(DEMO)/train
 	$(EVALUATE) --checkpoint_path=$(DEMO)/train --eval_dir=$(DEMO)/after
 	$(BIN)/python detect_ssd_network.py --checkpoint_path=$(DEMO)/train \
-	  --input='$(DEMO)/shapes/JPEGImages/0004*.jpg' \
+	  --input='$(DEMO)/shapes/JPEGImages/0010*.jpg' \
 	  --output_dir=$(DEMO)/detections
 	@echo
 	@for name in before after; do echo "mAP on images not trained on," \

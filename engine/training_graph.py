@@ -5,6 +5,7 @@
 import collections
 import random
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
@@ -15,6 +16,7 @@ from detection import targets
 from engine import checkpoints
 from engine import deployment
 from engine import optimization
+from notebooks import visualization
 from preprocessing import preprocessing_factory
 
 # Images of a batch that TensorBoard shows.
@@ -55,7 +57,7 @@ def build(options, dataset, network, start_step):
     train_op = optimization.train_op(total, options, rate, global_step)
     _summarize(parts, regularization, total, rate,
                options.batch_size * options.num_clones)
-    _summarize_images(network, batch)
+    _summarize_images(network, batch, dataset.labels)
     return Step(parts, total, rate, train_op)
 
 
@@ -125,14 +127,40 @@ def _summarize(parts, regularization, total, rate, num_images):
         tf.summary.scalar(name, value)
 
 
-def _summarize_images(network, batch):
-    """Shows augmented images with the boxes that their targets mean."""
-    images = batch['image'][:NUM_SUMMARY_IMAGES]
-    labels = batch['target/labels'][:NUM_SUMMARY_IMAGES]
-    bboxes = boxes.decode(
-        batch['target/localisations'][:NUM_SUMMARY_IMAGES],
-        network.anchors(), network.params.prior_scaling)
-    bboxes = tf.where_v2((labels > 0)[..., None], bboxes, 0.)
-    pixels = (images + checkpoints.MEAN_PIXEL) / 255.
-    tf.summary.image('batch', tf.image.draw_bounding_boxes(
-        tf.clip_by_value(pixels, 0., 1.), bboxes), NUM_SUMMARY_IMAGES)
+def _summarize_images(network, batch, class_names):
+    """Shows augmented images with the objects that their targets mean."""
+    def draw(images, labels, localisations):
+        bboxes = boxes.decode(
+            localisations, network.anchors(), network.params.prior_scaling,
+            xp=np)
+        return np.stack([
+            _draw_objects(*image, class_names)
+            for image in zip(images, labels, bboxes, strict=True)])
+
+    with tf.device('/device:CPU:0'):
+        pictures = tf.numpy_function(draw, [
+            batch[item][:NUM_SUMMARY_IMAGES] for item in (
+                'image', 'target/labels', 'target/localisations')], tf.uint8)
+        pictures.set_shape([None, *network.params.img_shape, 3])
+        tf.summary.image('batch', pictures, NUM_SUMMARY_IMAGES)
+
+
+def _draw_objects(image, labels, bboxes, class_names):
+    """Returns a preprocessed image as a picture with its objects.
+
+    Args:
+      image: float32 [height, width, 3], RGB, mean subtracted.
+      labels: int64 [num_anchors], 0 where unmatched.
+      bboxes: float32 [num_anchors, 4], of the matched anchors' objects.
+      class_names: names of the labels from 1 on.
+    """
+    picture = np.clip(
+        image + checkpoints.MEAN_PIXEL, 0, 255).astype(np.uint8)
+    pixels = np.round(bboxes * [*picture.shape[:2], *picture.shape[:2]])
+    # An object has several anchors, all of which decode to its bbox.
+    objects = np.unique(np.column_stack(
+        [labels, pixels])[labels > 0], axis=0)
+    class_ids = objects[:, 0].astype(int)
+    return visualization.draw_bboxes(
+        picture, objects[:, 1:], class_ids,
+        [class_names[class_id - 1] for class_id in class_ids])

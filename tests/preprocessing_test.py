@@ -266,5 +266,5 @@ def test_factory_names_the_known():
     with pytest.raises(ValueError) as error:
         preprocessing_factory.get_preprocessing('vgg')
     assert str(error.value) == (
-        "Unknown preprocessing 'vgg'; known: ['ssd_300_vgg', "
+        "Unknown preprocessing 'vgg'; known: ['resize_only', 'ssd_300_vgg', "
         "'ssd_300_vgg_quarter', 'ssd_512_vgg'].")

@@ -88,7 +88,7 @@ def train_dir(records, tmp_path_factory):
      "model_name was 'narrow', now 'ssd_300_vgg_quarter'"),
     ({'dataset_name': 'toy'},
      "dataset_name was 'pascalvoc_2007', now 'toy'"),
-    ({'anchors': 'voc'}, r'anchor_sizes was \[\[21, 45\]'),
+    ({'anchors': 'voc'}, r'made with anchors of \(\(21, 45\)'),
 ])
 def test_another_training_is_refused(records, train_dir, changes, message):
     with pytest.raises(ValueError, match=message):
