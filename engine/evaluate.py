@@ -7,7 +7,6 @@ import tensorflow.compat.v1 as tf
 import tqdm
 
 from datasets import data_provider
-from datasets import dataset_factory
 from datasets import record_samples
 from detection import voc_metrics
 from engine import checkpoints
@@ -31,12 +30,7 @@ def run(options):
       ValueError: if flags, data and checkpoint do not fit together.
     """
     runtime.prepare()
-    dataset = dataset_factory.get_dataset(
-        options.dataset_name, options.dataset_split_name,
-        options.dataset_dir)
-    models.check_num_classes(
-        options.num_classes, dataset.labels,
-        f'the data set {options.dataset_name}')
+    dataset = models.open_dataset(options)
     if not options.wait_for_checkpoints:
         evaluate_checkpoint(
             options, dataset, checkpoints.find(options.checkpoint_path))

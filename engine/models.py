@@ -1,4 +1,5 @@
 """Which network, with which classes and anchors: flags, data, checkpoint."""
+from datasets import dataset_factory
 from datasets import label_map
 from engine import checkpoints
 from nets import nets_factory
@@ -80,6 +81,23 @@ def _num_classes(prefix):
         if name.endswith('_box/conv_cls/biases') and other is not None:
             return 4 * shape[0] // other[0] - 1
     return None
+
+
+def open_dataset(options):
+    """Returns the slim Dataset that the flags name.
+
+    Args:
+      options: dataset_name, dataset_split_name, dataset_dir, num_classes.
+
+    Raises:
+      ValueError: if it is not there, or --num_classes contradicts it.
+    """
+    dataset = dataset_factory.get_dataset(
+        options.dataset_name, options.dataset_split_name,
+        options.dataset_dir)
+    check_num_classes(options.num_classes, dataset.labels,
+                      f'the data set {options.dataset_name}')
+    return dataset
 
 
 def check_num_classes(num_classes, class_names, source):

@@ -7,7 +7,6 @@ import tensorflow.compat.v1 as tf
 import tf_slim as slim
 import tqdm
 
-from datasets import dataset_factory
 from engine import checkpoints
 from engine import fine_tuning
 from engine import models
@@ -25,12 +24,7 @@ def run(options):
         the loss ceases to be finite.
     """
     runtime.prepare()
-    dataset = dataset_factory.get_dataset(
-        options.dataset_name, options.dataset_split_name,
-        options.dataset_dir)
-    models.check_num_classes(
-        options.num_classes, dataset.labels,
-        f'the data set {options.dataset_name}')
+    dataset = models.open_dataset(options)
     os.makedirs(options.train_dir, exist_ok=True)
     latest = tf.train.latest_checkpoint(options.train_dir)
     network = _make_network(options, dataset, latest)
