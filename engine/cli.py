@@ -4,39 +4,82 @@ TensorFlow takes seconds to import and logs a page while it does; scripts
 import it only after their flags are parsed, so that --help is quick.
 """
 import os
+import signal
 import sys
+import traceback
 
 from absl import app
+from absl import flags
 
-INTERRUPTED = 130  # A shell's exit status of what Ctrl-C ended.
+from engine import output_files
+
+# A shell's exit statuses of what Ctrl-C and SIGTERM ended.
+INTERRUPTED = 130
+TERMINATED = 143
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: what Ctrl-C would have saved is saved."""
 
 
 def run(main):
     """Parses the flags, calls `main()` and exits.
 
-    A ValueError, an OSError or an error of a TensorFlow operation, which a
-    user can do something about, becomes one line on stderr and exit status
-    1; Ctrl-C ends quietly.
+    What a user can do something about (a ValueError, an OSError, an error of
+    a TensorFlow operation, too little memory) becomes a message on stderr
+    and exit status 1. So does anything else, which is an error of this
+    program and says so. With --debug the traceback comes first. Ctrl-C and
+    SIGTERM raise KeyboardInterrupt in `main` and end quietly.
     """
+    is_debugging = flags.DEFINE_boolean(
+        'debug', False, 'On an error, show where in the program it was.',
+        module_name=sys.argv[0])  # --help lists the script's own flags.
+
     script = os.path.basename(sys.argv[0])
 
     def guarded_main(argv):
+        signal.signal(signal.SIGTERM, _terminate)
         try:
             if len(argv) > 1:
                 raise ValueError(
                     f'{argv[1]!r} is not a flag; flags begin with --.')
             main()
-        except (ValueError, OSError) as error:
-            print(f'{script}: {error}', file=sys.stderr)
-            sys.exit(1)
-        except _operation_errors() as error:
-            print(f'{script}: {error.message.splitlines()[0]}',
-                  file=sys.stderr)
-            sys.exit(1)
+        except Terminated:
+            sys.exit(TERMINATED)
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
+        except Exception as error:
+            if is_debugging.value:
+                traceback.print_exc()
+            print(f'{script}: {describe(error)}', file=sys.stderr)
+            sys.exit(1)
 
     app.run(guarded_main)
+
+
+def _terminate(signal_number, frame):
+    """Raises Terminated, once: `timeout` and others send SIGTERM twice."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated
+
+
+def describe(error):
+    """Returns what an exception says to a user, fit for a terminal.
+
+    One line, but for a ValueError that lists several faults.
+    """
+    if isinstance(error, (ValueError, OSError)):
+        lines = str(error).splitlines() or [type(error).__name__]
+    elif isinstance(error, _operation_errors()):
+        lines = (error.message or type(error).__name__).splitlines()[:1]
+    else:
+        text = ' '.join(str(error).split())
+        lines = [f'an error of this program, {type(error).__name__}: {text}. '
+                 'Please report it with what the same command shows with '
+                 '--debug.']
+        if isinstance(error, MemoryError):
+            lines = [f'there is not enough memory. {text}'.rstrip()]
+    return '\n'.join(map(output_files.quote, lines))
 
 
 def _operation_errors():

@@ -1,0 +1,104 @@
+"""How a script ends: its exit status, and what it says."""
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from engine import cli
+from tests import scripts
+
+HEAD = 'import sys, time\nfrom engine import cli\ndef main():\n    '
+TAIL = '\ncli.run(main)\n'
+
+
+def command(tmp_path, statement, *flags):
+    """Returns the command line of a script whose main is a statement."""
+    path = tmp_path / 'script.py'
+    path.write_text(HEAD + statement + TAIL)
+    return [sys.executable, str(path), *flags]
+
+
+def end(tmp_path, statement, *flags):
+    """Returns the exit status of such a script, and its lines on stderr."""
+    process = subprocess.run(
+        command(tmp_path, statement, *flags), cwd=scripts.ROOT,
+        env={'PYTHONPATH': str(scripts.ROOT)}, capture_output=True,
+        text=True, check=False)
+    return process.returncode, process.stderr.splitlines()
+
+
+@pytest.mark.parametrize('statement, line', [
+    ('raise ValueError("a.jpg: no image.")', 'a.jpg: no image.'),
+    ('raise ValueError', 'ValueError'),
+    ('open("/nowhere/a")',
+     "[Errno 2] No such file or directory: '/nowhere/a'"),
+    ('raise MemoryError("1 TiB")', 'there is not enough memory. 1 TiB'),
+    ('raise ValueError("\\x1b[2J\\a")', '%1B[2J%07'),
+    ('{}["a\\nb"]',
+     "an error of this program, KeyError: 'a\\nb'. Please report it with "
+     'what the same command shows with --debug.')])
+def test_errors_are_one_line(tmp_path, statement, line):
+    assert end(tmp_path, statement) == (1, [f'script.py: {line}'])
+
+
+def test_several_faults_are_several_lines(tmp_path):
+    assert end(tmp_path, 'raise ValueError("2 faults:\\na\\nb")') == (
+        1, ['script.py: 2 faults:', 'a', 'b'])
+
+
+def test_a_word_that_is_no_flag(tmp_path):
+    assert end(tmp_path, 'pass', 'debug') == (
+        1, ["script.py: 'debug' is not a flag; flags begin with --."])
+
+
+@pytest.mark.parametrize('statement', ['raise ValueError("a")', '1 / 0'])
+def test_debug_shows_where_it_was(tmp_path, statement):
+    status, lines = end(tmp_path, statement, '--debug')
+    assert status == 1
+    assert lines[0].startswith('Traceback')
+    assert any(statement in line for line in lines)
+    assert lines[-1].startswith('script.py: ')
+
+
+def test_help_lists_debug(tmp_path):
+    process = subprocess.run(
+        command(tmp_path, 'pass', '--help'), cwd=scripts.ROOT,
+        env={'PYTHONPATH': str(scripts.ROOT)}, capture_output=True,
+        text=True, check=False)
+    assert '--[no]debug' in process.stdout
+
+
+@pytest.mark.parametrize('number, status', [
+    (signal.SIGINT, cli.INTERRUPTED), (signal.SIGTERM, cli.TERMINATED)])
+def test_signals_end_quietly_after_what_is_to_be_done(
+        tmp_path, number, status):
+    # A second SIGTERM, which `timeout` sends, does not disturb that.
+    statement = """try:
+        print('ready', flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        time.sleep(.5)
+        print('saved')
+        raise"""
+    process = subprocess.Popen(
+        command(tmp_path, statement), cwd=scripts.ROOT,
+        env={'PYTHONPATH': str(scripts.ROOT)}, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == 'ready\n'
+        process.send_signal(number)
+        if number == signal.SIGTERM:
+            process.send_signal(number)
+        output, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert (process.returncode, output, errors) == (status, 'saved\n', '')
+
+
+def test_operation_errors_are_one_line():
+    import tensorflow.compat.v1 as tf
+    assert cli.describe(tf.errors.NotFoundError(
+        None, None, 'a: not found\n\t [[node]]')) == 'a: not found'
+    assert cli.describe(
+        tf.errors.AbortedError(None, None, '')) == 'AbortedError'
