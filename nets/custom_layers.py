@@ -3,6 +3,23 @@ import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
 
+def float32_variable(getter, *args, **kwargs):
+    """Gives a layer of lower precision its variable, kept in float32.
+
+    A custom_getter of tf.variable_scope: checkpoints, collections, decay and
+    optimisers see the float32 variable, the layer a tensor of its own dtype.
+    """
+    dtype = kwargs.pop('dtype')
+    variable = getter(*args, dtype=tf.float32, **kwargs)
+    return variable if dtype == tf.float32 else tf.cast(variable, dtype)
+
+
+@slim.add_arg_scope
+def head_conv2d(*args, **kwargs):
+    """slim.conv2d, as a name of its own for arg_scope."""
+    return slim.conv2d(*args, **kwargs)
+
+
 @slim.add_arg_scope
 def atrous_conv2d(inputs, num_outputs, kernel_size, rate, scope,
                   activation_fn=tf.nn.relu, weights_initializer=None,

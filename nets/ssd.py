@@ -89,7 +89,8 @@ class SSDNet:
         with slim.arg_scope(
                 [slim.conv2d, custom_layers.atrous_conv2d],
                 weights_initializer=initializer), slim.arg_scope(
-                [head_conv2d], weights_initializer=head_initializer):
+                [custom_layers.head_conv2d],
+                weights_initializer=head_initializer):
             with slim.arg_scope(
                     [slim.conv2d, custom_layers.atrous_conv2d,
                      custom_layers.l2_normalization],
@@ -99,17 +100,20 @@ class SSDNet:
                         padding='SAME') as scope:
                     return scope
 
-    def net(self, images, reuse=None):
+    def net(self, images, reuse=None, compute_dtype=tf.float32):
         """Builds the network.
 
         Args:
           images: float32 [batch, height, width, 3], RGB, mean subtracted.
           reuse: whether to reuse the variables, as in tf.variable_scope.
+          compute_dtype: of convolutions, ReLUs and pools: tf.float32,
+            bfloat16 or float16, or its name. Variables are float32 always.
 
         Returns:
           logits: float32 [batch, num_anchors, num_classes].
           localisations: float32 [batch, num_anchors, 4], cx, cy, w, h.
-          end_points: dict, name of a layer -> float [batch, h, w, channels].
+          end_points: dict, name of a layer -> compute_dtype
+            [batch, h, w, channels].
 
         Raises:
           ValueError: if the images are not of the network's shape.
@@ -120,8 +124,10 @@ class SSDNet:
                 f'{self.name} takes images of {params.img_shape}, '
                 f'not {images.shape.as_list()[1:3]}.')
         end_points = {}
-        with tf.variable_scope(self.name, reuse=reuse):
-            net = self.trunk(images, end_points)
+        with tf.variable_scope(
+                self.name, reuse=reuse,
+                custom_getter=custom_layers.float32_variable):
+            net = self.trunk(tf.cast(images, compute_dtype), end_points)
             for block in params.extra_blocks:
                 net = self._extra_block(net, block)
                 end_points[block.name] = net
@@ -177,22 +183,17 @@ class SSDNet:
             params.anchor_sizes[index], params.anchor_ratios[index])
         with tf.variable_scope(params.feat_layers[index] + '_box'):
             if params.normalizations[index] is not None:
-                net = custom_layers.l2_normalization(
-                    net, params.normalizations[index])
+                net = tf.cast(custom_layers.l2_normalization(
+                    net, params.normalizations[index]), net.dtype)
 
             def predict(num_values, scope):
-                values = head_conv2d(
+                values = custom_layers.head_conv2d(
                     net, num_kinds * num_values, [3, 3], activation_fn=None,
                     scope=scope)
                 rows, columns = params.feat_shapes[index]
-                return tf.reshape(
-                    values, [-1, rows * columns * num_kinds, num_values])
+                return tf.cast(tf.reshape(
+                    values, [-1, rows * columns * num_kinds, num_values]),
+                    tf.float32)
 
             return (predict(params.num_classes, 'conv_cls'),
                     predict(4, 'conv_loc'))
-
-
-@slim.add_arg_scope
-def head_conv2d(*args, **kwargs):
-    """slim.conv2d, as a name of its own for arg_scope."""
-    return slim.conv2d(*args, **kwargs)
