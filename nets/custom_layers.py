@@ -1,4 +1,4 @@
-"""Layers that slim lacks, with slim's variable names."""
+"""Layers that slim lacks, with slim's variable names; mixed precision."""
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
@@ -12,6 +12,25 @@ def float32_variable(getter, *args, **kwargs):
     dtype = kwargs.pop('dtype')
     variable = getter(*args, dtype=tf.float32, **kwargs)
     return variable if dtype == tf.float32 else tf.cast(variable, dtype)
+
+
+def mixed_precision(compute_dtype):
+    """Returns a context in which biases have gradients that can be used.
+
+    TensorFlow's BiasAddGrad adds up bfloat16 in bfloat16 on a CPU: of a sum
+    over 90,000 cells three quarters are lost. Here it is done in float32.
+    """
+    return tf.get_default_graph().gradient_override_map(
+        {} if tf.as_dtype(compute_dtype) == tf.float32
+        else {'BiasAdd': 'BiasAddFloat32'})
+
+
+@tf.RegisterGradient('BiasAddFloat32')
+def _bias_add_gradient(operation, gradient):
+    del operation  # NHWC, as all of the network is.
+    axes = list(range(gradient.shape.rank - 1))
+    return gradient, tf.cast(
+        tf.reduce_sum(tf.cast(gradient, tf.float32), axes), gradient.dtype)
 
 
 @slim.add_arg_scope

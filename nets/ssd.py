@@ -124,7 +124,7 @@ class SSDNet:
                 f'{self.name} takes images of {params.img_shape}, '
                 f'not {images.shape.as_list()[1:3]}.')
         end_points = {}
-        with tf.variable_scope(
+        with custom_layers.mixed_precision(compute_dtype), tf.variable_scope(
                 self.name, reuse=reuse,
                 custom_getter=custom_layers.float32_variable):
             net = self.trunk(tf.cast(images, compute_dtype), end_points)

@@ -2,6 +2,7 @@
 import os
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -98,6 +99,63 @@ def test_atrous_convolution_and_its_gradients_equal_slims():
                 [ours, *tf.gradients(ours ** 2, inputs)],
                 [slims, *tf.gradients(slims ** 2, inputs)], strict=True))):
             np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize('dtype, tolerance', [
+    ('float32', 0), ('bfloat16', .03), ('float16', .003)])
+def test_outputs_in_lower_precision_are_near_and_variables_the_same(
+        dtype, tolerance):
+    image = cv2.resize(np.random.RandomState(0).uniform(
+        -128, 128, (6, 6, 3)).astype(np.float32), (300, 300))[None]
+    network = nets_factory.get_network('ssd_300_vgg_quarter')()
+    with tf.Graph().as_default() as graph, tf.Session() as session, \
+            slim.arg_scope(network.arg_scope(from_scratch=True)):
+        tf.set_random_seed(1)
+        image = tf.constant(image)
+        exact = network.net(image)
+        collections = {name: list(graph.get_collection(name))
+                       for name in graph.get_all_collection_keys()}
+        logits, localisations, end_points = network.net(
+            image, reuse=True, compute_dtype=dtype)
+        assert {layer.dtype for layer in end_points.values()} == {
+            tf.as_dtype(dtype)}
+        for name in ('trainable_variables', 'model_variables'):
+            assert graph.get_collection(name) == collections[name]
+        assert {variable.dtype.base_dtype for variable
+                in tf.global_variables()} == {tf.float32}
+        session.run(tf.global_variables_initializer())
+        for got, expected in session.run(
+                [(logits, exact[0]), (localisations, exact[1])]):
+            assert got.dtype == np.float32
+            np.testing.assert_allclose(
+                got, expected, atol=tolerance * np.abs(expected).max())
+
+
+@pytest.mark.parametrize('dtype, tolerance', [
+    ('bfloat16', .03), ('float16', .003)])
+def test_gradients_in_lower_precision_are_float32_and_near(dtype, tolerance):
+    image = np.random.RandomState(0).uniform(
+        0, 1, (2, 60, 60, 4)).astype(np.float32)
+    gradients = []
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(1)
+        for compute_dtype in ('float32', dtype):
+            with custom_layers.mixed_precision(
+                    compute_dtype), tf.variable_scope(
+                        'net', reuse=tf.AUTO_REUSE,
+                        custom_getter=custom_layers.float32_variable):
+                net = slim.conv2d(tf.cast(image, compute_dtype), 4, [3, 3],
+                                  scope='conv')
+                net = custom_layers.atrous_conv2d(
+                    net, 4, 3, rate=6, scope='atrous')
+            gradients.append(tf.gradients(
+                tf.reduce_sum(tf.cast(net, tf.float32)),
+                slim.get_model_variables()))
+        session.run(tf.global_variables_initializer())
+        for expected, got in session.run(list(zip(*gradients, strict=True))):
+            assert got.dtype == np.float32
+            np.testing.assert_allclose(
+                got, expected, atol=tolerance * np.abs(expected).max())
 
 
 def test_l2_normalization_by_hand():
