@@ -8,13 +8,14 @@ import os
 
 import tensorflow.compat.v1 as tf
 
+from engine import checkpoint_files
+from engine import checkpoint_metadata
+from engine import checkpoint_state
 from engine import published
 
-METADATA = 'ssd_metadata'
-METADATA_VERSION = 1
+METADATA = checkpoint_metadata.NAME
 MEAN_PIXEL = (123., 117., 104.)
-_PARAMS_KEYS = ('anchor_sizes', 'anchor_ratios', 'anchor_steps',
-                'anchor_offset', 'prior_scaling')
+open_reader = checkpoint_files.open_reader
 
 
 def find(path):
@@ -41,8 +42,7 @@ def locate(path):
     """
     path = os.path.expanduser(path)
     if os.path.isdir(path):
-        return (tf.train.latest_checkpoint(path)
-                or published.only_checkpoint(path))
+        return checkpoint_state.latest(path) or published.only_checkpoint(path)
     prefix = published.prefix_of(path) or path.removesuffix('.zip')
     if tf.train.checkpoint_exists(prefix):
         return prefix
@@ -53,26 +53,26 @@ def locate(path):
     return published.unpack(prefix + '.zip')
 
 
-def open_reader(prefix):
-    """Returns a reader of a checkpoint of format V1 or V2.
+def global_step(prefix):
+    """Returns the step at which a checkpoint was saved; 0 if not said.
 
     Raises:
-      ValueError: if the file is not a whole checkpoint.
+      ValueError: if it is damaged.
     """
-    try:
-        return tf.train.NewCheckpointReader(prefix)
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        raise ValueError(
-            f'{prefix}: not a readable checkpoint: '
-            f'{str(error).splitlines()[0]}') from None
-
-
-def global_step(prefix):
-    """Returns the step at which a checkpoint was saved; 0 if not said."""
-    reader = open_reader(prefix)
-    if not reader.has_tensor('global_step'):
+    step = _read(prefix, 'global_step')
+    if step is None:
         return 0
-    return int(reader.get_tensor('global_step'))
+    if getattr(step, 'dtype', None) not in ('int64', 'int32') or step.ndim:
+        raise ValueError(f'{prefix}: global_step is not a whole number.')
+    return int(step)
+
+
+def _read(prefix, name):
+    """Returns the value of a variable, None if there is none."""
+    reader = open_reader(prefix)
+    if not reader.has_tensor(name):
+        return None
+    return checkpoint_files.read(reader, prefix, name)
 
 
 def make_metadata(network, class_names):
@@ -84,12 +84,13 @@ def make_metadata(network, class_names):
     """
     params = network.params._asdict()
     return {
-        'format_version': METADATA_VERSION,
+        'format_version': checkpoint_metadata.VERSION,
         'model_name': network.name,
         'classes': list(class_names),
         'image_shape': list(params['img_shape']),
         'mean_pixel': list(MEAN_PIXEL),
-        **{key: _as_lists(params[key]) for key in _PARAMS_KEYS},
+        **{key: _as_lists(params[key])
+           for key in checkpoint_metadata.PARAMS_KEYS},
     }
 
 
@@ -107,32 +108,21 @@ def read_metadata(prefix):
     Raises:
       ValueError: if it is damaged or of another version.
     """
-    reader = open_reader(prefix)
-    if not reader.has_tensor(METADATA):
+    content = _read(prefix, METADATA)
+    if content is None:
         return None
     try:
-        metadata = json.loads(reader.get_tensor(METADATA))
-        version = metadata['format_version']
-        missing = ({'model_name', 'classes', *_PARAMS_KEYS}
-                   - set(metadata))
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(
-            f'{prefix}: {METADATA} is damaged: {error!r}.') from None
-    if version != METADATA_VERSION:
-        raise ValueError(
-            f'{prefix}: {METADATA} is of version {version}; this program '
-            f'reads version {METADATA_VERSION}.')
-    if missing:
-        raise ValueError(
-            f'{prefix}: {METADATA} lacks {", ".join(sorted(missing))}.')
-    return metadata
+        return checkpoint_metadata.parse(content)
+    except ValueError as error:
+        raise ValueError(f'{prefix}: {error}') from None
 
 
 def with_metadata(params, metadata):
     """Returns SSDParams with the anchors and classes of a checkpoint."""
     return params._replace(
         num_classes=len(metadata['classes']) + 1,
-        **{key: _as_tuples(metadata[key]) for key in _PARAMS_KEYS})
+        **{key: _as_tuples(metadata[key])
+           for key in checkpoint_metadata.PARAMS_KEYS})
 
 
 def variables_to_restore(variables, moving_average_decay=None):
@@ -151,20 +141,25 @@ def variables_to_restore(variables, moving_average_decay=None):
 
 
 def check_complete(prefix, variables):
-    """Raises ValueError unless a checkpoint has all variables, in shape.
+    """Raises ValueError unless a checkpoint has the variables, as they are.
 
     Args:
       prefix: of the checkpoint.
       variables: dict, name in the checkpoint -> variable.
     """
-    shapes = open_reader(prefix).get_variable_to_shape_map()
+    reader = open_reader(prefix)
+    shapes = reader.get_variable_to_shape_map()
+    dtypes = reader.get_variable_to_dtype_map()
     faults = []
     for name, variable in variables.items():
         shape = variable.shape.as_list()
+        dtype = variable.dtype.base_dtype
         if name not in shapes:
             faults.append(f'{name} is missing')
         elif shapes[name] != shape:
             faults.append(f'{name} is {shapes[name]}, not {shape}')
+        elif dtypes[name] != dtype:
+            faults.append(f'{name} is {dtypes[name].name}, not {dtype.name}')
     if faults:
         more = f', and {len(faults) - 3} more' if len(faults) > 3 else ''
         raise ValueError(

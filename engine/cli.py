@@ -11,6 +11,7 @@ import traceback
 from absl import app
 from absl import flags
 
+from engine import error_text
 from engine import output_files
 
 # A shell's exit statuses of what Ctrl-C and SIGTERM ended.
@@ -71,7 +72,7 @@ def describe(error):
     if isinstance(error, (ValueError, OSError)):
         lines = str(error).splitlines() or [type(error).__name__]
     elif isinstance(error, _operation_errors()):
-        lines = (error.message or type(error).__name__).splitlines()[:1]
+        lines = [error_text.reason(error.message) or type(error).__name__]
     else:
         text = ' '.join(str(error).split())
         lines = [f'an error of this program, {type(error).__name__}: {text}. '

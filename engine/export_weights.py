@@ -7,6 +7,7 @@ import argparse
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
+from engine import checkpoint_files
 from engine import checkpoints
 from engine import models
 from engine import runtime
@@ -33,7 +34,7 @@ def export(checkpoint_path, output_path):
           slim.arg_scope(network.arg_scope())):
         network.net(tf.placeholder(
             tf.float32, [None, *network.params.img_shape, 3]))
-        kept = tf.train.Saver([
+        kept = checkpoint_files.Saver([
             *slim.get_model_variables(),
             tf.train.get_or_create_global_step(),
             checkpoints.metadata_variable(metadata)])

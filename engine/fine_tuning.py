@@ -4,9 +4,11 @@ A plan says for every variable of the network which tensor of the checkpoint
 it starts from; what differs in shape or is left out starts anew.
 """
 import collections
+import operator
 
 import numpy as np
 
+from engine import checkpoint_files
 from engine import checkpoints
 from engine import optimization
 
@@ -87,7 +89,10 @@ def initializer(entries, prefix):
         for entry in entries:
             if entry.source is not None:
                 shape = entry.variable.shape.as_list()
-                values = reader.get_tensor(entry.source)
+                values = checkpoint_files.read(reader, prefix, entry.source)
+                if np.asarray(values).dtype.kind in 'OSU':  # Strings.
+                    raise ValueError(
+                        f'{prefix}: {entry.source} holds no numbers.')
                 entry.variable.load(subsample(values, shape), session)
     return initialize
 
@@ -136,7 +141,9 @@ def _entry(variable, shapes, scope, network_name):
             variable, None, f'is {shape}, in the checkpoint {shapes[source]}')
     layer, _, rest = name.partition('/')
     source = f'{scope}/{FULLY_CONNECTED.get(layer)}/{rest}'
-    if source in shapes and shapes[source][-1] in (
-            shape[-1], shape[-1] * OUTPUT_STRIDE):
+    if (source in shapes and len(shapes[source]) == len(shape)
+            and all(map(operator.ge, shapes[source], shape))
+            and shapes[source][-1] in (shape[-1],
+                                       shape[-1] * OUTPUT_STRIDE)):
         return Entry(variable, source, None)
     return Entry(variable, None, 'not in the checkpoint')

@@ -1,8 +1,8 @@
 """A checkpoint's network at work: what evaluation and detector share."""
-import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
 from detection import boxes
+from engine import checkpoint_files
 from engine import checkpoints
 
 
@@ -43,5 +43,5 @@ def restorer(prefix, moving_average_decay=None):
     variables = checkpoints.variables_to_restore(
         slim.get_model_variables(), moving_average_decay)
     checkpoints.check_complete(prefix, variables)
-    saver = tf.train.Saver(variables)
+    saver = checkpoint_files.Saver(variables)
     return lambda session: saver.restore(session, prefix)

@@ -5,12 +5,12 @@ import shutil
 import zipfile
 import zlib
 
+from engine import checkpoint_tables
+
 # A part of a checkpoint of format V2; its prefix is the first group.
 PART = re.compile(r'(.+)\.(?:index|meta|data-\d{5}-of-\d{5})$')
 # One of format V1 is a single file, its prefix's namesake.
 WHOLE = re.compile(r'.+\.ckpt(-\d+)?$')
-# The last bytes of a V1 file and of an .index, which are both tables.
-TABLE_MAGIC = (0xdb4775248b80fb57).to_bytes(8, 'little')
 # Variables of github.com/HiKapok/SSD.TensorFlow.
 HIKAPOK_SCOPE = 'multibox_head'
 
@@ -33,8 +33,8 @@ def is_checkpoint(path):
     if PART.match(path) or path.endswith('.zip'):
         return True
     with open(path, 'rb') as file:
-        file.seek(max(os.path.getsize(path) - len(TABLE_MAGIC), 0))
-        return file.read() == TABLE_MAGIC
+        file.seek(max(os.path.getsize(path) - len(checkpoint_tables.MAGIC), 0))
+        return file.read() == checkpoint_tables.MAGIC
 
 
 def unpack(path):
@@ -54,7 +54,7 @@ def unpack(path):
             files = {os.path.basename(info.filename): info
                      for info in archive.infolist()
                      if prefix_of(info.filename)}
-            names = _prefixes(files)
+            names = prefixes(files)
             if len(names) != 1:
                 raise ValueError(
                     f'{path}: it must hold one checkpoint (.index and '
@@ -75,18 +75,18 @@ def only_checkpoint(folder):
       ValueError: if there is none, or several.
     """
     names = os.listdir(folder)
-    prefixes = [os.path.join(folder, name) for name in _prefixes(names)]
-    if len(prefixes) == 1:
-        return prefixes[0]
+    found = [os.path.join(folder, name) for name in prefixes(names)]
+    if len(found) == 1:
+        return found[0]
     zips = [name for name in names
             if name.endswith('.ckpt.zip') and not name.startswith('._')]
-    if not prefixes and len(zips) == 1:
+    if not found and len(zips) == 1:
         return unpack(os.path.join(folder, zips[0]))
-    if not prefixes:
+    if not found:
         raise ValueError(f'{folder}: the folder has no checkpoint.')
     raise ValueError(
         f'{folder}: the folder has several checkpoints and no file named '
-        f'"checkpoint"; give the path of one: {", ".join(prefixes)}.')
+        f'"checkpoint"; give the path of one: {", ".join(found)}.')
 
 
 def check_names(names, prefix):
@@ -105,7 +105,7 @@ def check_names(names, prefix):
             'Caffe model or start from VGG-16 instead.')
 
 
-def _prefixes(names):
+def prefixes(names):
     """Returns the prefixes of the checkpoints among names of files."""
     return sorted({prefix_of(name) for name in names
                    if prefix_of(name) == name or name.endswith('.index')

@@ -1,10 +1,13 @@
 """What engine.checkpoints finds, reads and refuses."""
 import json
+import math
 import os
 
 import pytest
 import tensorflow.compat.v1 as tf
 
+from engine import checkpoint_files
+from engine import checkpoint_metadata
 from engine import checkpoints
 from nets import ssd_vgg_300
 from tests import scripts
@@ -61,8 +64,77 @@ def test_find_what_is_not_there(tmp_path):
 def test_damaged_file(prefix):
     with open(prefix + '.index', 'r+b') as file:
         file.truncate(10)
-    with pytest.raises(ValueError, match='ckpt-7: not a readable checkpoint'):
+    with pytest.raises(ValueError, match='index: a damaged checkpoint'):
         checkpoints.open_reader(prefix)
+
+
+@pytest.mark.parametrize('ending, size, message', [
+    ('.index', 100, r'index: a damaged checkpoint: its end is missing'),
+    ('.data-00000-of-00001', 20, r"index: .*data-00000-of-00001 is cut off: "
+     r"it has 20 bytes, 'net' ends at 32\."),
+    ('.data-00000-of-00001', None, 'data-00000-of-00001 is missing'),
+    ('.index', None, 'No such file or directory.*ckpt-7'),
+])
+def test_cut_and_missing_files(prefix, ending, size, message):
+    if size is None:
+        os.remove(prefix + ending)
+    else:
+        os.truncate(prefix + ending, size)
+    with pytest.raises((ValueError, OSError), match=message):
+        checkpoints.open_reader(prefix)
+
+
+def test_flipped_bits_are_noticed(prefix):
+    path = prefix + '.data-00000-of-00001'
+    with open(path, 'r+b') as file:
+        content = bytearray(file.read())
+        content[1] ^= 1  # global_step is the first by name.
+        file.seek(0)
+        file.write(content)
+    with pytest.raises(ValueError, match=(
+            'ckpt-7: global_step cannot be read: .*[Cc]hecksum')):
+        checkpoints.global_step(prefix)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.get_variable('global_step', initializer=tf.constant(0, tf.int64))
+        with pytest.raises(ValueError, match=(
+                'ckpt-7: cannot be restored: .*[Cc]hecksum')):
+            checkpoint_files.Saver().restore(session, prefix)
+
+
+@pytest.mark.parametrize('value', [1.5, [1, 2], 'one'])
+def test_a_step_that_is_none(tmp_path, value):
+    with tf.Graph().as_default():
+        tf.get_variable('global_step', initializer=tf.constant(value))
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            prefix = tf.train.Saver().save(session, str(tmp_path / 'a.ckpt'))
+    with pytest.raises(ValueError, match='a.ckpt: global_step is not a whole'):
+        checkpoints.global_step(prefix)
+
+
+@pytest.mark.parametrize('content', [
+    b'', b'model_checkpoint_path: "mod', b'\xff\xfe',
+    b'model_checkpoint_path: "model.ckpt-99"',
+    b'model_checkpoint_path: "\\000"'])
+def test_state_file_that_is_damaged(prefix, tmp_path, content, capsys):
+    save(tmp_path / 'model.ckpt-10', step=10)
+    (tmp_path / 'checkpoint').write_bytes(content)
+    (tmp_path / 'model.ckpt-11.index.tempstate123').touch()
+    os.truncate(prefix + '.index', 9)
+    assert checkpoints.find(str(tmp_path)).endswith('model.ckpt-10')
+    line, = capsys.readouterr().err.splitlines()
+    assert line.endswith('model.ckpt-10 is used.')
+    assert str(tmp_path) in line
+    os.truncate(tmp_path / 'model.ckpt-10.index', 9)
+    with pytest.raises(ValueError, match='there is no whole checkpoint'):
+        checkpoints.find(str(tmp_path))
+
+
+def test_a_save_that_was_broken_off_is_no_checkpoint(tmp_path):
+    for ending in ('data-00000-of-00001', 'index'):
+        (tmp_path / f'model.ckpt-1.{ending}.tempstate123').touch()
+    with pytest.raises(ValueError, match='the folder has no checkpoint'):
+        checkpoints.find(str(tmp_path))
 
 
 def test_global_step(prefix, tmp_path):
@@ -101,15 +173,43 @@ def test_checkpoint_of_the_original_has_no_metadata(prefix):
 @pytest.mark.parametrize('text, message', [
     ('{', 'ssd_metadata is damaged'),
     ('[]', 'ssd_metadata is damaged'),
+    ('[' * 100000, 'ssd_metadata is damaged: RecursionError'),
+    (' ' * (1 << 24) + '{}', 'a text of at most'),
     ('{}', "ssd_metadata is damaged: KeyError.'format_version'"),
     ('{"format_version": 2}', 'is of version 2; .* reads version 1'),
     ('{"format_version": 1, "classes": []}',
      'lacks anchor_offset, anchor_ratios, anchor_sizes'),
-])
+], ids=range(7))
 def test_damaged_metadata(tmp_path, text, message):
     prefix = save(tmp_path / 'model.ckpt', metadata=text)
     with pytest.raises(ValueError, match=f'model.ckpt: .*{message}'):
         checkpoints.read_metadata(prefix)
+
+
+@pytest.mark.parametrize('key, value, message', [
+    ('model_name', 7, "model_name is '7'; it must be a name"),
+    ('model_name', 'resnet', 'resnet: unknown network'),
+    ('classes', 'cat', 'a list of names'),
+    ('classes', [], 'a list of names'),
+    ('classes', ['cat', 1], 'printable characters'),
+    ('classes', ['\x1b[2J'], 'printable characters'),
+    ('classes', ['a', 'b', 'b'], "classes is 'b'; it must be there once"),
+    ('anchor_sizes', [[30, 60]], '6 lists of positive numbers'),
+    ('anchor_sizes', [[30, math.nan]] * 6, '6 lists of positive numbers'),
+    ('anchor_sizes', [[]] * 6, 'one or two sizes per layer'),
+    ('anchor_ratios', [[2] * 101] * 6, '6 lists of positive numbers'),
+    ('anchor_ratios', [[10 ** 400]] * 6, '6 lists of positive numbers'),
+    ('anchor_ratios', {'a': [[[1]]]}, '6 lists of positive numbers'),
+    ('anchor_steps', ['8'] * 6, '6 positive numbers'),
+    ('anchor_offset', True, 'a positive number'),
+    ('prior_scaling', [.1, .1, .2, 0], '4 positive numbers'),
+])
+def test_metadata_with_a_wrong_value(key, value, message):
+    metadata = checkpoints.make_metadata(ssd_vgg_300.SSDNet(), CLASSES)
+    checkpoint_metadata.parse(json.dumps(metadata).encode())
+    metadata[key] = value
+    with pytest.raises(ValueError, match=f'^ssd_metadata: .*{message}'):
+        checkpoint_metadata.parse(json.dumps(metadata).encode())
 
 
 def test_metadata_is_json_that_others_can_read():
@@ -136,6 +236,9 @@ def test_check_complete(prefix):
             checkpoints.check_complete(prefix, {
                 'other': tf.get_variable('other', [1]),
                 'net': tf.get_variable('net_of_4', [4])})
+        doubles = tf.get_variable('doubles', [2, 3], tf.float64)
+        with pytest.raises(ValueError, match='net is float32, not float64'):
+            checkpoints.check_complete(prefix, {'net': doubles})
         with pytest.raises(ValueError, match='c is missing, and 2 more'):
             checkpoints.check_complete(
                 prefix, {name: fits['net'] for name in 'abcde'})

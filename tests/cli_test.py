@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import tensorflow.compat.v1 as tf
 
 from engine import cli
 from tests import scripts
@@ -97,8 +98,12 @@ def test_signals_end_quietly_after_what_is_to_be_done(
 
 
 def test_operation_errors_are_one_line():
-    import tensorflow.compat.v1 as tf
     assert cli.describe(tf.errors.NotFoundError(
         None, None, 'a: not found\n\t [[node]]')) == 'a: not found'
     assert cli.describe(
         tf.errors.AbortedError(None, None, '')) == 'AbortedError'
+    with tf.Graph().as_default(), tf.Session() as session:
+        image = tf.io.decode_png(tf.constant(b'no image'))
+        with pytest.raises(tf.errors.OpError) as caught:
+            session.run(image)
+    assert cli.describe(caught.value).startswith('Unknown image file format')

@@ -2,6 +2,7 @@ import zipfile
 
 import pytest
 
+from engine import checkpoint_tables
 from engine import published
 
 
@@ -89,7 +90,7 @@ def test_format_v1_is_one_file(tmp_path):
 def test_checkpoints_are_known_by_what_they_are(
         tmp_path, name, is_checkpoint):
     (tmp_path / 'a.caffemodel').write_bytes(b'\xa2\x06\x00')
-    (tmp_path / 'a.ckpt').write_bytes(bytes(40) + published.TABLE_MAGIC)
+    (tmp_path / 'a.ckpt').write_bytes(bytes(40) + checkpoint_tables.MAGIC)
     (tmp_path / 'a.ckpt.data-00000-of-00001').touch()
     for prefix in 'a.ckpt', 'b.ckpt':
         (tmp_path / f'{prefix}.index').touch()
