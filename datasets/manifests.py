@@ -122,7 +122,10 @@ def raise_faults(tallies, is_default):
 
 def _class_advice(tallies, is_default):
     ids = tallies[0].ids
-    found = set().union(*(tally.class_names for tally in tallies))
+    # Names with control characters would do things to the screen; the lines
+    # of their annotations have them escaped.
+    found = {name for tally in tallies for name in tally.class_names
+             if name.isprintable()}
     unknown = sorted(found - set(ids))
     if not unknown:
         return []

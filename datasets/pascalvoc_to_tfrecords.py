@@ -26,8 +26,8 @@ from datasets import voc_samples
 SAMPLES_PER_FILE = 200  # As in the original.
 
 _PARTIAL = '.partial'
-# Enough work ahead to keep the threads busy, and no more.
-_READ_AHEAD = 64
+# Enough batches ahead to keep the threads busy, and no more.
+_READ_AHEAD = 4
 
 
 def convert(parts, output_dir, labels=None, skip_invalid=False,
@@ -82,10 +82,10 @@ def _write_shards(part, stems, output_dir, tally, skip_invalid):
     with (contextlib.ExitStack() as stack,
           image_files.ImageReader() as image_reader):
         readings = _map_in_order(
-            lambda stem: voc_samples.read_sample(folder, stem, tally.ids,
-                                                 image_reader), stems)
+            lambda batch: voc_samples.read_samples(
+                folder, batch, tally.ids, image_reader), _batches(stems))
         writer = None
-        for reading in readings:
+        for reading in itertools.chain.from_iterable(readings):
             tally.add(reading)
             # After a fault the rest is read for its faults alone.
             if reading.sample is None or (tally.faults and not skip_invalid):
@@ -99,6 +99,13 @@ def _write_shards(part, stems, output_dir, tally, skip_invalid):
                     os.path.join(output_dir, name + _PARTIAL)))
             writer.write(tfrecords.encode_example(reading.sample))
             tally.shards[-1][1] += 1
+
+
+def _batches(stems):
+    """Yields lists of as many stems as images are checked at once."""
+    stems = iter(stems)
+    while batch := list(itertools.islice(stems, image_files.BATCH)):
+        yield batch
 
 
 def _map_in_order(function, items):

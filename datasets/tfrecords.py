@@ -36,25 +36,34 @@ def encode_example(sample):
     """Returns a Sample as the bytes of a tf.train.Example."""
     shape = [sample.height, sample.width, 3]
     sides = list(zip(*sample.bboxes, strict=True)) or [()] * 4
-    features = {
-        'image/encoded': _bytes([sample.encoded]),
-        'image/format': _bytes([sample.format]),
-        'image/filename': _bytes([sample.filename.encode()]),
-        'image/height': _int64(shape[:1]),
-        'image/width': _int64(shape[1:2]),
-        'image/channels': _int64(shape[2:]),
-        'image/shape': _int64(shape),
-        _BBOX + 'label': _int64(sample.labels),
-        _BBOX + 'label_text': _bytes(
-            [name.encode() for name in sample.names]),
-        _BBOX + 'difficult': _int64(sample.difficult),
-        _BBOX + 'truncated': _int64(sample.truncated),
+    values = {
+        'bytes_list': {
+            'image/encoded': [sample.encoded],
+            'image/format': [sample.format],
+            'image/filename': [sample.filename.encode()],
+            _BBOX + 'label_text': [name.encode() for name in sample.names],
+        },
+        'int64_list': {
+            'image/height': shape[:1],
+            'image/width': shape[1:2],
+            'image/channels': shape[2:],
+            'image/shape': shape,
+            _BBOX + 'label': sample.labels,
+            _BBOX + 'difficult': sample.difficult,
+            _BBOX + 'truncated': sample.truncated,
+        },
+        'float_list': {_BBOX + side: numbers for side, numbers
+                       in zip(_SIDES, sides, strict=True)},
     }
-    for side, values in zip(_SIDES, sides, strict=True):
-        features[_BBOX + side] = tf.train.Feature(
-            float_list=tf.train.FloatList(value=values))
-    return tf.train.Example(features=tf.train.Features(
-        feature=features)).SerializeToString()
+    example = tf.train.Example()
+    features = example.features.feature
+    # In place: messages that are put together from others are copied.
+    for kind, lists in values.items():
+        for key, numbers in lists.items():
+            value = getattr(features[key], kind)
+            value.SetInParent()
+            value.value.extend(numbers)
+    return example.SerializeToString()
 
 
 def decode_example(serialized):
@@ -132,11 +141,3 @@ def _flag_handler(name):
 
     return slim.tfexample_decoder.ItemHandlerCallback(
         [_BBOX + name, _BBOX + 'label'], read_flags)
-
-
-def _bytes(values):
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-
-
-def _int64(values):
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))

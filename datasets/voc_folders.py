@@ -6,11 +6,15 @@ import collections
 import functools
 import os
 import pathlib
+import stat
 
 from datasets import pascalvoc
 
 # In the order of preference.
 IMAGE_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp')
+
+# Far more than any image that TensorFlow takes.
+MAX_IMAGE_BYTES = 2 ** 28
 
 # folder: has Annotations and JPEGImages; image_set: a list in
 # ImageSets/Main, None for every annotation; output_name: of the records.
@@ -37,12 +41,40 @@ class VocFolder:
         It is `file_name`, unless that leads out of the folder or is missing;
         else the stem with one of IMAGE_EXTENSIONS, in upper or lower case.
         """
-        # Both kinds of separators: annotations travel between systems.
-        path = pathlib.PureWindowsPath(file_name)
-        if (file_name and '..' not in path.parts and not path.anchor
+        if (_is_below(file_name)
                 and os.path.isfile(self.image_path(file_name))):
             return file_name
         return self._images_by_stem.get(stem)
+
+    def read_image(self, file_name):
+        """Returns the bytes of an image, for a name from `find_image`.
+
+        Raises:
+          ValueError: it is not a file, is too large, or is a link that leads
+            out of JPEGImages, which itself may be a link to anywhere.
+          OSError: it cannot be read.
+        """
+        path = self.image_path(file_name)
+        mode = os.lstat(path).st_mode
+        if stat.S_ISLNK(mode) or os.path.dirname(file_name):
+            target = os.path.realpath(path)
+            if os.path.commonpath([target, self._real_images]) != (
+                    self._real_images):
+                raise ValueError(
+                    f'a link that leads out of JPEGImages, to {target!r}; '
+                    'copy the file, or make JPEGImages itself the link')
+            mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):
+            raise ValueError('not a file')
+        with open(path, 'rb', buffering=0) as file:
+            content = file.read(MAX_IMAGE_BYTES)
+            if file.read(1):
+                raise ValueError(f'larger than {MAX_IMAGE_BYTES:,} bytes')
+        return content
+
+    @functools.cached_property
+    def _real_images(self):
+        return os.path.realpath(self.image_path(''))
 
     @functools.cached_property
     def _images_by_stem(self):
@@ -80,14 +112,14 @@ def list_stems(part):
                            if name.endswith('.txt'))
             raise ValueError(f'{origin} is missing; --image_set can be: '
                              f'{", ".join(found) or "nothing in here"}.')
-        with open(origin, encoding='utf-8-sig') as file:
-            stems = [line.strip() for line in file if line.strip()]
+        stems = _read_list(origin)
     if not stems:
         raise ValueError(f'{origin} names no annotation.')
     for stem, count in collections.Counter(stems).items():
-        if count > 1 or set('/\\') & set(stem):
-            raise ValueError(f'{origin}: {stem!r} is given {count} times; '
-                             'names must be single and without folder.')
+        if count > 1 or set('/\\') & set(stem) or not stem.isprintable():
+            raise ValueError(
+                f'{origin}: {stem!r} is given {count} times; names must be '
+                'single, printable and without folder.')
     return stems
 
 
@@ -115,6 +147,23 @@ def find_0712(root):
         parts.append(Part(os.path.join(root, found[0]), source.image_set,
                           source.output_name))
     return parts
+
+
+def _is_below(file_name):
+    """Returns whether it is a name that cannot lead out of its folder."""
+    # Both kinds of separators: annotations travel between systems.
+    path = pathlib.PureWindowsPath(file_name)
+    return (bool(file_name) and file_name.isprintable()
+            and '..' not in path.parts and not path.anchor)
+
+
+def _read_list(path):
+    """Returns the names in a list of images."""
+    try:
+        with open(path, encoding='utf-8-sig') as file:
+            return [line.strip() for line in file if line.strip()]
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path} is not a text file in UTF-8.') from error
 
 
 def _files_beside(path):

@@ -11,6 +11,9 @@ Fault = collections.namedtuple('Fault', ['kind', 'message'])
 # each thing repaired; class_names: str of all objects.
 Reading = collections.namedtuple(
     'Reading', ['stem', 'sample', 'faults', 'repairs', 'class_names'])
+# content: bytes of the image, None if it could not be read.
+_Files = collections.namedtuple(
+    '_Files', ['stem', 'annotation', 'file_name', 'content', 'faults'])
 
 UNKNOWN_CLASS = 'unknown_class'
 MISSING_IMAGE = 'missing_image'
@@ -27,51 +30,66 @@ DROPPED_BOX_OUTSIDE = 'dropped_box_outside'
 DROPPED_BOX_WITHOUT_AREA = 'dropped_box_without_area'
 
 
-def read_sample(folder, stem, ids, image_reader):
-    """Reads an annotation and its image.
+def read_samples(folder, stems, ids, image_reader):
+    """Reads annotations and their images.
 
     Args:
       folder: voc_folders.VocFolder.
-      stem: of the annotation.
+      stems: of the annotations, a list.
       ids: {class name: id}.
       image_reader: image_files.ImageReader.
 
     Returns:
-      Reading.
+      list of Readings.
     """
+    files = [_read_files(folder, stem, ids) for stem in stems]
+    images = iter(image_reader.make_decodable(
+        [file.content for file in files if file.content is not None]))
+    return [_reading(file, None if file.content is None else next(images), ids)
+            for file in files]
+
+
+def _read_files(folder, stem, ids):
+    """Reads the two files of one image."""
+    path = folder.annotation_path(stem)
     try:
-        path = folder.annotation_path(stem)
         annotation = voc_xml.read_annotation(path)
     except (ValueError, OSError) as error:
         fault = Fault(BAD_ANNOTATION,
                       str(error).removeprefix(f'{path}: ').rstrip('.'))
-        return Reading(stem, None, [fault], [], [])
-    class_names = [item.name for item in annotation.objects]
+        return _Files(stem, None, None, None, [fault])
     faults = [Fault(UNKNOWN_CLASS, f'unknown class {name!r}')
-              for name in dict.fromkeys(class_names) if name not in ids]
-    file_name = folder.find_image(annotation.filename, stem)
-    image = None
-    try:
-        image = _read_image(folder, file_name, annotation.filename, stem,
-                            image_reader)
-    except FileNotFoundError as error:
-        faults.append(Fault(MISSING_IMAGE, str(error)))
-    except (ValueError, OSError) as error:
-        faults.append(Fault(UNREADABLE_IMAGE, f'image {file_name}: {error}'))
-    if faults:
-        return Reading(stem, None, faults, [], class_names)
-    repairs = _image_repairs(annotation, image, file_name)
-    sample = _sample(annotation, image, file_name, ids, repairs)
-    return Reading(stem, sample, [], repairs, class_names)
-
-
-def _read_image(folder, file_name, wanted_name, stem, image_reader):
+              for name in dict.fromkeys(item.name
+                                        for item in annotation.objects)
+              if name not in ids]
+    file_name, content = folder.find_image(annotation.filename, stem), None
     if file_name is None:
-        raise FileNotFoundError(
-            f'no image: JPEGImages has neither {wanted_name!r} nor {stem!r} '
-            f'with {", ".join(voc_folders.IMAGE_EXTENSIONS)}')
-    with open(folder.image_path(file_name), 'rb') as file:
-        return image_reader.make_decodable(file.read())
+        faults.append(Fault(MISSING_IMAGE, (
+            f'no image: JPEGImages has neither {annotation.filename!r} nor '
+            f'{stem!r} with {", ".join(voc_folders.IMAGE_EXTENSIONS)}')))
+    else:
+        try:
+            content = folder.read_image(file_name)
+        except (ValueError, OSError) as error:
+            faults.append(_unreadable(file_name, error))
+    return _Files(stem, annotation, file_name, content, faults)
+
+
+def _reading(file, image, ids):
+    """Returns the Reading of _Files and their Image, None or ValueError."""
+    faults, repairs, sample = file.faults, [], None
+    if isinstance(image, ValueError):
+        faults = [*faults, _unreadable(file.file_name, image)]
+    if not faults:
+        repairs = _image_repairs(file.annotation, image, file.file_name)
+        sample = _sample(file.annotation, image, file.file_name, ids, repairs)
+    names = () if file.annotation is None else [
+        item.name for item in file.annotation.objects]
+    return Reading(file.stem, sample, faults, repairs, names)
+
+
+def _unreadable(file_name, error):
+    return Fault(UNREADABLE_IMAGE, f'image {file_name}: {error}')
 
 
 def _image_repairs(annotation, image, file_name):

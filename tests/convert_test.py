@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -199,6 +200,50 @@ def test_unknown_classes_without_labels_are_offered_as_labels(tmp_path):
         run(tmp_path, tmp_path, labels=None)
 
 
+def test_links_may_not_lead_out_of_the_images(tmp_path):
+    outside = tmp_path / 'outside'
+    outside.mkdir()
+    folder = tmp_path / 'voc'
+    for stem in '1234':
+        put(folder, stem)
+    images = folder / 'JPEGImages'
+    (images / '1.jpg').rename(outside / '1.jpg')
+    (images / '1.jpg').symlink_to(outside / '1.jpg')
+    (images / 'below').mkdir()
+    (images / '2.jpg').rename(images / 'below' / '2.jpg')
+    (images / '2.jpg').symlink_to('below/2.jpg')
+    (images / 'elsewhere').symlink_to(outside)
+    put(folder, '3', extension='', file_name='elsewhere/1.jpg')
+    (images / '4.jpg').unlink()
+    os.mkfifo(images / '4.jpg')
+    with pytest.raises(ValueError) as caught:
+        run(folder, tmp_path)
+    for message in (
+            r'1\.xml: image 1\.jpg: a link that leads out of JPEGImages, to .*'
+            'make JPEGImages itself the link', r'4\.xml: image 4\.jpg: not a ',
+            r'3\.xml: image elsewhere/1\.jpg: a link'):
+        assert re.search(message, str(caught.value))
+    assert '2.xml' not in str(caught.value)
+    # The whole folder may be anywhere.
+    for path in (images / '1.jpg', images / '4.jpg'):
+        path.unlink()
+    put(folder, '1')
+    put(folder, '3')
+    put(folder, '4')
+    images.rename(tmp_path / 'big_disk')
+    images.symlink_to(tmp_path / 'big_disk')
+    assert run(folder, tmp_path)['num_images'] == 4
+
+
+@pytest.mark.parametrize('name', [
+    'a&#x9b;31m', 'a&#x202e;b', 'a&#10;b', '../a'])
+def test_class_names_do_nothing_to_the_screen(tmp_path, name):
+    put(tmp_path, '1', [(name, (1, 1, 9, 9))])
+    with pytest.raises(ValueError, match="unknown class '") as caught:
+        run(tmp_path, tmp_path, labels=None)
+    assert str(caught.value).replace('\n', '').isprintable()
+
+
 def test_a_smaller_conversion_replaces_a_larger_one(tmp_path, monkeypatch):
     monkeypatch.setattr(pascalvoc_to_tfrecords, 'SAMPLES_PER_FILE', 2)
     for stem in '12345':
@@ -232,6 +277,8 @@ def test_a_failed_conversion_leaves_the_earlier_one(tmp_path):
     ('\n', 'names no annotation'),
     ('1\n1\n', "x.txt: '1' is given 2 times"),
     ('../1\n', "x.txt: '../1' is given 1 times; .* without folder"),
+    ('/etc/passwd\n', "x.txt: '/etc/passwd' is given 1 times"),
+    ('\x1b[31m1\n', r"x.txt: '\\x1b\[31m1' is given 1 times; .* printable"),
     ('9\n', '9.xml: .*No such file'),
 ])
 def test_image_sets_are_checked(tmp_path, content, message):

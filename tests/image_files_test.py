@@ -19,6 +19,13 @@ def reader():
         yield image_reader
 
 
+def make_decodable(reader, content):
+    image, = reader.make_decodable([content])
+    if isinstance(image, ValueError):
+        raise image
+    return image
+
+
 def encode(extension, pixels=PIXELS, *options):
     return cv2.imencode(extension, pixels, options)[1].tobytes()
 
@@ -55,7 +62,7 @@ def cmyk_jpeg():
     encode('.png', PIXELS.astype(np.uint16) * 257),
     encode('.png', PIXELS[..., 0] // 128, cv2.IMWRITE_PNG_BILEVEL, 1)])
 def test_keeps_the_bytes_of_jpeg_and_png(reader, content):
-    image = reader.make_decodable(content)
+    image = make_decodable(reader, content)
     assert image.encoded == content and not image.is_reencoded
     assert (image.height, image.width) == (40, 60)
     assert decode_with_tensorflow(image.encoded).shape == (40, 60, 3)
@@ -65,7 +72,7 @@ def test_keeps_the_bytes_of_jpeg_and_png(reader, content):
     encode('.bmp'), encode('.bmp', PIXELS[..., 0]), encode('.bmp', ALPHA),
     encode('.tiff'), cmyk_jpeg()])
 def test_makes_others_png_of_the_same_pixels(reader, content):
-    image = reader.make_decodable(content)
+    image = make_decodable(reader, content)
     assert image.format == b'PNG' and image.is_reencoded
     expected = cv2.imdecode(np.frombuffer(content, np.uint8),
                             cv2.IMREAD_COLOR)
@@ -88,7 +95,7 @@ def test_exif_orientation_is_ignored_as_tensorflow_does(reader):
     # OpenCV would turn it, so the tag is right.
     assert cv2.imdecode(np.frombuffer(content, np.uint8),
                         cv2.IMREAD_COLOR).shape == (60, 40, 3)
-    image = reader.make_decodable(content)
+    image = make_decodable(reader, content)
     assert (image.height, image.width) == (40, 60)
     assert decode_with_tensorflow(image.encoded).shape == (40, 60, 3)
 
@@ -125,7 +132,7 @@ JPEG, PNG = encode('.jpg'), encode('.png')
 ])
 def test_refuses_damaged_images(reader, content, message):
     with pytest.raises(ValueError, match=message):
-        reader.make_decodable(content)
+        make_decodable(reader, content)
 
 
 def test_refuses_what_is_too_large_for_tensorflow(reader):
@@ -133,4 +140,18 @@ def test_refuses_what_is_too_large_for_tensorflow(reader):
     content = (JPEG[:sof + 5] + struct.pack('>HH', 65000, 65000)
                + JPEG[sof + 9:])
     with pytest.raises(ValueError, match='65000 x 65000 pixels are too many'):
-        reader.make_decodable(content)
+        make_decodable(reader, content)
+
+
+def test_many_are_checked_as_one_alone(reader):
+    contents = [JPEG, PNG, encode('.bmp'), *[JPEG] * image_files.BATCH,
+                JPEG.replace(b'\xff\xdb', b'\xff\xe9'), b'', *[
+                    JPEG + bytes([i]) for i in range(2 * image_files.BATCH)]]
+    outcomes = reader.make_decodable(contents)
+    assert len(outcomes) == len(contents)
+    damaged, empty = outcomes[3 + image_files.BATCH:][:2]
+    assert 'JPEG is damaged' in str(damaged)
+    assert 'the file is empty' in str(empty)
+    for content, image in zip(contents, outcomes, strict=True):
+        if not isinstance(image, ValueError):
+            assert image == make_decodable(reader, content)

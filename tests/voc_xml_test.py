@@ -1,3 +1,6 @@
+import os
+import time
+
 import pytest
 
 from datasets import voc_xml
@@ -49,11 +52,46 @@ def test_reads_other_encodings(tmp_path):
      '</object></annotation>', "<difficult> is 'yes', not 0 or 1"),
     ('<annotation><size><width>x</width></size></annotation>',
      "size: <width> is 'x'"),
-    ('<!DOCTYPE a [<!ENTITY b "c">]><annotation>&b;</annotation>',
-     'EntitiesForbidden'),
+    ('<annotation>&b;</annotation>', 'undefined entity'),
+    (f'<annotation><object><name>{"a" * 1000}</name></object></annotation>',
+     "'a{80}...'. has no <bndbox>"),
     ('<?xml version="1.0" encoding="no-such"?><annotation/>',
      'unknown encoding'),
 ])
 def test_names_file_and_fault(tmp_path, content, message):
     with pytest.raises(ValueError, match=r'a\.xml: .*' + message):
         read(tmp_path, content)
+
+
+LAUGHS = ''.join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">'
+                 for i in range(1, 12))
+
+
+@pytest.mark.parametrize('doctype', [
+    f'[<!ENTITY a0 "ha">{LAUGHS}]',  # Ten to the eleventh.
+    f'[<!ENTITY a11 "{"ha" * 100_000}">]',
+    '[<!ENTITY a11 SYSTEM "file:///etc/passwd">]',
+    '[<!ENTITY % a SYSTEM "http://127.0.0.1/a.dtd"> %a;]',
+    'SYSTEM "file:///dev/zero"',
+    '[<!ATTLIST annotation a CDATA "&a11;">]'])
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-16'])
+def test_refuses_every_doctype(tmp_path, doctype, encoding):
+    text = (f'<?xml version="1.0" encoding="{encoding}"?>'
+            f'<!DOCTYPE annotation {doctype}>'
+            f'<annotation><filename>{"&a11;" * 10_000}</filename></annotation>')
+    seconds = time.process_time()
+    with pytest.raises(ValueError, match=r'a\.xml: it has a <!DOCTYPE>'):
+        read(tmp_path, text, encoding)
+    assert time.process_time() - seconds < 1
+
+
+def test_refuses_what_is_too_large_or_not_a_file(tmp_path):
+    path = tmp_path / 'a.xml'
+    with open(path, 'wb') as file:
+        file.truncate(voc_xml.MAX_BYTES + 1)
+    with pytest.raises(ValueError, match='16,777,217 bytes are no annotation'):
+        voc_xml.read_annotation(path)
+    path.unlink()
+    os.mkfifo(path)  # Nobody writes into it: to read would take for ever.
+    with pytest.raises(ValueError, match='a.xml: not a file'):
+        voc_xml.read_annotation(path)
