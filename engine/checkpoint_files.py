@@ -107,12 +107,11 @@ def _check_v2(prefix, path):
         sizes = _file_sizes(prefix, header.num_shards)
         for key, value in entries:
             entry = tensor_bundle_pb2.BundleEntryProto.FromString(value)
-            # Keys of the parts of a variable begin with a zero.
-            name = key.decode(
-                errors='replace' if key.startswith(b'\0') else 'strict')
-            num_bytes = _num_bytes(name, entry.dtype, entry.shape)
+            name = key.decode()
             if entry.slices:
-                continue
+                raise ValueError(f'{name!r} is saved in slices, which only '
+                                 'partitioned variables are.')
+            num_bytes = _num_bytes(name, entry.dtype, entry.shape)
             if not (num_bytes == entry.size or entry.dtype in _ANY_SIZE
                     and entry.size >= num_bytes):
                 raise ValueError(f'{name!r} has {entry.size} bytes for a '
@@ -156,6 +155,8 @@ def _check_v1(path):
 
 def _num_bytes(name, data_type, shape):
     """Returns the bytes of a variable, at least; raises ValueError."""
+    if not name.isprintable():
+        raise ValueError(f'{name!r} is no name of a variable.')
     sides = [dimension.size for dimension in shape.dim]
     if (shape.unknown_rank or len(sides) > _MAX_DIMENSIONS
             or any(side < 0 for side in sides)
