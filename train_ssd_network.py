@@ -26,7 +26,8 @@ flags.DEFINE_integer('labels_offset', 0, 'Accepted and ignored, as ever.')
 flags.DEFINE_boolean(
     'remove_difficult', False, 'Leave objects marked difficult out.')
 flags.DEFINE_integer(
-    'batch_size', 32, 'Images of a batch, per clone.', lower_bound=1)
+    'batch_size', 32, 'Images of a batch, per clone and pass.',
+    lower_bound=1)
 flags.DEFINE_integer(
     'num_readers', 4, 'Record files read at a time.', lower_bound=1)
 flags.DEFINE_integer(
@@ -94,6 +95,20 @@ flags.DEFINE_float('ftrl_l2', 0., 'Ftrl, L2 strength.')
 flags.DEFINE_float('rmsprop_momentum', .9, 'RMSProp.')
 flags.DEFINE_float('rmsprop_decay', .9, 'RMSProp.')
 flags.DEFINE_integer('max_number_of_steps', None, 'Default: no end.')
+flags.DEFINE_integer(
+    'accumulate_steps', 1, 'Batches whose gradients make one step: a big '
+    'batch in the memory of a small one.', lower_bound=1)
+flags.DEFINE_enum(
+    'compute_dtype', 'float32', ['float32', 'bfloat16', 'float16'],
+    'What the network computes in. Weights, losses and checkpoints are '
+    'float32 always.')
+flags.DEFINE_float(
+    'clip_gradient_norm', None, 'Largest norm of the gradients of all '
+    'variables; default: no limit.', lower_bound=0)
+flags.DEFINE_enum(
+    'on_nonfinite', 'stop', ['stop', 'skip'],
+    'What a loss or gradient that is not finite does: stop, or skip the '
+    'step, which stops after 10 in a row.')
 
 # Fine-tuning.
 flags.DEFINE_string(
@@ -111,13 +126,36 @@ flags.DEFINE_boolean(
 # Run.
 flags.DEFINE_string(
     'train_dir', '/tmp/tfmodel/', 'Folder of checkpoints and events.')
-flags.DEFINE_integer('num_clones', 1, 'GPUs to train on.', lower_bound=1)
+flags.DEFINE_integer(
+    'num_clones', 1, 'GPUs of this machine to train on.', lower_bound=1)
 flags.DEFINE_boolean('clone_on_cpu', False, 'Train on the CPU.')
 flags.DEFINE_float('gpu_memory_fraction', .8, 'Most of a GPU to take.')
 flags.DEFINE_integer(
     'log_every_n_steps', 10, 'Steps between log lines.', lower_bound=1)
 flags.DEFINE_integer('save_summaries_secs', 600, 'Between summaries.')
 flags.DEFINE_integer('save_interval_secs', 600, 'Between checkpoints.')
+
+# Several machines: the same command for each, but for --job_name and --task.
+flags.DEFINE_list(
+    'ps_hosts', None, 'host:port of each parameter server.')
+flags.DEFINE_list('worker_hosts', None, 'host:port of each worker.')
+flags.DEFINE_enum(
+    'job_name', None, ['ps', 'worker'], 'What this process is.')
+flags.DEFINE_integer(
+    'task', 0, 'Which of them it is; worker 0 saves.', lower_bound=0)
+flags.DEFINE_boolean(
+    'sync_replicas', False, 'Workers add their gradients up to those of one '
+    'big batch, instead of taking turns.')
+flags.DEFINE_integer(
+    'replicas_to_aggregate', None, 'Workers that make a step with '
+    '--sync_replicas; default: all.', lower_bound=1)
+flags.DEFINE_string(
+    'master', '', 'Address of a TensorFlow server that runs already.')
+flags.DEFINE_integer(
+    'worker_replicas', 1, 'With --master: number of workers.', lower_bound=1)
+flags.DEFINE_integer(
+    'num_ps_tasks', 0, 'With --master: number of parameter servers.',
+    lower_bound=0)
 
 
 def main():

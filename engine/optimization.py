@@ -4,10 +4,10 @@
 """
 import tensorflow.compat.v1 as tf
 
+from engine import deployment
+
 # Caffe's lr_mult of biases (examples/ssd/ssd_pascal.py).
 BIAS_GRADIENT_SCALE = 2.
-# Begins the message of the error that a diverged step raises.
-NOT_FINITE = 'The loss or a gradient is not finite:'
 
 
 def learning_rate(options, num_samples, global_step):
@@ -21,9 +21,9 @@ def learning_rate(options, num_samples, global_step):
     Raises:
       ValueError: for an unknown type, or lists that do not fit together.
     """
-    global_batch_size = options.batch_size * options.num_clones
     decay_steps = max(1, int(
-        num_samples / global_batch_size * options.num_epochs_per_decay))
+        num_samples / deployment.global_batch_size(options)
+        * options.num_epochs_per_decay))
     base, decay_type = (
         options.learning_rate, options.learning_rate_decay_type)
     if decay_type == 'fixed':
@@ -136,32 +136,50 @@ def in_scope(name, scope):
     return name == scope or name.startswith(scope.rstrip('/') + '/')
 
 
-def train_op(loss, options, rate, global_step):
+def train_op(gradients, options, rate, global_step, aggregator=None):
     """Returns the operation of one training step.
 
-    Biases learn at twice the rate, as in Caffe, for optimisers that are not
-    indifferent to the scale of a gradient. Moving averages, if asked for,
-    follow the step. A loss or gradient that is not finite is an
-    InvalidArgumentError, which leaves the variables as they were.
+    Weights decay; gradients whose norm over all variables is above
+    --clip_gradient_norm are scaled down to it; biases learn at twice the
+    rate, as in Caffe, for optimisers that are not indifferent to the scale
+    of a gradient. Moving averages, if asked for, follow the step.
+
+    Args:
+      gradients: gradients.Gradients.
+      options: optimizer and what goes with it, clip_gradient_norm,
+        moving_average_decay.
+      rate: float32 scalar, the learning rate.
+      global_step: int64 variable, which the step increases.
+      aggregator: aggregation.Aggregator of several workers, or None.
     """
     opt = optimizer(options, rate)
-    variables = trainable_variables(options.trainable_scopes)
-    gradients = [
-        (gradient * BIAS_GRADIENT_SCALE
-         if variable.op.name.endswith('biases') else gradient, variable)
-        for gradient, variable in opt.compute_gradients(
-            loss, variables, colocate_gradients_with_ops=True)
-        if gradient is not None]
-    norm = tf.global_norm([gradient for gradient, _ in gradients])
-    check = tf.debugging.Assert(
-        tf.math.is_finite(loss + norm),
-        [NOT_FINITE, 'step', global_step, 'loss', loss, 'gradient norm',
-         norm, 'learning rate', rate])
-    with tf.control_dependencies([check]):
-        step = opt.apply_gradients(gradients, global_step)
-    if options.moving_average_decay is None:
-        return step
-    average = tf.train.ExponentialMovingAverage(
-        options.moving_average_decay, global_step)
-    with tf.control_dependencies([step]):
-        return average.apply(tf.trainable_variables())
+
+    def apply(loss_gradients):
+        step = opt.apply_gradients(_complete(
+            loss_gradients, gradients, options), global_step)
+        if options.moving_average_decay is None:
+            return step
+        average = tf.train.ExponentialMovingAverage(
+            options.moving_average_decay, global_step)
+        with tf.control_dependencies([step]):
+            return average.apply(tf.trainable_variables())
+
+    if aggregator is None:
+        return apply(gradients.gradients)
+    return aggregator.train_op(apply, gradients, global_step)
+
+
+def _complete(loss_gradients, gradients, options):
+    """Returns the pairs of gradient and variable that an optimiser takes."""
+    totals = [
+        gradient if decay is None else gradient + decay
+        for gradient, decay in zip(
+            loss_gradients, gradients.decays, strict=True)]
+    if options.clip_gradient_norm is not None:
+        totals, _ = tf.clip_by_global_norm(
+            totals, options.clip_gradient_norm)
+    return [
+        (total * BIAS_GRADIENT_SCALE
+         if variable.op.name.endswith('biases') else total, variable)
+        for total, variable in zip(
+            totals, gradients.variables, strict=True)]

@@ -12,13 +12,15 @@ def prepare():
     tf.disable_v2_behavior()
 
 
-def session_config(gpu_memory_fraction=1.):
+def session_config(gpu_memory_fraction=1., num_cpus=1):
     """Returns a ConfigProto: soft placement, GPU memory grown as needed.
 
     Args:
       gpu_memory_fraction: the most of a GPU's memory to take, 0 .. 1.
+      num_cpus: devices that the CPU counts as.
     """
-    config = tf.ConfigProto(allow_soft_placement=True)
+    config = tf.ConfigProto(
+        allow_soft_placement=True, device_count={'CPU': num_cpus})
     config.gpu_options.allow_growth = True
     config.gpu_options.per_process_gpu_memory_fraction = gpu_memory_fraction
     return config

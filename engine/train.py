@@ -1,55 +1,81 @@
 """Trains a network. `options` holds the flags of train_ssd_network.py."""
+import contextlib
 import os
 import sys
-import time
 
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 import tqdm
 
+from engine import aggregation
 from engine import checkpoints
+from engine import distributed
+from engine import divergence
 from engine import fine_tuning
 from engine import models
-from engine import optimization
+from engine import record_checks
 from engine import runtime
+from engine import train_dir
 from engine import training_config
 from engine import training_graph
+from engine import training_log
 
 
 def run(options):
     """Trains as the flags say, from where the train_dir stands.
 
     Raises:
-      ValueError: if flags, data, checkpoint and train_dir do not fit, or
-        the loss ceases to be finite.
+      ValueError: if flags, data, checkpoint and train_dir do not fit, the
+        loss ceases to be finite, or another training is in the train_dir.
+      OSError: if the train_dir cannot be written.
+      KeyboardInterrupt: as it came; what was trained is saved.
     """
     runtime.prepare()
+    distributed.check(options)
+    if options.job_name == distributed.PS:
+        distributed.serve(options)
+        return
     dataset = models.open_dataset(options)
     os.makedirs(options.train_dir, exist_ok=True)
-    latest = tf.train.latest_checkpoint(options.train_dir)
+    with contextlib.ExitStack() as stack:
+        latest = tf.train.latest_checkpoint(options.train_dir)
+        if distributed.is_chief(options):
+            stack.enter_context(train_dir.locked(options.train_dir))
+            latest = train_dir.recover(options.train_dir)
+        _train(options, dataset, latest)
+
+
+def _train(options, dataset, latest):
+    """Trains on from the checkpoint `latest`; from the start if it is None."""
     network = _make_network(options, dataset, latest)
-    training_config.check_and_write(
-        options, network, dataset, is_resumed=latest is not None)
+    if distributed.is_chief(options):
+        training_config.check_and_write(
+            options, network, dataset, is_resumed=latest is not None)
     start_step = 0 if latest is None else checkpoints.global_step(latest)
     if (options.max_number_of_steps is not None
             and start_step >= options.max_number_of_steps):
         print(f'{latest}: is at step {start_step}, there is nothing to do '
               f'until --max_number_of_steps={options.max_number_of_steps}.')
         return
-    with tf.Graph().as_default():
+    with tf.Graph().as_default(), tf.device(
+            distributed.device_function(options)):
         tf.set_random_seed(options.random_seed)
+        guard = divergence.Guard(options)
+        aggregator = None
+        if options.sync_replicas:
+            aggregator = aggregation.Aggregator(options)
         step = training_graph.build(
-            options, dataset, network, start_step)
+            options, dataset, network, start_step, guard, aggregator)
         init_fn = None
         if latest is not None:
             checkpoints.check_complete(
                 latest, checkpoints.variables_to_restore(
                     tf.global_variables()))
             print(f'{latest}: training goes on from step {start_step}.')
-        else:
+        elif distributed.is_chief(options):
             init_fn = _start(options, network)
-        _loop(options, step, start_step, init_fn)
-    _print_end(options)
+        _loop(options, step, start_step, init_fn, guard, aggregator)
+    training_log.print_end(options)
 
 
 def _make_network(options, dataset, latest):
@@ -87,105 +113,64 @@ def _start(options, network):
     return lambda scaffold, session: initialize(session)
 
 
-def _loop(options, step, start_step, init_fn):
+def _loop(options, step, start_step, init_fn, guard, aggregator):
     """Runs steps until the last, saving, summarizing and reporting."""
+    is_chief = distributed.is_chief(options)
     scaffold = tf.train.Scaffold(init_fn=init_fn, saver=tf.train.Saver(
         max_to_keep=5, keep_checkpoint_every_n_hours=1,
         save_relative_paths=True))  # The folder may be moved.
-    hooks = [RateHook(options)]
+    hooks = distributed.hooks(options, aggregator)
     if options.max_number_of_steps is not None:
         hooks.append(tf.train.StopAtStepHook(
             last_step=options.max_number_of_steps))
+    config = runtime.session_config(
+        options.gpu_memory_fraction,
+        options.num_clones if options.clone_on_cpu else 1)
+    distributed.configure(config, options)
+    log = training_log.TrainingLog(options, start_step, is_chief)
     try:
         with tf.train.MonitoredTrainingSession(
-                checkpoint_dir=options.train_dir, scaffold=scaffold,
+                master=distributed.start_server(options, config),
+                is_chief=is_chief, checkpoint_dir=options.train_dir,
+                scaffold=scaffold, config=config, hooks=hooks,
                 save_checkpoint_secs=options.save_interval_secs,
                 save_summaries_secs=options.save_summaries_secs,
                 save_summaries_steps=None, log_step_count_steps=None,
-                config=runtime.session_config(options.gpu_memory_fraction),
-                hooks=hooks) as session, tqdm.tqdm(
-                    initial=start_step, total=options.max_number_of_steps,
-                    unit='step', disable=None) as progress:
-            _run_steps(options, session, step, start_step, hooks[0], progress)
-    except tf.errors.InvalidArgumentError as error:
-        if optimization.NOT_FINITE not in error.message:
-            raise
-        raise ValueError(_explain_divergence(options, error)) from None
+                stop_grace_period_secs=distributed.STOP_SECONDS
+        ) as session, tqdm.tqdm(
+                initial=start_step, total=options.max_number_of_steps,
+                unit='step', disable=None) as progress:
+            interruption = _run_steps(session, step, guard, log, progress)
+    except tf.errors.OpError as error:
+        raise _explain(options, error) from None
+    if interruption is not None:
+        raise interruption
 
 
-def _run_steps(options, session, step, number, rate_hook, progress):
-    """Runs steps from `number` on; Ctrl-C ends them, so that all is saved."""
+def _run_steps(session, step, guard, log, progress):
+    """Runs steps; returns the KeyboardInterrupt that ended them, or None."""
     try:
         while not session.should_stop():
-            values = session.run(step)
-            number += 1
+            values = guard.run(session, step)
             progress.update()
-            if number % options.log_every_n_steps == 0:
-                progress.write(_format(number, values, rate_hook))
+            if values is not None and (line := log.line(values)) is not None:
+                progress.write(line + guard.note())
                 sys.stdout.flush()
-    except KeyboardInterrupt:
-        progress.write(f'Interrupted at step {number}; saving. The same '
-                       'command goes on from there.')
+    except KeyboardInterrupt as interruption:
+        progress.write(f'Interrupted after step {log.number}; saving. The '
+                       'same command goes on from there.')
+        return interruption
+    return None
 
 
-class RateHook(tf.train.SessionRunHook):
-    """Measures images per second, for the log and TensorBoard."""
-
-    def __init__(self, options):
-        """See the flags log_every_n_steps, batch_size and num_clones."""
-        self._every = options.log_every_n_steps
-        self._images_per_step = options.batch_size * options.num_clones
-        self._train_dir = options.train_dir
-        self._since = None
-        self.images_per_second = float('nan')
-
-    def begin(self):
-        """Makes the writer of the scalar."""
-        self._writer = tf.summary.FileWriterCache.get(self._train_dir)
-        self._global_step = tf.train.get_global_step()
-
-    def after_create_session(self, session, coord):
-        """Reads the step from which to count."""
-        self._step = session.run(self._global_step)
-
-    def after_run(self, run_context, run_values):
-        """Measures every n steps, and not the first, which sets things up."""
-        self._step += 1
-        now = time.monotonic()
-        if self._since is None:
-            self._since = self._step, now
-        elif self._step % self._every == 0:
-            step, start = self._since
-            self._since = self._step, now
-            self.images_per_second = (
-                (self._step - step) * self._images_per_step / (now - start))
-            self._writer.add_summary(tf.Summary(value=[tf.Summary.Value(
-                tag='images_per_second',
-                simple_value=self.images_per_second)]), self._step)
-
-
-def _format(number, values, rate_hook):
-    losses = values.losses
-    return (f'step {number}: loss {values.total:.4f} (localization '
-            f'{losses.localisation:.4f}, positives {losses.positives:.4f}, '
-            f'negatives {losses.negatives:.4f}), learning rate '
-            f'{values.rate:.3g}, {rate_hook.images_per_second:.1f} images/s')
-
-
-def _explain_divergence(options, error):
-    latest = tf.train.latest_checkpoint(options.train_dir)
-    details = error.message.split(optimization.NOT_FINITE)[1].split('\n')[0]
-    return (f'{optimization.NOT_FINITE} {details.strip()} The last '
-            f'checkpoint, {latest}, is from before. Usual causes: a learning '
-            f'rate that is too high (--learning_rate={options.learning_rate},'
-            f' --warmup_steps={options.warmup_steps}), or wrong boxes.')
-
-
-def _print_end(options):
-    latest = tf.train.latest_checkpoint(options.train_dir)
-    print(f'Trained: {latest}. Next: python eval_ssd_network.py '
-          f'--checkpoint_path={options.train_dir} '
-          f'--dataset_dir={options.dataset_dir} '
-          f'--dataset_name={options.dataset_name} '
-          f'--dataset_split_name=test --eval_dir='
-          f'{os.path.join(options.train_dir, "eval")}')
+def _explain(options, error):
+    """Returns what is raised in place of an operation's error."""
+    bad_record = record_checks.explanation(error.message)
+    if bad_record is not None:
+        return ValueError(bad_record)
+    if train_dir.is_about_saving(error):
+        return OSError(
+            f'{options.train_dir}: cannot be written: '
+            f'{error.message.splitlines()[0]}. The last whole checkpoint is '
+            f'{train_dir.last_finite(options.train_dir)}.')
+    return error

@@ -1,4 +1,4 @@
-"""The graph of a training: batches, clones, loss, summaries.
+"""The graph of a training: batches, step, summaries.
 
 `options` holds the flags of train_ssd_network.py as attributes.
 """
@@ -7,28 +7,33 @@ import random
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-import tf_slim as slim
 
 from datasets import data_provider
 from detection import boxes
-from detection import losses
-from detection import targets
 from engine import checkpoints
 from engine import deployment
+from engine import gradients
 from engine import optimization
+from engine import record_checks
 from notebooks import visualization
 from preprocessing import preprocessing_factory
 
 # Images of a batch that TensorBoard shows.
 NUM_SUMMARY_IMAGES = 4
 
+# Between the seeds of workers, which have orders of their own; those of
+# epochs lie in between.
+WORKER_SEED_STRIDE = 1_000_003
+
 # What a step computes, for the log; tensors, or their values.
 #   losses: losses.Losses; total: with the weights' decay; rate: learning
-#   rate; train_op: the step's operation.
-Step = collections.namedtuple('Step', 'losses total rate train_op')
+#   rate; number: the step's; waited: seconds for the batch; train_op: the
+#   step's operation.
+Step = collections.namedtuple(
+    'Step', 'losses total rate number waited train_op')
 
 
-def build(options, dataset, network, start_step):
+def build(options, dataset, network, start_step, guard, aggregator=None):
     """Builds the training graph.
 
     Args:
@@ -36,37 +41,48 @@ def build(options, dataset, network, start_step):
       dataset: slim Dataset.
       network: SSDNet.
       start_step: step from which the batches are counted.
+      guard: divergence.Guard.
+      aggregator: aggregation.Aggregator of several workers, or None.
 
     Returns:
       Step, of tensors.
     """
-    seed = options.random_seed
-    if seed is None:
-        seed = random.SystemRandom().randrange(2 ** 31)
     with tf.device('/device:CPU:0'):
         global_step = tf.train.get_or_create_global_step()
-        batch = _batches(options, dataset, network, seed, start_step)
+        batch, waited = _timed_batch(options, dataset, network, start_step)
         rate = optimization.learning_rate(
             options, dataset.num_samples, global_step)
-    parts = clone_losses(options, network, batch)
-    regularization = tf.losses.get_regularization_loss()
-    total = (parts.localisation + parts.positives + parts.negatives
-             + regularization)
+    step = gradients.of_batch(options, network, batch, guard.loss_scale)
+    total = tf.add_n([*step.losses[:3], step.regularization])
     checkpoints.metadata_variable(
         checkpoints.make_metadata(network, dataset.labels))
-    train_op = optimization.train_op(total, options, rate, global_step)
-    _summarize(parts, regularization, total, rate,
-               options.batch_size * options.num_clones)
+    train_op = optimization.train_op(
+        guard.checked(total, step, batch, global_step, rate), options, rate,
+        global_step, aggregator)
+    with tf.control_dependencies([train_op]):
+        number = global_step.read_value()
+    _summarize(step.losses, step.regularization, total, rate,
+               deployment.images_per_step(options))
     _summarize_images(network, batch, dataset.labels)
-    return Step(parts, total, rate, train_op)
+    return Step(step.losses, total, rate, number, waited, train_op)
 
 
-def _batches(options, dataset, network, seed, start_step):
-    """Returns tensors of the next global batch, on the CPU: a dict."""
+def _timed_batch(options, dataset, network, start_step):
+    """Returns the next batch, a dict, and the seconds it was waited for."""
+    start = tf.timestamp()
+    with tf.control_dependencies([start]):
+        batch = _batches(options, dataset, network, start_step)
+    with tf.control_dependencies(list(batch.values())):
+        return batch, tf.timestamp() - start
+
+
+def _batches(options, dataset, network, start_step):
+    """Returns tensors of the next batch, on the CPU: a dict."""
     preprocessing = preprocessing_factory.get_preprocessing(
         options.preprocessing_name or network.name)
 
     def transform(sample, sample_seed):
+        sample = record_checks.checked(sample, len(dataset.labels))
         labels, bboxes = sample['object/label'], sample['object/bbox']
         if options.remove_difficult:
             is_easy = tf.equal(sample['object/difficult'], 0)
@@ -80,40 +96,16 @@ def _batches(options, dataset, network, seed, start_step):
                 'target/labels': encoded.labels,
                 'target/localisations': encoded.localisations}
 
-    batch_size = options.batch_size * options.num_clones
+    seed = options.random_seed
+    if seed is None:
+        seed = random.SystemRandom().randrange(2 ** 31)
     provider = data_provider.train_batches(
-        dataset, transform, batch_size, seed, start_step * batch_size,
+        dataset, transform, deployment.images_per_step(options),
+        seed + WORKER_SEED_STRIDE * options.task,
+        start_step * deployment.images_per_step(options),
         options.num_readers, options.num_preprocessing_threads)
     items = list(provider.list_items())
     return dict(zip(items, provider.get(items), strict=True))
-
-
-def clone_losses(options, network, batch):
-    """Builds a clone per device; returns the sum of their Losses."""
-    batch_targets = targets.Targets(
-        batch['target/labels'], batch['target/localisations'])
-    num_positives = tf.reduce_sum(
-        tf.cast(batch_targets.labels > 0, tf.float32))
-    devices = deployment.clone_devices(
-        options.num_clones, options.clone_on_cpu)
-    clones = deployment.split(
-        (batch['image'], batch_targets), options.num_clones)
-    scope = network.arg_scope(
-        options.weight_decay, from_scratch=options.checkpoint_path is None)
-    clone_losses = []
-    for device, (images, clone_targets) in zip(devices, clones, strict=True):
-        with tf.device(device), slim.arg_scope(scope):
-            logits, localisations, _ = network.net(
-                images, reuse=tf.AUTO_REUSE)
-            clone_losses.append(network.losses(
-                logits, localisations, clone_targets,
-                negative_ratio=options.negative_ratio,
-                alpha=options.loss_alpha,
-                label_smoothing=options.label_smoothing,
-                negatives_per_empty_image=options.negatives_per_empty_image,
-                normaliser=num_positives))
-    return losses.Losses(
-        *(tf.add_n(parts) for parts in zip(*clone_losses, strict=True)))
 
 
 def _summarize(parts, regularization, total, rate, num_images):

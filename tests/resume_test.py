@@ -122,8 +122,10 @@ def test_nothing_is_left_to_do(records, train_dir, capsys):
 
 def test_divergence_is_explained(records, tmp_path):
     with pytest.raises(ValueError, match=(
-            r'The loss or a gradient is not finite: .* The last checkpoint, '
-            r'.*model.ckpt-0, is from before\. .*--learning_rate=1e\+30')):
+            r'not finite at step 2: loss nan, learning rate 1e\+30, images '
+            r'00000.\.jpg, .* of which 71 of 71 are not finite: '
+            r'narrow/conv1/conv1_1/weights nan, .* The last finite checkpoint '
+            r'is .*model.ckpt-0\. .*--learning_rate=1e\+30')):
         run(records, tmp_path, 9, learning_rate=1e30, warmup_steps=0)
     assert checkpoints.find(str(tmp_path)).endswith('ckpt-0')
 
