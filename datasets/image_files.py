@@ -7,6 +7,7 @@ TensorFlow does, and as VOC annotations expect.
 """
 import collections
 import contextlib
+import math
 import struct
 
 import cv2
@@ -28,6 +29,9 @@ BATCH = 16
 
 # The signature, and the length and name of the first part.
 _PNG_HEADER = b'\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR'
+# A block of 8 x 8 takes one bit at least; half of them may be left out. Such a
+# file would be read without an error, the pixels that it lacks as grey.
+_MAX_JPEG_PIXELS_PER_BYTE = 2 * 8 * 8 * 8
 _JPEG_EOI = b'\xff\xd9'
 # Baseline, extended and progressive Huffman coding.
 _JPEG_SOF = (0xC0, 0xC1, 0xC2)
@@ -165,6 +169,10 @@ def _size_and_format(content):
     if size is None:
         return None, None
     _check_num_pixels(*size)
+    if image_format == b'JPEG' and math.prod(size) > (
+            _MAX_JPEG_PIXELS_PER_BYTE * len(content)):
+        raise ValueError(f'the JPEG is damaged: its {len(content)} bytes '
+                         f'cannot be {size[0]} x {size[1]} pixels')
     return size, image_format
 
 

@@ -1,4 +1,7 @@
+import pathlib
 import struct
+import subprocess
+import sys
 import zlib
 
 import cv2
@@ -8,6 +11,7 @@ import tensorflow.compat.v1 as tf
 
 from datasets import image_files
 
+ROOT = pathlib.Path(__file__).parent.parent
 PIXELS = cv2.GaussianBlur(np.random.RandomState(0).randint(
     0, 256, (40, 60, 3), np.uint8), (0, 0), 3)
 ALPHA = np.dstack([PIXELS, PIXELS[..., 0]])
@@ -155,3 +159,50 @@ def test_many_are_checked_as_one_alone(reader):
     for content, image in zip(contents, outcomes, strict=True):
         if not isinstance(image, ValueError):
             assert image == make_decodable(reader, content)
+
+
+BOMBS = """
+import resource, struct, sys
+from datasets import image_files
+sys.stdout.reconfigure(line_buffering=True)
+side = struct.pack('<H', 30000)
+gif = (b'GIF89a' + side + side + b'\\x80' + bytes(8) + b',' + bytes(4) + side
+       + side + bytes.fromhex('0002024401003b'))
+vp8l = b'\\x2f' + (16383 | 16383 << 14).to_bytes(4, 'little') + bytes(9)
+webp = (b'WEBPVP8L' + struct.pack('<I', len(vp8l)) + vp8l)
+webp = b'RIFF' + struct.pack('<I', len(webp)) + webp
+bmp = (b'BM' + struct.pack('<IIIIiiHHIIIIII', 102, 0, 54, 40, 30000, 30000, 1,
+                           24, *[0] * 6) + bytes(48))
+pnm = b'P6 30000 30000 255 ' + bytes(100)
+with image_files.ImageReader() as reader:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for error in reader.make_decodable([gif, webp, bmp, pnm]):
+        print(error)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print((after - before) // 1024)
+"""
+
+
+def test_small_files_that_claim_much_take_no_memory():
+    process = subprocess.run(
+        [sys.executable, '-c', BOMBS], cwd=ROOT, text=True, timeout=100,
+        capture_output=True, check=True)
+    *errors, megabytes = process.stdout.splitlines()
+    assert len(errors) == 4
+    for error in errors:
+        assert 'OpenCV cannot decode it: pixels <= CV_IO_MAX_IMAGE' in error
+    assert int(megabytes) < 100
+
+
+def test_a_jpeg_has_the_data_that_it_claims(reader):
+    sof = JPEG.index(b'\xff\xc0')
+    for side in (2000, 11000):
+        content = (JPEG[:sof + 5] + struct.pack('>HH', side, side)
+                   + JPEG[sof + 9:])
+        with pytest.raises(ValueError, match=(
+                f'its {len(JPEG)} bytes cannot be {side} x {side} pixels')):
+            make_decodable(reader, content)
+    for options in ((), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1,
+                         cv2.IMWRITE_JPEG_OPTIMIZE, 1)):
+        content = encode('.jpg', np.zeros((3000, 3000), np.uint8), *options)
+        assert make_decodable(reader, content).encoded == content
