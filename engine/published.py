@@ -2,6 +2,7 @@
 import os
 import re
 import shutil
+import struct
 import zipfile
 import zlib
 
@@ -11,6 +12,9 @@ from engine import checkpoint_tables
 PART = re.compile(r'(.+)\.(?:index|meta|data-\d{5}-of-\d{5})$')
 # One of format V1 is a single file, its prefix's namesake.
 WHOLE = re.compile(r'.+\.ckpt(-\d+)?$')
+# Trained weights shrink by a tenth, an optimiser's zeros by more.
+_MAX_RATIO = 100
+_ALWAYS_ALLOWED_BYTES = 1 << 26
 # Variables of github.com/HiKapok/SSD.TensorFlow.
 HIKAPOK_SCOPE = 'multibox_head'
 
@@ -46,26 +50,44 @@ def unpack(path):
       path: .zip, with the files of one checkpoint; folders in it are dropped.
 
     Raises:
-      ValueError: if it holds no checkpoint, several, or is damaged.
+      ValueError: if it holds no checkpoint, several, is damaged or made to
+        do harm, or would overwrite another file.
     """
     folder = os.path.dirname(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            files = {os.path.basename(info.filename): info
-                     for info in archive.infolist()
-                     if prefix_of(info.filename)}
+            infos = [info for info in archive.infolist()
+                     if prefix_of(info.filename)]
+            files = {os.path.basename(info.filename): info for info in infos}
             names = prefixes(files)
-            if len(names) != 1:
+            if len(names) != 1 or len(files) < len(infos):
                 raise ValueError(
-                    f'{path}: it must hold one checkpoint (.index and '
-                    '.data-..., or one .ckpt); it holds '
+                    'it must hold one checkpoint (.index and .data-..., or '
+                    'one .ckpt); it holds '
                     f'{sorted(archive.namelist())[:5]}.')
+            _check_sizes(infos, os.path.getsize(path))
             for name, info in files.items():
                 _extract(archive, info, os.path.join(folder, name))
-    except (zipfile.BadZipFile, zlib.error, EOFError,
-            RuntimeError) as error:
-        raise ValueError(f'{path}: a damaged archive: {error}') from error
-    return os.path.join(folder, names.pop())
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError,
+            OverflowError, RuntimeError, ValueError) as error:
+        raise ValueError(f'{path}: cannot be unpacked: {error}') from None
+    return os.path.join(folder, names[0])
+
+
+def _check_sizes(infos, archive_bytes):
+    """Raises ValueError for an archive that is made to do harm."""
+    num_bytes = sum(info.file_size for info in infos)
+    if num_bytes > max(_MAX_RATIO * archive_bytes, _ALWAYS_ALLOWED_BYTES):
+        raise ValueError(
+            f'its {archive_bytes} bytes would become {num_bytes}; weights do '
+            'not shrink so much. Unpack it yourself if you trust it.')
+    for info in infos:
+        if (info.compress_type not in (zipfile.ZIP_STORED,
+                                       zipfile.ZIP_DEFLATED)
+                or not info.filename.isprintable()):
+            raise ValueError(
+                f'{info.filename!r} has a name or a compression that no '
+                'published checkpoint has.')
 
 
 def only_checkpoint(folder):
@@ -113,8 +135,11 @@ def prefixes(names):
 
 
 def _extract(archive, info, path):
-    if os.path.exists(path) and os.path.getsize(path) == info.file_size:
-        return
+    if os.path.lexists(path):
+        if os.path.isfile(path) and os.path.getsize(path) == info.file_size:
+            return
+        raise ValueError(
+            f'{path} is there, and is another file; move it away.')
     temporary_path = f'{path}.part'
     try:
         with archive.open(info) as source, open(

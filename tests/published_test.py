@@ -1,3 +1,4 @@
+import stat
 import zipfile
 
 import pytest
@@ -34,11 +35,11 @@ def test_file_that_is_there_is_kept(tmp_path):
 
 @pytest.mark.parametrize('names', [
     ('README',), ('a.ckpt.index', 'b.ckpt.index'),
-    ('a.ckpt.data-00000-of-00001',)])
+    ('a.ckpt.data-00000-of-00001',), ('x/a.ckpt.index', 'y/a.ckpt.index')])
 def test_zip_must_hold_one_checkpoint(tmp_path, names):
     path = tmp_path / 'a.zip'
     write_zip(path, *names)
-    with pytest.raises(ValueError, match='a.zip: it must hold one checkpoint'):
+    with pytest.raises(ValueError, match='a.zip: .*must hold one checkpoint'):
         published.unpack(str(path))
     assert list(tmp_path.iterdir()) == [path]
 
@@ -46,11 +47,71 @@ def test_zip_must_hold_one_checkpoint(tmp_path, names):
 def test_damaged_zips(tmp_path):
     path = tmp_path / 'a.zip'
     path.write_bytes(b'no archive')
-    with pytest.raises(ValueError, match='a.zip: a damaged archive'):
+    with pytest.raises(ValueError, match='a.zip: cannot be unpacked'):
         published.unpack(str(path))
     write_zip(path, 'a.ckpt.index')
     path.write_bytes(path.read_bytes().replace(b'content', b'CONTENT'))
-    with pytest.raises(ValueError, match='a.zip: a damaged archive'):
+    with pytest.raises(ValueError, match='a.zip: cannot be unpacked'):
+        published.unpack(str(path))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_names_that_climb_stay_in_the_folder(tmp_path):
+    folder = tmp_path / 'deep' / 'folder'
+    folder.mkdir(parents=True)
+    write_zip(folder / 'a.zip', '../../a.ckpt.index', '/a.ckpt.meta')
+    published.unpack(str(folder / 'a.zip'))
+    assert sorted(path.name for path in folder.iterdir()) == [
+        'a.ckpt.index', 'a.ckpt.meta', 'a.zip']
+    assert [path.name for path in tmp_path.iterdir()] == ['deep']
+
+
+def test_a_link_becomes_a_file(tmp_path):
+    link = zipfile.ZipInfo('a.ckpt.index')
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / 'a.zip', 'w') as archive:
+        archive.writestr(link, '/etc/passwd')
+    published.unpack(str(tmp_path / 'a.zip'))
+    assert not (tmp_path / 'a.ckpt.index').is_symlink()
+    assert (tmp_path / 'a.ckpt.index').read_text() == '/etc/passwd'
+
+
+def test_what_would_be_overwritten_is_kept(tmp_path):
+    write_zip(tmp_path / 'a.zip', 'mine.ckpt.index')
+    (tmp_path / 'mine.ckpt.index').write_text('mine')
+    with pytest.raises(ValueError, match='a.zip: .*mine.ckpt.index is there'):
+        published.unpack(str(tmp_path / 'a.zip'))
+    assert (tmp_path / 'mine.ckpt.index').read_text() == 'mine'
+
+
+def test_an_archive_that_would_fill_the_disk(tmp_path):
+    with zipfile.ZipFile(
+            tmp_path / 'a.zip', 'w', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr('a.ckpt.index', bytes(1 << 26))
+        archive.writestr('a.ckpt.data-00000-of-00001', b'0')
+    with pytest.raises(ValueError, match=r'a.zip: .*become 67108865; weights'):
+        published.unpack(str(tmp_path / 'a.zip'))
+    assert [path.name for path in tmp_path.iterdir()] == ['a.zip']
+
+
+def _with_field(content, local_place, central_place, value):
+    central = content.index(b'PK\1\2')
+    content = bytearray(content)
+    content[local_place] = content[central + central_place] = value
+    return bytes(content)
+
+
+@pytest.mark.parametrize('damage, message', [
+    (lambda content: content[:-30], 'not a zip file'),
+    (lambda content: content.replace(b'PK\1\2', b'PK\1\3'),
+     'Bad magic number'),
+    (lambda content: _with_field(content, 6, 8, 1), 'encrypted'),
+    (lambda content: _with_field(content, 8, 10, 12), 'a compression')])
+def test_archives_that_cannot_be_read(tmp_path, damage, message):
+    path = tmp_path / 'a.zip'
+    write_zip(path, 'a.ckpt.index')
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match=f'a.zip: cannot .*{message}'):
         published.unpack(str(path))
     assert list(tmp_path.iterdir()) == [path]
 
