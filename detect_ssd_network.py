@@ -5,6 +5,7 @@
 
 Writes annotated pictures, or a video, and detections.json with the boxes.
 """
+import os
 import types
 
 from absl import flags
@@ -40,6 +41,13 @@ flags.DEFINE_string(
 flags.DEFINE_enum(
     'anchors', None, ['voc', 'coco'], 'Anchors of a checkpoint that does '
     "not say; default: coco, the original's.")
+flags.DEFINE_float(
+    'moving_average_decay', None,
+    'Use the moving averages of the weights; default: the weights.')
+flags.DEFINE_enum(
+    'compute_dtype', 'float32', ['float32', 'bfloat16', 'float16'],
+    'What convolutions compute in; bfloat16 is faster on CPUs with AMX or '
+    'AVX-512 BF16 and on GPUs.')
 
 # Detection.
 flags.DEFINE_float('select_threshold', .5, 'Minimum score.')
@@ -53,6 +61,8 @@ flags.DEFINE_float('gpu_memory_fraction', .8, 'Most of a GPU to take.')
 def main():
     """Hands the flags over."""
     cli.require(FLAGS, 'checkpoint_path', 'input')
+    # Set before TensorFlow is imported; by itself it does so on some CPUs.
+    os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
     cli.import_tensorflow()
     from engine import detect
     detect.run(types.SimpleNamespace(**{

@@ -125,19 +125,12 @@ def with_metadata(params, metadata):
            for key in checkpoint_metadata.PARAMS_KEYS})
 
 
-def variables_to_restore(variables, moving_average_decay=None):
+def variables_to_restore(variables):
     """Returns a dict, name in a checkpoint -> variable, for tf.train.Saver.
 
-    Args:
-      variables: of a network.
-      moving_average_decay: if not None, the moving averages are restored in
-        place of the variables.
+    `variables` are those of a graph that has been built.
     """
-    if moving_average_decay is None:
-        return {variable.op.name: variable for variable in variables}
-    average = tf.train.ExponentialMovingAverage(moving_average_decay)
-    return {average.average_name(variable): variable
-            for variable in variables}
+    return {variable.op.name: variable for variable in variables}
 
 
 def check_complete(prefix, variables):

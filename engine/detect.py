@@ -67,7 +67,8 @@ def _make_detector(options):
         options.checkpoint_path, options.model_name, class_names,
         options.anchors, options.select_threshold, options.select_top_k,
         options.keep_top_k, options.nms_threshold, options.batch_size,
-        options.gpu_memory_fraction)
+        options.gpu_memory_fraction, options.compute_dtype,
+        options.moving_average_decay)
 
 
 def _loop(network, source, sink, report, show):

@@ -42,8 +42,9 @@ class Detector:
     def __init__(self, checkpoint_path, model_name=None, class_names=None,
                  anchors=None, select_threshold=0.5, select_top_k=400,
                  keep_top_k=200, nms_threshold=0.45, batch_size=8,
-                 gpu_memory_fraction=0.8):
-        """Builds the network and restores it.
+                 gpu_memory_fraction=0.8, compute_dtype='float32',
+                 moving_average_decay=None):
+        """Builds the network with its weights.
 
         Args:
           checkpoint_path: a file, a prefix or a folder (the latest in it).
@@ -58,6 +59,8 @@ class Detector:
             one with the lower score, 0 .. 1.
           batch_size: the most images that the network sees at a time.
           gpu_memory_fraction: the most of a GPU's memory to take, 0 .. 1.
+          compute_dtype: of convolutions: float32, bfloat16 or float16.
+          moving_average_decay: if not None, the weights' moving averages.
 
         Raises:
           ValueError: there is no checkpoint, or it and the arguments do not
@@ -77,14 +80,14 @@ class Detector:
         self._reader = image_files.ImageReader()
         graph = tf.Graph()
         with graph.as_default():
-            inputs, outputs = _build(
-                network, select_threshold=select_threshold,
-                select_top_k=select_top_k, nms_threshold=nms_threshold,
-                keep_top_k=keep_top_k)
-            restore = inference.restorer(prefix)
+            with inference.weights_of(prefix, moving_average_decay):
+                inputs, outputs = _build(
+                    network, compute_dtype=compute_dtype,
+                    select_threshold=select_threshold,
+                    select_top_k=select_top_k, nms_threshold=nms_threshold,
+                    keep_top_k=keep_top_k)
             self._session = tf.Session(
                 config=runtime.session_config(gpu_memory_fraction))
-            restore(self._session)
             self._run = self._session.make_callable(outputs, inputs)
 
     def __enter__(self):
@@ -149,8 +152,10 @@ class Detector:
                 zip(found.num, sizes.tolist(), strict=True))]
 
 
-def _build(network, **selection):
+def _build(network, **kwargs):
     """Builds the graph, which takes any number of images of any sizes.
+
+    The arguments are those of inference.detections.
 
     Returns:
       Placeholders: uint8 [n], the pixels of all images one after another, and
@@ -161,7 +166,7 @@ def _build(network, **selection):
         pixels = tf.placeholder(tf.uint8, [None])
         sizes = tf.placeholder(tf.int32, [None, 2])
         images, bbox_img = _preprocess(network, pixels, sizes)
-    found = inference.detections(network, images, bbox_img, **selection)
+    found = inference.detections(network, images, bbox_img, **kwargs)
     scale = tf.cast(tf.concat([sizes, sizes], 1), tf.float32)[:, None]
     return [pixels, sizes], found._replace(bboxes=found.bboxes * scale)
 

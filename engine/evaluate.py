@@ -56,11 +56,10 @@ def evaluate_checkpoint(options, dataset, prefix):
     network = models.make_network(
         options.model_name, dataset.labels, metadata, options.anchors)
     with tf.Graph().as_default():
-        graph = _build(options, dataset, network)
-        restore = inference.restorer(prefix, options.moving_average_decay)
+        with inference.weights_of(prefix, options.moving_average_decay):
+            graph = _build(options, dataset, network)
         with tf.Session(options.master, config=runtime.session_config(
                 options.gpu_memory_fraction)) as session:
-            restore(session)
             session.run(graph.initializer)
             names, groundtruths, detections = _collect(
                 session, graph.outputs, _num_batches(options, dataset))
@@ -96,7 +95,7 @@ def _build(options, dataset, network):
         batch = dict(zip(items, provider.get(items), strict=True))
     batch['detections'] = inference.detections(
         network, batch.pop('image'), batch.pop('bbox_img'),
-        select_threshold=options.select_threshold,
+        options.compute_dtype, select_threshold=options.select_threshold,
         select_top_k=options.select_top_k,
         nms_threshold=options.nms_threshold, keep_top_k=options.keep_top_k)
     if not options.remove_difficult:

@@ -222,8 +222,6 @@ def test_variables_to_restore():
         variable = tf.get_variable('net/weights', [1])
         assert checkpoints.variables_to_restore([variable]) == {
             'net/weights': variable}
-        assert checkpoints.variables_to_restore([variable], 0.9) == {
-            'net/weights/ExponentialMovingAverage': variable}
 
 
 def test_check_complete(prefix):

@@ -72,12 +72,14 @@ def test_every_form_is_restored(tmp_path, published, form):
     expected = checkpoints.open_reader(
         str(published / folder[:2] / 'a.ckpt')).get_tensor(NAME)
     net = ssd_vgg_300.SSDQuarterNet()
-    with tf.Graph().as_default(), tf.Session() as session:
-        with slim.arg_scope(net.arg_scope()):
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        with slim.arg_scope(net.arg_scope()), inference.weights_of(prefix):
             net.net(tf.zeros([1, 300, 300, 3]))
-        inference.restorer(prefix)(session)
+        convolution = graph.get_operation_by_name(
+            NAME.replace('weights', 'Conv2D'))
         np.testing.assert_array_equal(
-            session.run(f'{NAME}:0'), expected)
+            session.run(convolution.inputs[1]), expected)
+        assert not tf.global_variables()
 
 
 def test_evaluation(tmp_path, published, records):

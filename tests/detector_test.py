@@ -12,7 +12,6 @@ import tf_slim as slim
 
 from engine import checkpoints
 from engine import detector
-from engine import inference
 from nets import nets_factory
 from preprocessing import ssd_vgg_preprocessing
 from tests import detector_files
@@ -90,10 +89,10 @@ def test_boxes_are_those_of_the_network_itself(network, checkpoint, found):
             tf.constant(picture), (300, 300))
         with slim.arg_scope(net.arg_scope()):
             logits, localisations, _ = net.net(image[None])
+        tf.train.Saver().restore(session, checkpoint)
         expected = net.detect(
             logits, localisations,
             select_threshold=detector_files.THRESHOLD)
-        inference.restorer(checkpoint)(session)
         expected = session.run(expected)
     num = expected.num[0]
     assert num == len(found[0].names)
@@ -104,6 +103,18 @@ def test_boxes_are_those_of_the_network_itself(network, checkpoint, found):
     np.testing.assert_allclose(
         np.clip(expected.bboxes[0, :num], 0, 1),
         found[0].bboxes / ([*picture.shape[:2]] * 2), atol=1e-4)
+
+
+def test_lower_precision_finds_nearly_the_same(checkpoint, found):
+    with detector.Detector(
+            checkpoint, select_threshold=detector_files.THRESHOLD,
+            compute_dtype='bfloat16') as network:
+        half = network.detect(PICTURES[:4])
+    for got, expected in zip(half, found[:4], strict=True):
+        assert got.names[:1] == expected.names[:1]
+        np.testing.assert_allclose(
+            got.scores[:1], expected.scores[:1], atol=.02)
+        assert (got.scores[:1] != expected.scores[:1]).all()
 
 
 def test_a_batch_finds_what_single_images_do(network, found):
