@@ -112,6 +112,7 @@ def damage_entries(folder, random):
             entries[place] = random.randbytes(4), value
         elif way < .3:
             entries[place] = key, random.randbytes(20)
+            break
         elif place == 0:
             header = tensor_bundle_pb2.BundleHeaderProto.FromString(value)
             header.num_shards = random.choice((-1, 0, 2, 2 ** 31 - 1))

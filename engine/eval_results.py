@@ -127,7 +127,7 @@ def write_comp4(folder, split_name, class_names, image_names, detections):
     for label, name in enumerate(class_names, 1):
         rows = np.flatnonzero(detections.classes == label)
         file_name = output_files.file_name(
-            f'comp4_det_{split_name}_{name}.txt')
+            f'comp4_det_{split_name}_{name}') + '.txt'
         paths.append(os.path.join(folder, file_name))
         output_files.write_whole(paths[-1], (
             ' '.join([image_names[image], _format_number(score, 6),

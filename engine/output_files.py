@@ -1,7 +1,10 @@
 """Files of results: names that every system takes, written as a whole."""
+import hashlib
 import os
 import urllib.parse
 
+# Systems allow 255, of which endings take some.
+_MAX_NAME_BYTES = 200
 # Not allowed in file names on some system; % marks what was replaced.
 _UNSAFE_IN_FILE_NAMES = '<>:"/\\|?*%'
 
@@ -27,8 +30,16 @@ def write_whole(path, parts):
 
 
 def file_name(text):
-    """Returns text, such as a class's name, as the name of a file."""
-    return quote(text, _UNSAFE_IN_FILE_NAMES)
+    """Returns text, such as a class's name, as a file's name without ending.
+
+    A long one is cut, and has a sum of the whole behind it.
+    """
+    name = quote(text, _UNSAFE_IN_FILE_NAMES)
+    encoded = name.encode()
+    if len(encoded) <= _MAX_NAME_BYTES:
+        return name
+    digest = hashlib.sha256(encoded).hexdigest()[:16]
+    return encoded[:_MAX_NAME_BYTES].decode(errors='ignore') + '~' + digest
 
 
 def quote(name, unsafe=''):

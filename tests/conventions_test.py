@@ -30,6 +30,12 @@ LEVELS = (
     ('preprocessing', 2, None),
     ('engine', 4, None),
 )
+# What would run what a file says.
+CODE_MODULES = {
+    'pickle', 'cPickle', '_pickle', 'dill', 'joblib', 'marshal', 'shelve',
+    'yaml', 'code', 'runpy'}
+CODE_FUNCTIONS = {'eval', 'exec', 'compile', '__import__'}
+CODE_KEYWORDS = {'allow_pickle', 'shell'}
 PACKAGES = sorted({package for package, _, _ in LEVELS})
 SCRIPT_LEVEL = 5
 
@@ -118,6 +124,21 @@ def test_no_mutable_defaults(path):
         if isinstance(node, (ast.FunctionDef, ast.Lambda)):
             for default in node.args.defaults + node.args.kw_defaults:
                 assert not isinstance(default, mutable), f'line {node.lineno}'
+
+
+@all_files
+def test_no_file_can_run_code(path):
+    """No pickle, no eval, no shell: what is read is data."""
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            modules = {alias.name for alias in node.names}
+            modules.add(getattr(node, 'module', None))
+            assert not modules & CODE_MODULES, f'line {node.lineno}'
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, 'id', None)
+            assert name not in CODE_FUNCTIONS, f'line {node.lineno}'
+            keywords = {keyword.arg for keyword in node.keywords}
+            assert not keywords & CODE_KEYWORDS, f'line {node.lineno}'
 
 
 @all_files

@@ -145,3 +145,14 @@ def test_class_names_become_safe_file_names(name, written, tmp_path):
     eval_results.write_comp4(
         tmp_path, 'test', [name], ['a'], found((0, 1, 0.5, [1, 2, 3, 4])))
     assert os.listdir(tmp_path) == [f'comp4_det_test_{written}.txt']
+
+
+def test_names_of_any_length_and_kind_become_files(tmp_path):
+    names = ['../../etc/passwd', '..', 'a\\b', '\x1b[2J\0', '猫' * 200,
+             '猫' * 199 + '犬', 'x' * 10000]
+    paths = eval_results.write_comp4(
+        tmp_path, 'test', names, ['a'], found((0, 1, .5, [1, 1, 2, 2])))
+    assert len(set(paths)) == len(names)
+    assert sorted(os.listdir(tmp_path)) == sorted(
+        map(os.path.basename, paths))
+    assert all(path.endswith('.txt') for path in paths)
