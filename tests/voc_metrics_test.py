@@ -198,3 +198,73 @@ def test_a_class_without_a_name_is_refused(label):
     with pytest.raises(ValueError, match=f'an object is {label}; it must'):
         voc_metrics.evaluate(
             groundtruths((0, label, OBJECT, False)), detections(), ['cat'])
+
+
+def by_devkit(objects, found, label):
+    """VOCevaldet.m and VOCap.m, loop by loop; equal scores as documented."""
+    rows = sorted(
+        (-score, image, tuple(bbox)) for image, classes, score, bbox
+        in zip(*found, strict=True) if classes == label)
+    targets = {}
+    for image, classes, bbox, is_difficult in zip(*objects, strict=True):
+        if classes == label:
+            targets.setdefault(image, []).append([bbox, is_difficult, False])
+    num_objects = sum(not target[1] for row in targets.values()
+                      for target in row)
+    precision, recall, num_right, num_wrong = [], [], 0, 0
+    for _, image, bbox in rows:
+        best, best_overlap = None, -math.inf
+        for target in targets.get(image, []):
+            height, width = (
+                min(bbox[i + 2], target[0][i + 2])
+                - max(bbox[i], target[0][i]) + 1 for i in range(2))
+            if height > 0 and width > 0:
+                union = sum(
+                    (box[2] - box[0] + 1) * (box[3] - box[1] + 1)
+                    for box in (bbox, target[0])) - height * width
+                if height * width / union > best_overlap:
+                    best, best_overlap = target, height * width / union
+        if best_overlap >= 0.5 and best[1]:
+            continue
+        is_right = best_overlap >= 0.5 and not best[2]
+        if is_right:
+            best[2] = True
+        num_right, num_wrong = num_right + is_right, num_wrong + (not is_right)
+        precision.append(num_right / (num_right + num_wrong))
+        recall.append(num_right / num_objects if num_objects else math.nan)
+    if not num_objects:
+        return math.nan, math.nan
+    reached = [[p for p, r in zip(precision, recall, strict=True)
+                if r >= i * 0.1] for i in range(11)]
+    ap_voc12 = sum(
+        (r - before) * max(precision[i:]) for i, (r, before)
+        in enumerate(zip(recall, [0, *recall], strict=False)))
+    return sum(max(values, default=0) for values in reached) / 11, ap_voc12
+
+
+@pytest.mark.parametrize('num_images', [1, 5])
+@pytest.mark.parametrize('num_objects, num_found, share_difficult', [
+    (0, 0, 0), (0, 30, 0), (20, 0, .3), (20, 200, 0), (20, 200, .5),
+    (20, 100, 1), (1, 40, 0), (60, 300, .3)])
+@pytest.mark.parametrize('num_scores', [1, 4, 10 ** 9])
+def test_equals_the_devkit_on_odd_data(
+        num_images, num_objects, num_found, share_difficult, num_scores):
+    rng = np.random.default_rng(num_objects + num_found + num_scores)
+
+    def bboxes(num):
+        corners = rng.integers(0, 12, (num, 2))
+        return np.hstack([corners, corners + rng.integers(0, 9, (num, 2))])
+
+    objects = voc_metrics.GroundTruths(
+        rng.integers(0, num_images, num_objects),
+        rng.integers(1, 3, num_objects), bboxes(num_objects).astype(float),
+        rng.uniform(size=num_objects) < share_difficult)
+    found = voc_metrics.Detections(
+        rng.integers(0, num_images, num_found),
+        rng.integers(1, 4, num_found),
+        rng.integers(1, num_scores + 1, num_found) / num_scores,
+        bboxes(num_found).astype(float))
+    results = voc_metrics.evaluate(objects, found, ['a', 'b', 'never'])
+    for label, result in enumerate(results.classes, 1):
+        assert result[1:3] == pytest.approx(
+            by_devkit(objects, found, label), abs=1e-12, nan_ok=True)
