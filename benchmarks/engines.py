@@ -1,0 +1,207 @@
+"""Contestants that run a network: this project's, and other engines."""
+import collections
+import importlib
+import os
+import types
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+from absl import flags
+
+from engine import inference
+from engine import models
+from engine import runtime
+from engine import training_graph
+from nets import nets_factory
+from nets import ssd_vgg
+
+# run: function without arguments; num_images: of a run; flops: of a run,
+# counting a multiplication and an addition as two; None if not counted.
+Contestant = collections.namedtuple('Contestant', 'run num_images flops')
+
+MATMUL_SIDE = 3000
+# How far another engine's outputs may be off, relative to the largest.
+TOLERANCES = {'float32': 1e-4, 'bfloat16': 5e-2}
+# A training step computes each layer three times: its outputs, and the
+# gradients of its inputs and of its weights.
+PASSES_OF_TRAINING = 3
+
+
+def num_cores():
+    """Returns the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def make_network(spec):
+    """Returns the network of a spec, for VOC's classes."""
+    return nets_factory.get_network(spec['model_name'])()
+
+
+def script_options(script, **changes):
+    """Returns the flags of a script with their defaults, but for changes."""
+    importlib.import_module(script)
+    return types.SimpleNamespace(**{
+        flag.name: flag.value for flag
+        in flags.FLAGS.get_key_flags_for_module(script)} | changes)
+
+
+def training_options(spec):
+    """Returns the flags of a training on a spec's data."""
+    return script_options(
+        'train_ssd_network', dataset_name=spec['dataset_name'],
+        dataset_dir=spec['dataset_dir'], model_name=spec['model_name'],
+        batch_size=spec['batch'], compute_dtype=spec['dtype'],
+        num_preprocessing_threads=num_cores(), random_seed=0,
+        clone_on_cpu=not tf.config.list_physical_devices('GPU'))
+
+
+def matmul(spec):
+    """Multiplies large matrices: what the machine can do at the most."""
+    matrix = tf.Variable(tf.random_uniform([MATMUL_SIDE, MATMUL_SIDE]))
+    product = tf.matmul(matrix, matrix).op
+    session = tf.Session()
+    session.run(tf.global_variables_initializer())
+    return Contestant(
+        lambda: session.run(product), 1, 2 * MATMUL_SIDE ** 3)
+
+
+def forward(spec):
+    """The network as evaluation and detection run it."""
+    network = make_network(spec)
+    inputs = _inputs(spec)
+    with inference.weights_of(spec['checkpoint']), slim.arg_scope(
+            network.arg_scope()):
+        outputs = network.net(inputs, compute_dtype=spec['dtype'])[:2]
+    operations = [output.op for output in outputs]
+    session = tf.Session()
+    feed = {inputs: images(spec)}
+    return Contestant(lambda: session.run(operations, feed), spec['batch'],
+                      flops_of_network(network) * spec['batch'])
+
+
+def forward_rate(spec):
+    """The original's graph: conv6 by slim's rate, weights in variables."""
+    _use_rate_for_conv6()
+    network = make_network(spec)
+    inputs = _inputs(spec)
+    with slim.arg_scope(network.arg_scope()):
+        outputs = network.net(inputs)[:2]
+    operations = [output.op for output in outputs]
+    session = tf.Session()
+    tf.train.Saver().restore(session, spec['checkpoint'])
+    feed = {inputs: images(spec)}
+    return Contestant(lambda: session.run(operations, feed), spec['batch'],
+                      flops_of_network(network) * spec['batch'])
+
+
+def training_step(spec):
+    """A step of a training: data, network, loss, gradients, update."""
+    options = training_options(spec)
+    dataset = models.open_dataset(options)
+    network = models.make_network(
+        options.model_name, dataset.labels, None, options.anchors)
+    step = training_graph.build(options, dataset, network, 0)
+    session = tf.Session(config=runtime.session_config())
+    session.run([tf.global_variables_initializer(),
+                 tf.local_variables_initializer(), tf.tables_initializer()])
+    flops = flops_of_network(network) * spec['batch'] * PASSES_OF_TRAINING
+    return Contestant(
+        lambda: session.run(step.train_op), spec['batch'], flops)
+
+
+def training_step_rate(spec):
+    """The same, with conv6 by slim's rate."""
+    _use_rate_for_conv6()
+    return training_step(spec)
+
+
+def onnxruntime(spec):
+    """ONNX Runtime, as it comes."""
+    import onnx  # noqa: F401  The model was not written without it.
+    import onnxruntime as engine
+    session = engine.InferenceSession(
+        spec['onnx'], providers=['CPUExecutionProvider'])
+    feed = {'images': _nchw(spec)}
+    return _peer(spec, lambda: session.run(None, feed))
+
+
+def openvino(spec):
+    """OpenVINO in the spec's dtype, tuned for latency: all cores a batch."""
+    import onnx  # noqa: F401
+    import openvino as engine
+    model = engine.Core().compile_model(spec['onnx'], 'CPU', {
+        'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': {
+            'float32': 'f32', 'bfloat16': 'bf16'}[spec['dtype']]})
+    request, feed = model.create_infer_request(), {0: _nchw(spec)}
+
+    def run():
+        found = request.infer(feed)
+        return [found[0], found[1]]
+
+    return _peer(spec, run)
+
+
+def opencv(spec):
+    """OpenCV's DNN module, with its Winograd convolution where it helps."""
+    import cv2
+    import onnx  # noqa: F401
+    net = cv2.dnn.readNetFromONNX(spec['onnx'])
+    images = _nchw(spec)
+
+    def run():
+        net.setInput(images)
+        return net.forward(['logits', 'localisations'])
+
+    return _peer(spec, run)
+
+
+def flops_of_network(network):
+    """Returns the operations of all convolutions on one image."""
+    with tf.Graph().as_default() as graph:
+        with slim.arg_scope(network.arg_scope()):
+            network.net(tf.zeros([1, *network.params.img_shape, 3]))
+        return sum(
+            2 * np.prod(operation.outputs[0].shape.as_list())
+            * np.prod(operation.inputs[1].shape.as_list()[:3])
+            for operation in graph.get_operations()
+            if operation.type == 'Conv2D').item()
+
+
+def _inputs(spec):
+    return tf.placeholder(
+        tf.float32, [spec['batch'], spec['size'], spec['size'], 3])
+
+
+def _peer(spec, run):
+    """Returns an engine's Contestant, if it computes the same numbers."""
+    expected = np.load(spec['onnx'] + '.npz')
+    tolerance = TOLERANCES[spec['dtype']]
+    for name, found in zip(('logits', 'localisations'), run(), strict=True):
+        largest = np.abs(expected[name]).max()
+        error = np.abs(found - expected[name]).max() / largest
+        if not error <= tolerance:
+            raise ValueError(f'{name} differ by {error:.1e} of the largest')
+    flops = flops_of_network(make_network(spec)) * spec['batch']
+    return Contestant(run, spec['batch'], flops)
+
+
+def images(spec):
+    """Returns float32 [batch, size, size, 3], RGB minus mean."""
+    size = spec['size']
+    return np.random.default_rng(0).uniform(
+        -120, 140, [spec['batch'], size, size, 3]).astype(np.float32)
+
+
+def _nchw(spec):
+    return np.ascontiguousarray(images(spec).transpose(0, 3, 1, 2))
+
+
+def _use_rate_for_conv6():
+    """Makes conv6 as the original does: through SpaceToBatch."""
+    @slim.add_arg_scope
+    def atrous_conv2d(inputs, num_outputs, kernel_size, rate, scope, **kwargs):
+        return slim.conv2d(inputs, num_outputs, [kernel_size, kernel_size],
+                           rate=rate, scope=scope, **kwargs)
+
+    ssd_vgg.custom_layers.atrous_conv2d = atrous_conv2d

@@ -1,0 +1,79 @@
+"""What contestants work on: weights, records, folders, videos."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import cv2
+
+NUM_RECORDS = 512
+SIDE = 560  # Of drawn images: as many pixels as 640 x 480.
+
+
+def write_checkpoint(model_name, prefix):
+    """Writes a network of VOC's classes with random weights."""
+    if not os.path.exists(prefix + '.index'):
+        _in_own_process('write_checkpoint', model_name, prefix)
+
+
+def write_onnx(spec):
+    """Writes the same weights for other engines, if onnx is installed."""
+    _in_own_process('write_onnx', json.dumps(spec))
+
+
+def write_data(folder, voc_dir=None):
+    """Writes what the stages read; returns the part of their specs that says.
+
+    Args:
+      folder: to write to.
+      voc_dir: VOC folder with labels.txt; drawn shapes if None.
+
+    Returns:
+      dict of dataset_name, dataset_dir, labels_file, voc_dir.
+    """
+    if voc_dir is None:
+        voc_dir = os.path.join(folder, 'voc')
+    data = {'dataset_name': 'benchmark',
+            'dataset_dir': os.path.join(folder, 'records'),
+            'voc_dir': voc_dir,
+            'labels_file': os.path.join(voc_dir, 'labels.txt')}
+    if not os.path.exists(data['dataset_dir']):
+        _in_own_process('write_data', json.dumps(data))
+    return data
+
+
+def write_voc_folder(data, folder, num_images):
+    """Writes num_images annotations; they share the images of data's."""
+    annotations = os.path.join(folder, 'Annotations')
+    if os.path.exists(annotations):
+        return
+    source = os.path.join(data['voc_dir'], 'Annotations')
+    names = sorted(os.listdir(source))
+    os.makedirs(annotations)
+    os.symlink(os.path.abspath(os.path.join(data['voc_dir'], 'JPEGImages')),
+               os.path.join(folder, 'JPEGImages'))
+    for number in range(num_images):
+        shutil.copy(os.path.join(source, names[number % len(names)]),
+                    os.path.join(annotations, f'{number:06d}.xml'))
+
+
+def write_video(data, path, num_images):
+    """Writes a video of 640 x 480 of data's images, one after the other."""
+    if os.path.exists(path):
+        return
+    folder = os.path.join(data['voc_dir'], 'JPEGImages')
+    names = sorted(os.listdir(folder))
+    writer = cv2.VideoWriter(
+        path, cv2.VideoWriter_fourcc(*'MJPG'), 25, (640, 480))
+    for number in range(num_images):
+        image = cv2.imread(os.path.join(folder, names[number % len(names)]))
+        writer.write(cv2.resize(image, (640, 480)))
+    writer.release()
+
+
+def _in_own_process(function, *arguments):
+    # TensorFlow's threads and memory must not stay beside the contestants.
+    subprocess.run(
+        [sys.executable, '-m', 'benchmarks.prepare', function, *arguments],
+        check=True, stdout=subprocess.DEVNULL)

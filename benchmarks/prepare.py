@@ -1,0 +1,72 @@
+"""Writes, in a process of its own, what contestants work on."""
+import json
+import os
+import sys
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+
+from benchmarks import engines
+from benchmarks import files
+from datasets import label_map
+from datasets import pascalvoc_to_tfrecords
+from datasets import synthetic_shapes
+from datasets import voc_folders
+from engine import runtime
+from nets import nets_factory
+
+
+def write_checkpoint(model_name, prefix):
+    """See files.write_checkpoint."""
+    network = nets_factory.get_network(model_name)()
+    with slim.arg_scope(network.arg_scope(from_scratch=True)):
+        network.net(tf.zeros([1, *network.params.img_shape, 3]))
+    tf.train.get_or_create_global_step()
+    saver = tf.train.Saver()
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        saver.save(session, prefix, write_meta_graph=False)
+
+
+def write_onnx(spec):
+    """See files.write_onnx."""
+    try:
+        from benchmarks import onnx_network
+    except ImportError:
+        return
+    spec = json.loads(spec)
+    if os.path.exists(spec['onnx']):
+        return
+    reader = tf.train.load_checkpoint(spec['checkpoint'])
+    network = engines.make_network(spec)
+    onnx_network.write(
+        spec['onnx'], network, reader.get_tensor, spec['batch'])
+    # What every engine must compute from it.
+    with slim.arg_scope(network.arg_scope()), tf.Session() as session:
+        logits, localisations, _ = network.net(
+            tf.constant(engines.images(spec)))
+        tf.train.Saver().restore(session, spec['checkpoint'])
+        logits, localisations = session.run([logits, localisations])
+    np.savez(spec['onnx'] + '.npz', logits=logits,
+             localisations=localisations)
+
+
+def write_data(data):
+    """See files.write_data."""
+    data = json.loads(data)
+    if not os.path.exists(data['voc_dir']):
+        synthetic_shapes.write(
+            data['voc_dir'], files.NUM_RECORDS, 0, size=files.SIDE)
+    pascalvoc_to_tfrecords.convert(
+        [voc_folders.Part(data['voc_dir'], None,
+                          f'{data["dataset_name"]}_train')],
+        data['dataset_dir'],
+        labels=label_map.read_labels(data['labels_file']))
+
+
+if __name__ == '__main__':
+    runtime.prepare()
+    functions = {function.__name__: function for function in (
+        write_checkpoint, write_onnx, write_data)}
+    functions[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,132 @@
+"""What surrounds the network: data in, detections out, whole commands.
+
+A stage of a whole command is run on few and on many images, so that what it
+costs to start can be told from what an image costs.
+"""
+import tempfile
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from benchmarks import engines
+from benchmarks import files
+from datasets import label_map
+from datasets import pascalvoc_to_tfrecords
+from datasets import voc_folders
+from engine import detect
+from engine import evaluate
+from engine import models
+from engine import training_graph
+from preprocessing import tf_image
+
+# Scores above the threshold of 0.01 in an image, of VOC's 20 classes.
+NUM_CANDIDATES = 18000
+NUM_PIPELINE_BATCHES = 10
+
+
+def input_pipeline(spec):
+    """Batches of a training: read, decode, augment, match, encode."""
+    options = engines.training_options(spec)
+    dataset = models.open_dataset(options)
+    network = models.make_network(
+        options.model_name, dataset.labels, None, options.anchors)
+    batch = training_graph.batches(options, dataset, network, 0, 0)
+    return _batches_contestant(
+        [batch['target/labels'].op], options.batch_size)
+
+
+def decode(spec):
+    """Batches of JPEGs that are decoded, and nothing else."""
+    dataset = models.open_dataset(engines.training_options(spec))
+    records = tf.data.TFRecordDataset(dataset.data_sources).repeat().map(
+        lambda record: tf.shape(tf_image.decode(
+            dataset.decoder.decode(record, ['image/encoded'])[0])),
+        num_parallel_calls=engines.num_cores())
+    iterator = tf.data.make_initializable_iterator(
+        records.batch(spec['batch']).prefetch(2))
+    tf.add_to_collection(
+        tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
+    return _batches_contestant([iterator.get_next().op], spec['batch'])
+
+
+def _batches_contestant(operations, batch_size):
+    session = tf.Session()
+    session.run(tf.tables_initializer())
+
+    def run():
+        for _ in range(NUM_PIPELINE_BATCHES):
+            session.run(operations)
+
+    return engines.Contestant(
+        run, NUM_PIPELINE_BATCHES * batch_size, flops=None)
+
+
+def post_processing(spec):
+    """Softmax, decoding, suppression of images with NUM_CANDIDATES each."""
+    network = engines.make_network(spec)
+    generator = np.random.default_rng(0)
+    shape = [spec['batch'], len(network.anchors())]
+    logits = generator.normal(
+        size=[*shape, network.params.num_classes]).astype(np.float32)
+    # The background's logit decides how many candidates there are.
+    scores = np.exp(logits)
+    others = scores[..., 1:].sum(-1, keepdims=True)
+    wanted = np.quantile(
+        scores[..., 1:] / 0.01 - others,
+        1 - NUM_CANDIDATES / np.prod(logits.shape[1:] - np.array([0, 1])))
+    logits[..., 0] = np.log(max(wanted, 1e-6))
+    localisations = generator.normal(size=[*shape, 4]).astype(np.float32)
+    inputs = [tf.placeholder(tf.float32, array.shape)
+              for array in (logits, localisations)]
+    detections = network.detect(*inputs)
+    operations = [detections.bboxes.op, detections.num.op]
+    session = tf.Session()
+    feed = dict(zip(inputs, (logits, localisations), strict=True))
+    return engines.Contestant(
+        lambda: session.run(operations, feed), spec['batch'], flops=None)
+
+
+def conversion(spec):
+    """tf_convert_data.py's work, from a VOC folder to records."""
+    labels = label_map.read_labels(spec['labels_file'])
+    voc_dir = f'{spec["dataset_dir"]}_{spec["num_images"]}'
+    files.write_voc_folder(spec, voc_dir, spec['num_images'])
+    part = voc_folders.Part(voc_dir, None, 'benchmark')
+
+    def run():
+        with tempfile.TemporaryDirectory() as folder:
+            pascalvoc_to_tfrecords.convert([part], folder, labels=labels)
+
+    return engines.Contestant(run, spec['num_images'], flops=None)
+
+
+def evaluation(spec):
+    """eval_ssd_network.py's work on the first batches of a data set."""
+    options = engines.script_options(
+        'eval_ssd_network', dataset_name=spec['dataset_name'],
+        dataset_dir=spec['dataset_dir'], dataset_split_name='train',
+        checkpoint_path=spec['checkpoint'], batch_size=spec['batch'],
+        report=False, max_num_batches=spec['num_images'] // spec['batch'])
+    dataset = models.open_dataset(options)
+
+    def run():
+        with tempfile.TemporaryDirectory() as folder:
+            options.eval_dir = folder
+            evaluate.evaluate_checkpoint(
+                options, dataset, spec['checkpoint'])
+
+    return engines.Contestant(run, spec['num_images'], flops=None)
+
+
+def video(spec):
+    """detect_ssd_network.py's work on a video."""
+    path = f'{spec["dataset_dir"]}_{spec["num_images"]}.avi'
+    files.write_video(spec, path, spec['num_images'])
+
+    def run():
+        with tempfile.TemporaryDirectory() as folder:
+            detect.run(engines.script_options(
+                'detect_ssd_network', checkpoint_path=spec['checkpoint'],
+                input=path, output_dir=folder, batch_size=spec['batch']))
+
+    return engines.Contestant(run, spec['num_images'], flops=None)
