@@ -31,14 +31,17 @@ def match(overlaps, match_threshold=0.5):
     Returns:
       int32 [num_anchors]: the index of the anchor's object, -1 for none.
     """
-    # A row of -1 makes the maxima defined where there is no object.
-    padded = tf.pad(overlaps, [[0, 1], [0, 0]], constant_values=-1)
-    best = tf.argmax(padded, axis=0, output_type=tf.int32)
-    best_overlaps = tf.reduce_max(padded, axis=0)
-    matches = tf.where_v2(
-        (best_overlaps >= match_threshold) & (best_overlaps > MIN_OVERLAP),
-        best, -1)
+    best_overlaps = tf.reduce_max(overlaps, axis=0)
+    over = tf.where((best_overlaps >= match_threshold)
+                    & (best_overlaps > MIN_OVERLAP))
+    # Only here, on a few anchors: an argmax is slow. A row of -1 makes it
+    # defined where there is no object.
+    best = tf.argmax(tf.pad(
+        tf.gather(overlaps, over[:, 0], axis=1), [[0, 1], [0, 0]],
+        constant_values=-1), axis=0, output_type=tf.int32)
     anchors, objects = match_bipartite(overlaps)
+    matches = tf.fill(tf.shape(best_overlaps), -1)
+    matches = tf.tensor_scatter_nd_update(matches, over, best)
     return tf.tensor_scatter_nd_update(matches, anchors[:, None], objects)
 
 
@@ -56,6 +59,47 @@ def match_bipartite(overlaps):
     Returns:
       (anchors, objects): int32 [num_matched], int32 [num_matched], pairs.
     """
+    def keep_best():
+        objects = tf.cast(tf.where(
+            tf.reduce_max(overlaps, axis=1) > MIN_OVERLAP)[:, 0], tf.int32)
+        return tf.gather(best, objects), objects
+
+    best = tf.argmax(overlaps, axis=1, output_type=tf.int32)
+    is_shared = tf.size(tf.unique(best)[0]) < tf.size(best)
+    return tf.cond(
+        is_shared, lambda: _match_greedily(overlaps), keep_best)
+
+
+def encode(labels, bboxes, anchors, prior_scaling=boxes.PRIOR_SCALING,
+           match_threshold=0.5):
+    """Returns the Targets of one image.
+
+    Args:
+      labels: int64 [num_objects], 1 .. num_classes - 1; may be empty.
+      bboxes: float32 [num_objects, 4], [ymin, xmin, ymax, xmax].
+      anchors: float32 [num_anchors, 4], [cy, cx, h, w].
+      prior_scaling: of cx, cy, w, h.
+      match_threshold: from this overlap an anchor takes its best object.
+    """
+    # A small object inside several anchors overlaps them all alike; in
+    # float32 rounding would choose among them.
+    overlaps = boxes.jaccard(
+        tf.cast(bboxes, tf.float64)[:, None],
+        boxes.to_corners(tf.cast(anchors, tf.float64)))  # [objects, anchors]
+    matches = match(overlaps, match_threshold)
+    matched = tf.where(matches >= 0)
+    objects = tf.gather(matches, matched[:, 0])
+    localisations = boxes.encode(
+        tf.gather(bboxes, objects), tf.gather(anchors, matched[:, 0]),
+        prior_scaling)
+    num_anchors = tf.shape(matches, out_type=tf.int64)
+    return Targets(
+        tf.scatter_nd(matched, tf.gather(labels, objects), num_anchors),
+        tf.scatter_nd(matched, localisations, tf.concat([num_anchors, [4]], 0)))
+
+
+def _match_greedily(overlaps):
+    """Does match_bipartite where objects share their best anchor."""
     num_objects, num_anchors = tf.unstack(tf.shape(overlaps))
     # The others take at most num_objects - 1 anchors, so that an object
     # always gets one of the num_objects that it overlaps most.
@@ -84,29 +128,3 @@ def match_bipartite(overlaps):
         shape_invariants=(tf.TensorShape([None, None]),
                           tf.TensorShape([None]), tf.TensorShape([None])))
     return anchors, objects
-
-
-def encode(labels, bboxes, anchors, prior_scaling=boxes.PRIOR_SCALING,
-           match_threshold=0.5):
-    """Returns the Targets of one image.
-
-    Args:
-      labels: int64 [num_objects], 1 .. num_classes - 1; may be empty.
-      bboxes: float32 [num_objects, 4], [ymin, xmin, ymax, xmax].
-      anchors: float32 [num_anchors, 4], [cy, cx, h, w].
-      prior_scaling: of cx, cy, w, h.
-      match_threshold: from this overlap an anchor takes its best object.
-    """
-    # A small object inside several anchors overlaps them all alike; in
-    # float32 rounding would choose among them.
-    overlaps = boxes.jaccard(
-        tf.cast(bboxes, tf.float64)[:, None],
-        boxes.to_corners(tf.cast(anchors, tf.float64)))  # [objects, anchors]
-    matches = match(overlaps, match_threshold)
-    is_matched = matches >= 0
-    # Index 0 of the padded arrays stands for "no object".
-    labels = tf.gather(tf.pad(labels, [[1, 0]]), matches + 1)
-    matched_bboxes = tf.gather(tf.pad(bboxes, [[1, 0], [0, 0]]), matches + 1)
-    localisations = boxes.encode(matched_bboxes, anchors, prior_scaling)
-    return Targets(labels, tf.where_v2(
-        is_matched[:, None], localisations, 0.))
