@@ -1,4 +1,5 @@
 """Ways to damage a checkpoint, for fuzz_checkpoints.py."""
+import copy
 import json
 import pathlib
 import struct
@@ -82,7 +83,7 @@ def damaged_metadata(random):
         parent[key] = ([parent[key]] if way < .2 else
                        {'a': parent[key]} if way < .25 else
                        [parent[key]] * 50 if way < .3 else
-                       random.choice(_JSON_VALUES))
+                       copy.deepcopy(random.choice(_JSON_VALUES)))
     content = json.dumps(metadata).encode()
     if random.random() < .3:
         place = random.randrange(len(content))

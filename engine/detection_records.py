@@ -1,10 +1,12 @@
 """Detections as numbers: detections.json, and VOC annotations."""
+import contextlib
 import json
 import os
 
 import numpy as np
 
 from datasets import voc_xml
+from engine import output_files
 
 FILE_NAME = 'detections.json'
 
@@ -36,12 +38,17 @@ class JsonFile:
         return self
 
     def __exit__(self, exception_type, *exception):
-        self._file.write(f'\n],\n"unreadable": {_dumps(self.faults)}}}\n')
-        self._file.close()
-        if exception_type is None and self.num_images:
-            os.replace(self._file.name, self.path)
-        else:
-            os.remove(self._file.name)
+        try:
+            if exception_type is None and self.num_images:
+                with output_files.naming(self.path), self._file:
+                    self._file.write(
+                        f'\n],\n"unreadable": {_dumps(self.faults)}}}\n')
+                os.replace(self._file.name, self.path)
+        finally:
+            with contextlib.suppress(OSError):  # The disk may be full.
+                self._file.close()
+            if os.path.exists(self._file.name):
+                os.remove(self._file.name)
 
     def add(self, sample, found):
         """Writes the Detected of a media.Sample, one line."""
@@ -55,7 +62,8 @@ class JsonFile:
             'scores': np.round(found.scores.astype(float), 4).tolist(),
             'names': found.names}
         comma = ',' if self.num_images else ''
-        self._file.write(f'{comma}\n{_dumps(record)}')
+        with output_files.naming(self.path):
+            self._file.write(f'{comma}\n{_dumps(record)}')
         self.num_images += 1
         self.num_objects += len(found.names)
 

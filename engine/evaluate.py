@@ -13,6 +13,7 @@ from engine import checkpoints
 from engine import eval_results
 from engine import inference
 from engine import models
+from engine import output_files
 from engine import runtime
 from preprocessing import preprocessing_factory
 
@@ -28,9 +29,11 @@ def run(options):
 
     Raises:
       ValueError: if flags, data and checkpoint do not fit together.
+      OSError: if the eval_dir cannot be written to.
     """
     runtime.prepare()
     dataset = models.open_dataset(options)
+    output_files.check_folder(options.eval_dir)
     if not options.wait_for_checkpoints:
         evaluate_checkpoint(
             options, dataset, checkpoints.find(options.checkpoint_path))
@@ -40,7 +43,13 @@ def run(options):
     for prefix in tf.train.checkpoints_iterator(
             options.checkpoint_path,
             min_interval_secs=SECONDS_BETWEEN_CHECKPOINTS):
-        evaluate_checkpoint(options, dataset, prefix)
+        try:
+            evaluate_checkpoint(options, dataset, prefix)
+        except (ValueError, OSError):
+            if tf.train.checkpoint_exists(prefix):
+                raise
+            print(f'{prefix}: was removed before it was read; waiting for '
+                  'the next.', flush=True)
 
 
 def evaluate_checkpoint(options, dataset, prefix):

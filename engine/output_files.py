@@ -1,4 +1,5 @@
 """Files of results: names that every system takes, written as a whole."""
+import contextlib
 import hashlib
 import os
 import urllib.parse
@@ -19,7 +20,7 @@ def write_whole(path, parts):
     os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
     partial_path = f'{path}.{os.getpid()}.partial'
     try:
-        with open(partial_path, 'wb') as file:
+        with naming(path), open(partial_path, 'wb') as file:
             for part in parts:
                 file.write(part.encode() if isinstance(part, str) else part)
         os.replace(partial_path, path)
@@ -27,6 +28,29 @@ def write_whole(path, parts):
         if os.path.exists(partial_path):
             os.remove(partial_path)
         raise
+
+
+@contextlib.contextmanager
+def naming(path):
+    """Puts a path into an OSError that has none: that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(
+            error.errno, f'{error.strerror}, on writing', path) from None
+
+
+def check_folder(folder):
+    """Makes a folder, unless it is there, and writes a file to try it.
+
+    Raises:
+      OSError: if that is not possible.
+    """
+    path = os.path.join(folder, 'written_to_try')
+    write_whole(path, [])
+    os.remove(path)
 
 
 def file_name(text):

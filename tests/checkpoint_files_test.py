@@ -1,4 +1,5 @@
 """What engine.checkpoints finds, reads and refuses."""
+import concurrent.futures
 import json
 import math
 import os
@@ -252,3 +253,38 @@ def test_format_of_version_1(tmp_path):
     assert prefix == str(path)
     reader = checkpoints.open_reader(prefix)
     assert reader.get_tensor('net').tolist() == [1, 2]
+
+
+def test_reading_beside_a_training_never_sees_half_a_checkpoint(tmp_path):
+    steps = range(1, 61)
+
+    def train():
+        with tf.Graph().as_default(), tf.Session() as session:
+            step = tf.get_variable('global_step', [], tf.int64)
+            weights = tf.get_variable('weights', [200, 200])
+            value = tf.placeholder(tf.int64, [])
+            assign = [step.assign(value), weights.assign(
+                tf.fill([200, 200], tf.cast(value, tf.float32)))]
+            saver = tf.train.Saver(max_to_keep=1)
+            for number in steps:
+                session.run(assign, {value: number})
+                saver.save(session, str(tmp_path / 'model.ckpt'),
+                           global_step=number, write_meta_graph=False)
+
+    seen = set()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        training = pool.submit(train)
+        while not training.done() or steps[-1] not in seen:
+            prefix = tf.train.latest_checkpoint(str(tmp_path))
+            try:
+                reader = prefix and checkpoints.open_reader(prefix)
+                if prefix is not None:
+                    number = checkpoints.global_step(prefix)
+                    assert prefix.endswith(f'-{number}')
+                    assert (checkpoint_files.read(
+                        reader, prefix, 'weights') == number).all()
+                    seen.add(number)
+            except (ValueError, OSError):
+                assert not tf.train.checkpoint_exists(prefix)
+        training.result()
+    assert len(seen) > 3

@@ -6,13 +6,22 @@ import json
 import math
 import os
 import pathlib
+import resource
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
 
 from detection import voc_metrics
+from engine import detection_records
+from engine import detector
 from engine import eval_results
+from engine import media
 from engine import output_files
+from tests import scripts
 
 DATA = pathlib.Path(__file__).parent / 'data' / 'voc_eval'
 
@@ -156,3 +165,51 @@ def test_names_of_any_length_and_kind_become_files(tmp_path):
     assert sorted(os.listdir(tmp_path)) == sorted(
         map(os.path.basename, paths))
     assert all(path.endswith('.txt') for path in paths)
+
+
+@pytest.fixture
+def full_disk():
+    """A disk with room for 50 bytes in each file."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_file(tmp_path, full_disk):
+    path = tmp_path / 'metrics.json'
+    path.write_text('old')
+    with pytest.raises(OSError, match=f'too large, on writing: .*{path}'):
+        eval_results.write_metrics(path, RESULTS)
+    assert path.read_text() == 'old'
+    assert os.listdir(tmp_path) == ['metrics.json']
+
+
+def test_a_full_disk_leaves_no_half_json_of_detections(tmp_path, full_disk):
+    found = detector.Detected(
+        np.array([[0., 0, 1, 1]]), np.array([1]), np.array([.5]), ['cat'],
+        (9, 9))
+    path = tmp_path / detection_records.FILE_NAME
+    with pytest.raises(OSError, match=f'too large, on writing: .*{path}'), (
+            detection_records.JsonFile(tmp_path)) as file:
+        file.add(media.Sample('a.jpg', 'a', None, None, None), found)
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_a_killed_writer_leaves_whole_files(tmp_path, seed):
+    path = tmp_path / 'metrics.json'
+    writer = subprocess.Popen([sys.executable, '-c', (
+        'import itertools, json, sys; from engine import output_files\n'
+        'for number in itertools.count():\n'
+        '    output_files.write_whole(sys.argv[1], (\n'
+        '        "[", *(f"{number}," for _ in range(20000)), f"{number}]"))'),
+        str(path)], cwd=scripts.ROOT)
+    while not path.exists():
+        time.sleep(.01)
+    time.sleep(.01 * seed)
+    writer.kill()
+    writer.wait()
+    assert len(set(json.loads(path.read_text()))) == 1

@@ -8,6 +8,7 @@ import re
 import cv2
 import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 
 from datasets import drawing
 from datasets import synthetic_shapes
@@ -279,3 +280,21 @@ def test_no_report_where_none_is_wanted(shapes, tmp_path):
     evaluate.run(options_of(shapes, tmp_path, report=False))
     assert (tmp_path / 'metrics.json').exists()
     assert not (tmp_path / 'report').exists()
+
+
+def test_a_checkpoint_that_was_removed_is_skipped(
+        shapes, tmp_path, monkeypatch, capsys):
+    removed, there = str(tmp_path / 'model.ckpt-1'), str(shapes / 'model')
+    monkeypatch.setattr(tf.train, 'checkpoints_iterator',
+                        lambda *_, **__: iter([removed, there]))
+    evaluate.run(options_of(
+        shapes, tmp_path, report=False, wait_for_checkpoints=True))
+    output = capsys.readouterr().out
+    assert f'{removed}: was removed before it was read' in output
+    assert f'{there} (step 0)' in output
+
+
+def test_a_folder_that_cannot_be_written_is_said_at_once(shapes, tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(OSError, match=f'{tmp_path}/file'):
+        evaluate.run(options_of(shapes, tmp_path / 'file' / 'eval'))
