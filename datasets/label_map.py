@@ -53,6 +53,16 @@ def parse_labels(text, origin='--labels'):
                      for number, name in enumerate(text.split(','), 1)], origin)
 
 
+def check(labels, origin):
+    """Checks class names that come from a file.
+
+    Raises:
+      ValueError: no name, or one that is not allowed; begins with `origin`.
+    """
+    _checked([(f'{origin}, name {number}', name)
+              for number, name in enumerate(labels, 1)], origin)
+
+
 def nearest(name, labels):
     """Returns the class name that looks most like `name`, or None."""
     by_lower_case = {label.lower(): label for label in labels}

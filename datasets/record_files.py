@@ -9,6 +9,8 @@ import os
 import re
 import struct
 
+from datasets import label_map
+
 FORMAT_VERSION = 1
 
 # The length, its checksum, the record, its checksum.
@@ -66,25 +68,49 @@ def read_manifest(folder, name, paths):
         with open(path, encoding='utf-8') as file:
             manifest = json.load(file)
         version = manifest['format_version']
-        # What a reader needs; a broken file is noticed here and not later.
-        listed = [(part['name'], part['bytes']) for part in manifest['files']]
-        _ = manifest['classes'], manifest['num_images']
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'{path} is not a manifest of records ({error!r}); '
-                         'convert again.') from error
+        if version == FORMAT_VERSION:
+            listed = _check(manifest)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f'{path} is not a manifest of records ({type(error).__name__}: '
+            f'{error}); convert again.') from error
     if version != FORMAT_VERSION:
-        raise ValueError(f'{path} has format_version {version}, this program '
-                         f'reads {FORMAT_VERSION}; convert again.')
+        raise ValueError(f'{path} has format_version {version!r}, this '
+                         f'program reads {FORMAT_VERSION}; convert again.')
     present = [(os.path.basename(path), os.path.getsize(path))
                for path in paths]
     differing = sorted({file_name for file_name, _
-                        in set(listed) ^ set(present)})
+                        in listed ^ set(present)})
     if differing:
         raise ValueError(
             f'{path} does not describe the records beside it: '
             f'{", ".join(differing)} missing, too many or of another size; '
             'copy the folder again or convert again.')
     return manifest
+
+
+def _check(manifest):
+    """Checks what readers need, which is noticed here and not later.
+
+    Returns:
+      set of (name, bytes) of the files.
+
+    Raises:
+      ValueError, KeyError, TypeError: something is missing or wrong.
+    """
+    files = [(part['name'], part['bytes']) for part in manifest['files']]
+    for name, size in files:
+        if type(name) is not str or type(size) is not int:
+            raise TypeError(f'a file is {name!r} of {size!r} bytes')
+    num_images, classes = manifest['num_images'], manifest['classes']
+    most = sum(size for _, size in files) // (_HEADER_BYTES + _FOOTER_BYTES)
+    if type(num_images) is not int or not 0 <= num_images <= most:
+        raise ValueError(f'num_images is {num_images!r}')
+    if type(classes) is not list or not all(
+            type(name) is str for name in classes):
+        raise TypeError('classes is no list of names')
+    label_map.check(classes, 'classes')
+    return set(files)
 
 
 def count_records(path):

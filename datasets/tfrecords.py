@@ -74,27 +74,35 @@ def decode_example(serialized):
     truncated are int64 [num_objects].
 
     Raises:
-      ValueError: the bytes are not an Example of this schema.
+      ValueError: the bytes are not an Example of this schema, or some of its
+        objects lack a side, a class or a flag.
     """
     try:
         features = tf.train.Example.FromString(serialized).features.feature
         height, width = features['image/shape'].int64_list.value[:2]
         encoded, = features['image/encoded'].bytes_list.value
+        filename = b''.join(
+            features['image/filename'].bytes_list.value).decode()
+        names = [name.decode() for name
+                 in features[_BBOX + 'label_text'].bytes_list.value]
     except (message.DecodeError, ValueError) as error:
         raise ValueError('not an Example with an image; convert '
                          'again') from error
-    labels = np.array(features[_BBOX + 'label'].int64_list.value, np.int64)
-    flags = [np.array(features[_BBOX + name].int64_list.value, np.int64)
-             for name in ('difficult', 'truncated')]
+    sides = [features[_BBOX + side].float_list.value for side in _SIDES]
+    labels, difficult, truncated = (
+        np.array(features[_BBOX + name].int64_list.value, np.int64)
+        for name in ('label', 'difficult', 'truncated'))
+    counts = {*map(len, sides), len(labels)}
+    counts.update(len(values) for values in (difficult, truncated, names)
+                  if len(values))
+    if len(counts) > 1:
+        raise ValueError(f'its objects have {min(counts)} to {max(counts)} of '
+                         'each value; convert again')
     return Sample(
         encoded, b''.join(features['image/format'].bytes_list.value),
-        b''.join(features['image/filename'].bytes_list.value).decode(),
-        height, width, np.array(
-            [features[_BBOX + side].float_list.value for side in _SIDES],
-            np.float32).T, labels,
-        [name.decode() for name
-         in features[_BBOX + 'label_text'].bytes_list.value],
-        *(flag if flag.size else np.zeros_like(labels) for flag in flags))
+        filename, height, width, np.array(sides, np.float32).T, labels, names,
+        *(flags if flags.size else np.zeros_like(labels)
+          for flags in (difficult, truncated)))
 
 
 def decoder():

@@ -120,8 +120,18 @@ def test_unknown_classes_are_an_error(tmp_path):
     ('{"format_version": 1}', 'is not a manifest of records .KeyError'),
     ('{"format_version": 2, "files": [], "classes": [], "num_images": 0}',
      'format_version 2, this program reads 1'),
-    ('{"format_version": 1, "files": [], "classes": [], "num_images": 0}',
+    ('{"format_version": 1, "files": [], "classes": ["a"], "num_images": 0}',
      'toy_train_000.tfrecord missing, too many or of another size'),
+    ('[' * 100_000, 'is not a manifest of records .RecursionError'),
+    *((json.dumps({'format_version': 1, 'files': [], 'classes': ['a'],
+                   'num_images': 0, **fault}), message)
+      for fault, message in (
+          ({'classes': 5}, 'classes is no list'),
+          ({'classes': ['a', 1]}, 'classes is no list'),
+          ({'classes': ['a\x1b']}, r"'a.x1b' has a slash or a control char"),
+          ({'num_images': '1'}, "num_images is '1'"),
+          ({'num_images': 10 ** 30}, 'num_images is 1000'),
+          ({'files': [{'name': ['x'], 'bytes': 1}]}, r"a file is \['x'\]"))),
 ])
 def test_bad_manifests_are_an_error(tmp_path, content, message):
     write_records(tmp_path, 'toy_train', 1)

@@ -123,3 +123,28 @@ def test_the_original_reader_reads_our_records():
             ['height', 'bbox']))
     assert height.tolist() == [4]
     np.testing.assert_array_equal(bboxes, sample().bboxes)
+
+
+@pytest.mark.parametrize('changes, message', [
+    ({'labels': [1]}, '1 to 2 of each value'),
+    ({'names': ['a', 'b', 'c']}, '2 to 3 of each value'),
+    ({'difficult': [1]}, '1 to 2 of each value'),
+    ({'bboxes': [[0., 0., 1., 1.]]}, '1 to 2 of each value')])
+def test_objects_must_be_whole(changes, message):
+    serialized = tfrecords.encode_example(sample(**changes))
+    with pytest.raises(ValueError, match=message):
+        tfrecords.decode_example(serialized)
+
+
+def test_a_side_that_is_short_is_an_error():
+    example = tf.train.Example.FromString(tfrecords.encode_example(sample()))
+    del example.features.feature['image/object/bbox/ymax'].float_list.value[0]
+    with pytest.raises(ValueError, match='1 to 2 of each value'):
+        tfrecords.decode_example(example.SerializeToString())
+
+
+def test_names_that_are_no_text_are_an_error():
+    serialized = tfrecords.encode_example(sample()).replace(
+        'ä.png'.encode(), b'\xff\xff.png')
+    with pytest.raises(ValueError, match='not an Example with an image'):
+        tfrecords.decode_example(serialized)
