@@ -5,6 +5,11 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Two, also where there are more cores: each process holds a TensorFlow.
 TEST_PROCESSES ?= 2
+# The oldest and the newest that are supported, for `make test-matrix`.
+PYTHON310 ?= python3.10
+PYTHON313 ?= python3.13
+OLDEST := .venv-py310-tf216
+NEWEST := .venv-py313-tf221
 
 DEMO := demo
 DEMO_MODEL := ssd_300_vgg_quarter
@@ -14,14 +19,15 @@ CONVERT := $(BIN)/python tf_convert_data.py --dataset_dir=$(DEMO)/shapes \
   --labels_file=$(DEMO)/shapes/labels.txt --output_dir=$(DEMO)/records
 EVALUATE := $(BIN)/python eval_ssd_network.py $(RECORDS) --batch_size=8
 
-.PHONY: help setup test lint demo demo-checkpoint clean
+.PHONY: help setup test test-matrix test-oldest test-newest lint demo demo-checkpoint clean
 
 help:
 	@echo 'make demo   convert, train, evaluate, detect on drawn shapes'
 	@echo 'make test   all tests'
 	@echo 'make lint   ruff'
+	@echo 'make test-matrix  all tests, also on the oldest and newest versions'
 	@echo 'make setup  only the environment ($(VENV)) that those use'
-	@echo 'make clean  remove $(VENV) and demo/'
+	@echo 'make clean  remove the environments and demo/'
 
 setup: $(INSTALLED)
 
@@ -38,6 +44,31 @@ $(INSTALLED): setup.py constraints.txt
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadfile
+
+test-matrix: test test-oldest test-newest
+
+test-oldest: $(OLDEST)/.installed
+	$(OLDEST)/bin/python -m pytest -q -n $(TEST_PROCESSES) --dist loadfile
+
+test-newest: $(NEWEST)/.installed
+	$(NEWEST)/bin/python -m pytest -q -n $(TEST_PROCESSES) --dist loadfile
+
+# A comma would part the arguments.
+COMMA := ,
+# Arguments: interpreter, its version, the Makefile's name of it, constraints.
+define install
+	@$(1) -c 'import sys; sys.exit(sys.version_info[:2] != $(2))' \
+	  || { echo 'No $(1) of version $(2): make test-matrix $(3)=PATH' >&2; exit 1; }
+	$(1) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --constraint $(4) --editable '.[dev]'
+	@touch $@
+endef
+
+$(OLDEST)/.installed: setup.py constraints-tf216.txt
+	$(call install,$(PYTHON310),(3$(COMMA) 10),PYTHON310,constraints-tf216.txt)
+
+$(NEWEST)/.installed: setup.py constraints.txt
+	$(call install,$(PYTHON313),(3$(COMMA) 13),PYTHON313,constraints.txt)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -90,4 +121,4 @@ demo-checkpoint: $(INSTALLED)
 	$(BIN)/python -m engine.export_weights $(DEMO)/train $(DEMO_CHECKPOINT)
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) $(OLDEST) $(NEWEST) demo
