@@ -7,37 +7,21 @@ TensorFlow does, and as VOC annotations expect.
 """
 import collections
 import contextlib
-import math
-import struct
 
 import cv2
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from datasets import image_headers
 from preprocessing import tf_image
 
 # format: b'JPEG' or b'PNG'.
 Image = collections.namedtuple(
     'Image', ['encoded', 'format', 'height', 'width', 'is_reencoded'])
 
-# TensorFlow refuses images of 2**29 bytes; four channels of one byte.
-MAX_PIXELS = 2 ** 27 - 1
-
 # Of images that are checked in one call of TensorFlow, which takes about as
 # long as the decoding of one.
 BATCH = 16
-
-# The signature, and the length and name of the first part.
-_PNG_HEADER = b'\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR'
-# A block of 8 x 8 takes one bit at least; half of them may be left out. Such a
-# file would be read without an error, the pixels that it lacks as grey.
-_MAX_JPEG_PIXELS_PER_BYTE = 2 * 8 * 8 * 8
-_JPEG_EOI = b'\xff\xd9'
-# Baseline, extended and progressive Huffman coding.
-_JPEG_SOF = (0xC0, 0xC1, 0xC2)
-# Other codings, or data before a header: left to OpenCV.
-_JPEG_STOP = (0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF,
-              0xD9, 0xDA)
 
 
 class ImageReader:
@@ -121,7 +105,7 @@ class ImageReader:
         with open(path, 'rb') as file:
             content = file.read()
         try:
-            size, image_format = _size_and_format(content)
+            size, image_format = image_headers.size_and_format(content)
             if size is None:
                 return cv2.cvtColor(
                     _decode_otherwise(content), cv2.COLOR_BGR2RGB)
@@ -149,31 +133,10 @@ def _outcome(function, value):
 
 def _undecoded(content):
     """Returns the Image of a file; JPEG and PNG have not been decoded."""
-    size, image_format = _size_and_format(content)
+    size, image_format = image_headers.size_and_format(content)
     if size is None:
         return _reencode(content)
     return Image(content, image_format, *size, is_reencoded=False)
-
-
-def _size_and_format(content):
-    """Returns (height, width), format; None, None if not for TensorFlow."""
-    if not content:
-        raise ValueError('the file is empty')
-    size, image_format = None, None
-    if content.startswith(b'\xff\xd8'):
-        size, image_format = _jpeg_size(content), b'JPEG'
-    elif content.startswith(_PNG_HEADER) and len(content) >= 24:
-        # The width comes first.
-        size = struct.unpack_from('>II', content, 16)[::-1]
-        image_format = b'PNG'
-    if size is None:
-        return None, None
-    _check_num_pixels(*size)
-    if image_format == b'JPEG' and math.prod(size) > (
-            _MAX_JPEG_PIXELS_PER_BYTE * len(content)):
-        raise ValueError(f'the JPEG is damaged: its {len(content)} bytes '
-                         f'cannot be {size[0]} x {size[1]} pixels')
-    return size, image_format
 
 
 def _decode(decode, content, image_format):
@@ -182,32 +145,6 @@ def _decode(decode, content, image_format):
     except tf.errors.OpError as error:
         raise ValueError(f'the {image_format.decode()} is damaged: '
                          'TensorFlow cannot decode it') from error
-
-
-def _jpeg_size(content):
-    """Returns height, width; None if TensorFlow may not read this kind.
-
-    Raises:
-      ValueError: the end of the image is missing.
-    """
-    position = 2
-    while position + 10 <= len(content) and content[position] == 0xFF:
-        marker = content[position + 1]
-        if marker in _JPEG_STOP:
-            return None
-        if marker in _JPEG_SOF:
-            bits, height, width, channels = struct.unpack_from(
-                '>BHHB', content, position + 4)
-            if content.rfind(_JPEG_EOI, position) < 0:
-                raise ValueError('the JPEG is cut short: no end marker')
-            is_plain = bits == 8 and channels in (1, 3) and height and width
-            return (height, width) if is_plain else None
-        if marker == 0xFF:  # Padding before a marker.
-            position += 1
-        else:
-            position += 2 + int.from_bytes(
-                content[position + 2:position + 4], 'big')
-    return None
 
 
 def _reencode(content):
@@ -226,11 +163,5 @@ def _decode_otherwise(content):
         raise ValueError(f'OpenCV cannot decode it: {error.err}') from error
     if pixels is None:
         raise ValueError('not an image, or a damaged one')
-    _check_num_pixels(*pixels.shape[:2])
+    image_headers.check_num_pixels(*pixels.shape[:2])
     return pixels
-
-
-def _check_num_pixels(height, width):
-    if height * width > MAX_PIXELS:
-        raise ValueError(f'{height} x {width} pixels are too many for '
-                         f'TensorFlow; at most {MAX_PIXELS}')
