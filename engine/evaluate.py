@@ -15,6 +15,7 @@ from engine import inference
 from engine import models
 from engine import output_files
 from engine import runtime
+from engine import undecodable
 from preprocessing import preprocessing_factory
 
 SECONDS_BETWEEN_CHECKPOINTS = 60
@@ -70,8 +71,9 @@ def evaluate_checkpoint(options, dataset, prefix):
         with tf.Session(options.master, config=runtime.session_config(
                 options.gpu_memory_fraction)) as session:
             session.run(graph.initializer)
-            names, groundtruths, detections = _collect(
-                session, graph.outputs, _num_batches(options, dataset))
+            with undecodable.named(dataset.data_sources):
+                names, groundtruths, detections = _collect(
+                    session, graph.outputs, _num_batches(options, dataset))
     results = voc_metrics.evaluate(
         groundtruths, detections, dataset.labels, options.matching_threshold)
     _report(options, dataset, prefix, names, groundtruths, detections,
