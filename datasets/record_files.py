@@ -110,6 +110,9 @@ def _check(manifest):
             type(name) is str for name in classes):
         raise TypeError('classes is no list of names')
     label_map.check(classes, 'classes')
+    if type(manifest.get('image_hashes', '')) is not str or type(
+            manifest.get('objects_per_class', {})) is not dict:
+        raise TypeError('image_hashes or objects_per_class')
     return set(files)
 
 

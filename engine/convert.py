@@ -1,5 +1,6 @@
 """Conversion as a user sees it: a progress bar, a report, the next command."""
 import os
+import sys
 
 import tqdm
 
@@ -7,7 +8,9 @@ from datasets import label_map
 from datasets import manifests
 from datasets import pascalvoc
 from datasets import pascalvoc_to_tfrecords
+from datasets import split_checks
 from datasets import voc_folders
+from engine import output_files
 
 DATASET_NAMES = ('pascalvoc', 'pascalvoc_0712')
 # What --output_name is if it is not given, as in the original.
@@ -40,6 +43,10 @@ def convert(dataset_name, dataset_dir, output_name, output_dir,
         path = os.path.join(output_dir, f'{part.output_name}_*.tfrecord')
         print('\n'.join([f'{path}: {part.folder}',
                          *manifests.report(manifest)]))
+    # All parts are written: those of one call are compared too.
+    for part in parts:
+        for line in split_checks.findings(output_dir, part.output_name):
+            print(f'Warning: {output_files.quote(line)}', file=sys.stderr)
     print(_next_command(dataset_name, parts[0].output_name, output_dir))
 
 

@@ -107,6 +107,8 @@ def test_manifest_counts_and_describes_the_files(tmp_path):
         'files': [{'name': 'toy_train_000.tfrecord', 'num_records': 2,
                    'bytes': len(content),
                    'sha256': hashlib.sha256(content).hexdigest()}],
+        'image_hashes': 2 * hashlib.sha256(cv2.imencode(
+            '.jpg', PIXELS)[1].tobytes()).hexdigest()[:16],
         'repaired': {}, 'skipped': {}}
 
 
@@ -333,6 +335,36 @@ def test_arguments_are_checked(tmp_path, options, message):
                  'output_name': 'pascalvoc', 'output_dir': str(tmp_path)}
     with pytest.raises(ValueError, match=message):
         convert.convert(**{**arguments, **options})
+
+
+def test_what_splits_share_and_lack_is_told(tmp_path, capsys):
+    def convert_split(split):
+        convert.convert('pascalvoc', str(tmp_path / split), f'toy_{split}',
+                        str(tmp_path), labels='a,b')
+        return [line.removeprefix('Warning: ') for line
+                in capsys.readouterr().err.splitlines() if 'Warning' in line]
+
+    contents = [cv2.imencode('.png', PIXELS + i)[1].tobytes()
+                for i in range(9)]
+    for stem, content in zip('123', contents, strict=False):
+        put(tmp_path / 'train', stem, [('a', (1, 1, 9, 9))], '.png',
+            content=content)
+    assert convert_split('train') == []
+    for stem, content in zip('45678', [*contents[:2], *contents[4:6],
+                                       contents[4]], strict=True):
+        put(tmp_path / 'test', stem, [('b', (1, 1, 9, 9))], '.png',
+            content=content)
+    assert convert_split('test') == [
+        '1 images (8) of toy_test repeat earlier ones of it.',
+        '2 images (4, 5) of toy_test are in toy_train too. An evaluation on '
+        'what was trained on shows nothing.',
+        'toy_train has no object of b, but toy_test has: what is not trained '
+        'is not found.']
+    # The other way round as well; and a damaged manifest is no obstacle.
+    assert [line[:30] for line in convert_split('train')] == [
+        '2 images (1, 2) of toy_train a', 'toy_train has no object of b, ']
+    (tmp_path / 'toy_train.json').write_text('{')
+    assert len(convert_split('test')) == 1
 
 
 def test_help_is_quick_because_nothing_slow_is_imported():

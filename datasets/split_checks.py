@@ -1,0 +1,93 @@
+"""What splits have in common that they should not, and what one lacks.
+
+Told when they are converted, by the manifests in one folder. Images are the
+same if the bytes of their files are.
+"""
+import collections
+
+from datasets import manifests
+from datasets import pascalvoc
+from datasets import record_files
+from datasets import record_samples
+
+_NUM_NAMES_SHOWN = 5
+
+
+def findings(folder, name):
+    """Returns lines of text about the records called `name`, best none.
+
+    Args:
+      folder: of the records, with a manifest.
+      name: of the records.
+
+    Raises:
+      ValueError: a manifest is not that of the records beside it.
+    """
+    paths = record_files.shards(folder)
+    manifest = record_files.read_manifest(folder, name, paths[name])
+    hashes = manifests.image_hashes(manifest)
+    counts = collections.Counter()
+    repeated = []
+    for index, image_hash in enumerate(hashes):
+        if counts[image_hash]:
+            repeated.append(index)
+        counts[image_hash] += 1
+    lines = []
+    if repeated:
+        lines.append(f'{_described(repeated, paths[name])} of {name} repeat '
+                     'earlier ones of it.')
+    for other in paths:
+        other_manifest = None if other == name else _manifest(
+            folder, other, paths[other])
+        if other_manifest is None:
+            continue
+        others = set(manifests.image_hashes(other_manifest))
+        common = [index for index, image_hash in enumerate(hashes)
+                  if image_hash in others]
+        if common:
+            lines.append(
+                f'{_described(common, paths[name])} of {name} are in {other} '
+                'too. An evaluation on what was trained on shows nothing.')
+        lines += _missing_classes(name, manifest, other, other_manifest)
+    return lines
+
+
+def _manifest(folder, name, paths):
+    """Returns a manifest; None if it is missing, or not that of the files."""
+    try:
+        return record_files.read_manifest(folder, name, paths)
+    except ValueError:  # Whoever opens those records is told.
+        return None
+
+
+def _missing_classes(name, manifest, other, other_manifest):
+    """Returns lines about classes that the training split of the two lacks."""
+    (dataset, split), (other_dataset, other_split) = (
+        pascalvoc.dataset_of(record_name) or (record_name, '')
+        for record_name in (name, other))
+    if dataset != other_dataset or (
+            split == 'train') == (other_split == 'train'):
+        return []
+    train, rest = (manifest, other_manifest)
+    if split != 'train':
+        train, rest = rest, train
+        name, other = other, name
+    trained = train.get('objects_per_class', {})
+    missing = [label for label, count
+               in rest.get('objects_per_class', {}).items()
+               if count and not trained.get(label)]
+    if not missing:
+        return []
+    return [f'{name} has no object of {", ".join(missing)}, but {other} has: '
+            'what is not trained is not found.']
+
+
+def _described(indices, paths):
+    """Returns a number of images, and the names of the first ones."""
+    wanted = indices[:_NUM_NAMES_SHOWN]
+    names = [
+        record_samples.image_name(sample.filename, index) for index, sample
+        in zip(range(wanted[-1] + 1), record_samples.read(paths),
+               strict=False) if index in wanted]
+    more = ', ...' if len(indices) > len(wanted) else ''
+    return f'{len(indices)} images ({", ".join(names)}{more})'
