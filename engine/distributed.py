@@ -109,8 +109,10 @@ def serve(options):
     print(f'Parameter server {options.task} of {len(options.ps_hosts)} '
           f'waits for {len(options.worker_hosts)} workers.', flush=True)
     tasks = set(range(len(options.worker_hosts)))
-    with tf.Graph().as_default(), tf.Session(server.target, tf.ConfigProto(
-            device_filters=[f'/job:{PS}/task:{options.task}'])) as session:
+    config = tf.ConfigProto(
+        device_filters=[f'/job:{PS}/task:{options.task}'])
+    with tf.Graph().as_default(), tf.Session(
+            server.target, config=config) as session:
         queue = _done_queue(options.task)
         size, dequeue = queue.size(), queue.dequeue()
         done, deadline = set(), float('inf')

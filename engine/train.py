@@ -38,15 +38,29 @@ def run(options):
     dataset = models.open_dataset(options)
     os.makedirs(options.train_dir, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        latest = tf.train.latest_checkpoint(options.train_dir)
         if distributed.is_chief(options):
             stack.enter_context(train_dir.locked(options.train_dir))
             latest = train_dir.recover(options.train_dir)
-        _train(options, dataset, latest)
+        else:
+            latest = tf.train.latest_checkpoint(options.train_dir)
+        try:
+            interruption = _train(options, dataset, latest)
+        except KeyboardInterrupt:
+            print('Interrupted; the last checkpoint is '
+                  f'{tf.train.latest_checkpoint(options.train_dir)}.',
+                  file=sys.stderr)
+            raise
+    if interruption is not None:
+        raise interruption
+    if distributed.is_chief(options):
+        training_log.print_end(options)
 
 
 def _train(options, dataset, latest):
-    """Trains on from the checkpoint `latest`; from the start if it is None."""
+    """Trains on from the checkpoint `latest`; from the start if it is None.
+
+    Returns the KeyboardInterrupt that ended it after a save, or None.
+    """
     network = _make_network(options, dataset, latest)
     if distributed.is_chief(options):
         training_config.check_and_write(
@@ -56,7 +70,7 @@ def _train(options, dataset, latest):
             and start_step >= options.max_number_of_steps):
         print(f'{latest}: is at step {start_step}, there is nothing to do '
               f'until --max_number_of_steps={options.max_number_of_steps}.')
-        return
+        return None
     with tf.Graph().as_default(), tf.device(
             distributed.device_function(options)):
         tf.set_random_seed(options.random_seed)
@@ -74,8 +88,7 @@ def _train(options, dataset, latest):
             print(f'{latest}: training goes on from step {start_step}.')
         elif distributed.is_chief(options):
             init_fn = _start(options, network)
-        _loop(options, step, start_step, init_fn, guard, aggregator)
-    training_log.print_end(options)
+        return _loop(options, step, start_step, init_fn, guard, aggregator)
 
 
 def _make_network(options, dataset, latest):
@@ -114,7 +127,7 @@ def _start(options, network):
 
 
 def _loop(options, step, start_step, init_fn, guard, aggregator):
-    """Runs steps until the last, saving, summarizing and reporting."""
+    """Runs steps until the last, saving and reporting; see _train."""
     is_chief = distributed.is_chief(options)
     scaffold = tf.train.Scaffold(init_fn=init_fn, saver=tf.train.Saver(
         max_to_keep=5, keep_checkpoint_every_n_hours=1,
@@ -140,11 +153,9 @@ def _loop(options, step, start_step, init_fn, guard, aggregator):
         ) as session, tqdm.tqdm(
                 initial=start_step, total=options.max_number_of_steps,
                 unit='step', disable=None) as progress:
-            interruption = _run_steps(session, step, guard, log, progress)
+            return _run_steps(session, step, guard, log, progress)
     except tf.errors.OpError as error:
         raise _explain(options, error) from None
-    if interruption is not None:
-        raise interruption
 
 
 def _run_steps(session, step, guard, log, progress):

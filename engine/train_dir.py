@@ -90,7 +90,7 @@ def _named(folder):
     """Returns the prefix that the file `checkpoint` names, or None."""
     try:
         return tf.train.latest_checkpoint(folder)
-    except (tf.errors.OpError, UnicodeDecodeError):
+    except (tf.errors.OpError, ValueError):  # It is cut, or no text.
         return None
 
 
@@ -128,10 +128,12 @@ def _point_to(folder, prefix, prefixes, faults):
         f'{os.path.join(folder, "checkpoint")} names no checkpoint.')
     print(f'{reason} The last whole checkpoint is {prefix}.',
           file=sys.stderr)
-    older = prefixes[prefixes.index(prefix):]
+    names = [os.path.basename(older)
+             for older in prefixes[prefixes.index(prefix):]]
+    # Of an absolute folder names stay relative, and the folder can be moved.
     tf.train.update_checkpoint_state(
-        folder, prefix, all_model_checkpoint_paths=older[::-1],
-        save_relative_paths=True)
+        os.path.abspath(folder), names[0],
+        all_model_checkpoint_paths=names[::-1])
 
 
 def is_about_saving(error):
