@@ -26,6 +26,7 @@ from datasets import voc_samples
 SAMPLES_PER_FILE = 200  # As in the original.
 
 _PARTIAL = '.partial'
+_UNFINISHED = {'format_version': 'unfinished'}
 # Enough batches ahead to keep the threads busy, and no more.
 _READ_AHEAD = 4
 
@@ -71,6 +72,10 @@ def convert(parts, output_dir, labels=None, skip_invalid=False,
                                  'them were skipped. Nothing was written.')
         results = [tally.manifest(_describe_files(tally, output_dir))
                    for tally in tallies]
+        for part in parts:
+            # What is interrupted from here on is refused: an earlier manifest
+            # would own new files as well, if they are of the same size.
+            _write_manifest(_UNFINISHED, part.output_name, output_dir)
         for part, manifest in zip(parts, results, strict=True):
             _publish(manifest, part.output_name, output_dir)
     return results
@@ -138,7 +143,10 @@ def _publish(manifest, output_name, output_dir):
         os.replace(path + _PARTIAL, path)
     for name in stale.difference(names):
         os.remove(os.path.join(output_dir, name))
-    # Last: until then an earlier manifest disowns the new files.
+    _write_manifest(manifest, output_name, output_dir)
+
+
+def _write_manifest(manifest, output_name, output_dir):
     path = record_files.manifest_path(output_dir, output_name)
     with open(path + _PARTIAL, 'w', encoding='utf-8') as file:
         json.dump(manifest, file, indent=1)
