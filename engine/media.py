@@ -39,9 +39,7 @@ def open_source(what, capture_class=cv2.VideoCapture):
     Raises:
       ValueError: it is none of them, or cannot be opened.
     """
-    # OpenCV's and FFmpeg's own notes; what matters becomes a fault.
-    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    _silence_opencv()
     path = os.path.expanduser(what)
     if os.path.isdir(path):
         paths = sorted(
@@ -67,6 +65,15 @@ def open_source(what, capture_class=cv2.VideoCapture):
             f'--input={what}: no such file, folder or pattern; a camera is a '
             'number, a stream an address such as rtsp://host/path.')
     return Images(paths)
+
+
+def _silence_opencv():
+    """Switches OpenCV's and FFmpeg's notes off; what matters is a fault."""
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+    if hasattr(cv2, 'setLogLevel'):  # Until OpenCV 4.11.
+        cv2.setLogLevel(0)
+    else:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 class Images:
