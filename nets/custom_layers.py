@@ -76,36 +76,36 @@ def atrous_conv2d(inputs, num_outputs, kernel_size, rate, scope,
 def _dilated_convolution(inputs, weights, rate):
     """tf.nn.conv2d with dilations, and a gradient that every CPU has.
 
-    TensorFlow's own gradient needs a GPU or oneDNN. Here the inputs' is the
-    convolution with the turned kernel, and the weights' is one matrix
-    product for each of the kernel's taps.
+    Not tf.custom_gradient: that keeps every graph until the program ends.
     """
-    def convolve(inputs, weights):
+    with tf.get_default_graph().gradient_override_map(
+            {'Conv2D': 'DilatedConv2D'}):
         return tf.nn.conv2d(
             inputs, weights, strides=1, padding='SAME', dilations=rate)
 
-    @tf.custom_gradient
-    def convolution(inputs, weights):
-        def gradient(outputs_gradient):
-            turned = tf.transpose(
-                tf.reverse(weights, axis=[0, 1]), [0, 1, 3, 2])
-            return (convolve(outputs_gradient, turned), weights_gradient(
-                inputs, outputs_gradient))
-        return convolve(inputs, weights), gradient
 
-    def weights_gradient(inputs, outputs_gradient):
-        size, _, num_inputs, num_outputs = weights.shape.as_list()
-        height, width = inputs.shape.as_list()[1:3]
-        padded = pad2d(inputs, rate * (size // 2))
-        outputs_gradient = tf.reshape(outputs_gradient, [-1, num_outputs])
-        taps = [tf.matmul(
-            tf.reshape(padded[:, y:y + height, x:x + width], [-1, num_inputs]),
-            outputs_gradient, transpose_a=True)
-            for y in range(0, rate * size, rate)
-            for x in range(0, rate * size, rate)]
-        return tf.reshape(tf.stack(taps), weights.shape)
+@tf.RegisterGradient('DilatedConv2D')
+def _dilated_convolution_gradient(operation, outputs_gradient):
+    """TensorFlow's own needs a GPU or oneDNN.
 
-    return convolution(inputs, weights)
+    Here the inputs' is the convolution with the turned kernel, and the
+    weights' is one matrix product for each of the kernel's taps.
+    """
+    inputs, weights = operation.inputs
+    rate = operation.get_attr('dilations')[1]
+    turned = tf.transpose(tf.reverse(weights, axis=[0, 1]), [0, 1, 3, 2])
+    inputs_gradient = tf.nn.conv2d(
+        outputs_gradient, turned, strides=1, padding='SAME', dilations=rate)
+    size, _, num_inputs, num_outputs = weights.shape.as_list()
+    height, width = inputs.shape.as_list()[1:3]
+    padded = pad2d(inputs, rate * (size // 2))
+    outputs_gradient = tf.reshape(outputs_gradient, [-1, num_outputs])
+    taps = [tf.matmul(
+        tf.reshape(padded[:, y:y + height, x:x + width], [-1, num_inputs]),
+        outputs_gradient, transpose_a=True)
+        for y in range(0, rate * size, rate)
+        for x in range(0, rate * size, rate)]
+    return inputs_gradient, tf.reshape(tf.stack(taps), weights.shape)
 
 
 @slim.add_arg_scope
