@@ -120,13 +120,12 @@ def damage_entries(folder, random):
             header.version.min_consumer = random.choice((0, 0, 10 ** 6))
             entries[0] = b'', header.SerializeToString()
         else:
-            entry = tensor_bundle_pb2.BundleEntryProto.FromString(value)
-            _damage_entry(entry, random)
-            entries[place] = key, entry.SerializeToString()
+            entries[place] = key, _damaged_entry(value, random)
     path.write_bytes(_table(entries))
 
 
-def _damage_entry(entry, random):
+def _damaged_entry(value, random):
+    entry = tensor_bundle_pb2.BundleEntryProto.FromString(value)
     number = random.choice(_NUMBERS)
     way = random.randrange(8)
     if way == 0:
@@ -145,6 +144,7 @@ def _damage_entry(entry, random):
     else:
         for _ in range(random.choice((1, 2))):
             entry.slices.add().extent.add(start=number, length=number)
+    return entry.SerializeToString()
 
 
 def _table(entries):
@@ -169,9 +169,8 @@ def _block(entries):
 
 
 def _varint(number):
-    if number < 128:
-        return bytes([number])
-    return bytes([number & 127 | 128]) + _varint(number >> 7)
+    return bytes([number]) if number < 128 else (
+        bytes([number & 127 | 128]) + _varint(number >> 7))
 
 
 def _masked_sum(content):

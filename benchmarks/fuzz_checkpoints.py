@@ -110,6 +110,7 @@ def work(folder, kinds, cases, seed, first):
             os.path.join(folder, 'damaged'))
         print(index, kind, outcome, '' if outcome == 'refused' else text,
               flush=True)
+    signal.alarm(0)
 
 
 def run(folder, kinds, cases, seed):
