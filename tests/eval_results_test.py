@@ -2,6 +2,7 @@
 
 data/voc_eval: detections in the devkit's format, from an independent program.
 """
+import contextlib
 import json
 import math
 import os
@@ -167,33 +168,36 @@ def test_names_of_any_length_and_kind_become_files(tmp_path):
     assert all(path.endswith('.txt') for path in paths)
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def full_disk():
-    """A disk with room for 50 bytes in each file."""
+    """A disk with room for 50 bytes in each file, until the block ends."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_full_disk_is_said_and_leaves_no_half_file(tmp_path, full_disk):
+def test_a_full_disk_is_said_and_leaves_no_half_file(tmp_path):
     path = tmp_path / 'metrics.json'
     path.write_text('old')
-    with pytest.raises(OSError, match=f'too large, on writing: .*{path}'):
+    with pytest.raises(OSError, match=f'too large, on writing: .*{path}'), (
+            full_disk()):
         eval_results.write_metrics(path, RESULTS)
     assert path.read_text() == 'old'
     assert os.listdir(tmp_path) == ['metrics.json']
 
 
-def test_a_full_disk_leaves_no_half_json_of_detections(tmp_path, full_disk):
+def test_a_full_disk_leaves_no_half_json_of_detections(tmp_path):
     found = detector.Detected(
         np.array([[0., 0, 1, 1]]), np.array([1]), np.array([.5]), ['cat'],
         (9, 9))
     path = tmp_path / detection_records.FILE_NAME
     with pytest.raises(OSError, match=f'too large, on writing: .*{path}'), (
-            detection_records.JsonFile(tmp_path)) as file:
+            full_disk()), detection_records.JsonFile(tmp_path) as file:
         file.add(media.Sample('a.jpg', 'a', None, None, None), found)
     assert not os.listdir(tmp_path)
 
