@@ -19,6 +19,9 @@ MESSAGES = {2: caffe_pb2.V1LayerParameter, 100: caffe_pb2.LayerParameter}
 VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5
 MAX_VARINT_BYTES = 10
 MAX_AXES = 32  # Caffe's kMaxBlobAxes.
+# Of a file or of a layer: two bytes may be an empty blob, which takes a hundred
+# in memory.
+MAX_FIELDS = 10_000
 
 Layer = collections.namedtuple('Layer', 'name type blobs prior_box')
 Layer.__doc__ = """One layer of a Caffe model.
@@ -86,8 +89,30 @@ def require(blobs, names):
 
 def _messages(file):
     """Yields a LayerParameter or V1LayerParameter for each layer."""
-    size = os.fstat(file.fileno()).st_size
-    while (start := file.tell()) < size:
+    for number, length in _fields(file, os.fstat(file.fileno()).st_size):
+        if number in MESSAGES:
+            start = file.tell()
+            for _, inner_length in _fields(file, start + length):
+                file.seek(inner_length, os.SEEK_CUR)
+            file.seek(start)
+            yield MESSAGES[number].FromString(file.read(length))
+        else:
+            file.seek(length, os.SEEK_CUR)
+
+
+def _fields(file, end):
+    """Yields number and length of the fields from here to `end`.
+
+    The caller reads or skips that length. The number is None of a field that
+    is not of LENGTH_DELIMITED.
+    """
+    num_fields = 0
+    while (start := file.tell()) < end:
+        num_fields += 1
+        if num_fields > MAX_FIELDS:
+            raise ValueError(
+                f'more than {MAX_FIELDS:,} fields before byte {start}; no '
+                'model has as many.')
         number, wire_type = divmod(_varint(file), 8)
         if number == 0:
             raise ValueError(f'no field begins at byte {start}.')
@@ -98,14 +123,11 @@ def _messages(file):
             length = _varint(file)
         elif not length:
             raise ValueError(f'no field begins at byte {start}.')
-        if length > size - file.tell():
+        if length > end - file.tell():
             raise ValueError(
                 f'the field at byte {start} claims {length:,} bytes, but '
-                f'{size - file.tell():,} follow; truncated?')
-        if wire_type == LENGTH_DELIMITED and number in MESSAGES:
-            yield MESSAGES[number].FromString(file.read(length))
-        else:
-            file.seek(length, os.SEEK_CUR)
+                f'{end - file.tell():,} follow; truncated?')
+        yield (number if wire_type == LENGTH_DELIMITED else None), length
 
 
 def _varint(file):

@@ -1,5 +1,6 @@
 """Reading .caffemodel files: formats, and what is no .caffemodel."""
 import random
+import time
 import tracemalloc
 
 import numpy as np
@@ -168,3 +169,14 @@ def test_name_that_would_break_a_line_is_refused(path):
     caffe_files.write(path, [caffe_pb2.LayerParameter(name='a\nb')])
     with pytest.raises(ValueError, match=r"'a\\nb' is no name of a layer"):
         caffe_model.read(path)
+
+
+@pytest.mark.parametrize('content', [
+    b'\xa2\x06\x00' * 2_000_000,
+    b'\xa2\x06' + caffe_files.varint(6_000_000) + b'\x3a\x00' * 3_000_000])
+def test_millions_of_empty_layers_or_blobs_are_refused(path, content):
+    path.write_bytes(content)
+    seconds = time.process_time()
+    with pytest.raises(ValueError, match='more than 10,000 fields before byte'):
+        caffe_model.read(path)
+    assert time.process_time() - seconds < 2

@@ -417,3 +417,53 @@ def test_bccd_reports_its_two_boxes_without_area(tmp_path):
         'count': 2, 'files': ['BloodImage_00338', 'BloodImage_00343']}}
     dataset = dataset_factory.get_dataset('bccd', 'train', str(tmp_path))
     assert (dataset.num_samples, dataset.num_classes) == (292, 3)
+
+
+def test_what_is_killed_is_whole_or_refused():
+    """Most kills come while files of a conversion replace earlier ones."""
+    process = subprocess.run(
+        [sys.executable, '-m', 'benchmarks.kill_conversion', '--times=6',
+         '--seed=4'], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert '0 wrong of 6 conversions' in process.stdout
+
+
+def test_interrupted_replacement_is_refused_even_if_sizes_agree(
+        tmp_path, monkeypatch):
+    put(tmp_path, '1', [('a', (1, 1, 9, 9))])
+    run(tmp_path, tmp_path, ('a', 'b'))
+    replace = os.replace
+
+    def replace_shards(source, target):
+        if target.endswith('.tfrecord'):
+            replace(source, target)
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, 'replace', replace_shards)
+        run(tmp_path, tmp_path, ('b', 'a'))
+    with pytest.raises(ValueError, match="format_version 'unfinished'"):
+        dataset_factory.get_dataset('toy', 'train', str(tmp_path))
+    run(tmp_path, tmp_path, ('b', 'a'))
+    dataset = dataset_factory.get_dataset('toy', 'train', str(tmp_path))
+    assert dataset.labels == ('b', 'a')
+
+
+def test_a_full_disk_leaves_the_earlier_records(tmp_path):
+    put(tmp_path, '1', [('dog', (1, 1, 9, 9))])
+    run(tmp_path, tmp_path, ('dog', 'cat'))
+    before = {path.name: path.read_bytes() for path in tmp_path.glob('toy_*')}
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    put(tmp_path, '2', content=cv2.imencode('.png', noise)[1].tobytes())
+    process = subprocess.run(
+        ['bash', '-c', 'ulimit -f 100; exec "$@"', '', sys.executable,
+         str(ROOT / 'tf_convert_data.py'), f'--dataset_dir={tmp_path}',
+         f'--output_dir={tmp_path}', '--output_name=toy_train',
+         '--labels=dog,cat'], text=True, capture_output=True, check=False)
+    assert process.returncode == 1
+    assert re.search(r'tf_convert_data.py: .*toy_train_000.tfrecord.*; File '
+                     'too large', process.stderr)
+    assert 'Traceback' not in process.stderr
+    assert {path.name: path.read_bytes()
+            for path in tmp_path.glob('toy_*')} == before
