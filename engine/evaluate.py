@@ -1,5 +1,6 @@
 """Scores checkpoints. `options` holds the flags of eval_ssd_network.py."""
 import collections
+import gc
 import os
 
 import numpy as np
@@ -51,6 +52,7 @@ def run(options):
                 raise
             print(f'{prefix}: was removed before it was read; waiting for '
                   'the next.', flush=True)
+        gc.collect()  # A graph, with 100 MB of weights, is a cycle.
 
 
 def evaluate_checkpoint(options, dataset, prefix):

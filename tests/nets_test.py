@@ -1,5 +1,7 @@
 """Networks: variables, shapes and outputs of the original."""
+import gc
 import os
+import weakref
 import zlib
 
 import cv2
@@ -156,6 +158,17 @@ def test_gradients_in_lower_precision_are_float32_and_near(dtype, tolerance):
             assert got.dtype == np.float32
             np.testing.assert_allclose(
                 got, expected, atol=tolerance * np.abs(expected).max())
+
+
+def test_a_graph_that_is_left_is_freed():
+    with tf.Graph().as_default() as graph:
+        images = tf.zeros([1, 9, 9, 3])
+        net = custom_layers.atrous_conv2d(images, 4, 3, rate=6, scope='conv')
+        assert tf.gradients(net, images) is not None
+    graph = weakref.ref(graph)
+    del images, net
+    gc.collect()
+    assert graph() is None
 
 
 def test_l2_normalization_by_hand():
