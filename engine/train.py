@@ -51,6 +51,8 @@ def run(options):
                   file=sys.stderr)
             raise
     if interruption is not None:
+        print(f'Saved {tf.train.latest_checkpoint(options.train_dir)}. The '
+              'same command goes on from there.')
         raise interruption
     if distributed.is_chief(options):
         training_log.print_end(options)
@@ -168,8 +170,7 @@ def _run_steps(session, step, guard, log, progress):
                 progress.write(line + guard.note())
                 sys.stdout.flush()
     except KeyboardInterrupt as interruption:
-        progress.write(f'Interrupted after step {log.number}; saving. The '
-                       'same command goes on from there.')
+        progress.write('Interrupted; saving.')
         return interruption
     return None
 
@@ -179,7 +180,7 @@ def _explain(options, error):
     bad_record = record_checks.explanation(error.message)
     if bad_record is not None:
         return ValueError(bad_record)
-    if train_dir.is_about_saving(error):
+    if train_dir.is_about_saving(error, options.train_dir):
         return OSError(
             f'{options.train_dir}: cannot be written: '
             f'{error.message.splitlines()[0]}. The last whole checkpoint is '

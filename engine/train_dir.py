@@ -136,7 +136,8 @@ def _point_to(folder, prefix, prefixes, faults):
         all_model_checkpoint_paths=names[::-1])
 
 
-def is_about_saving(error):
-    """Whether a tf.errors.OpError is of the writing of a checkpoint."""
-    return error.op is not None and error.op.type in (
-        'SaveV2', 'MergeV2Checkpoints')
+def is_about_saving(error, folder):
+    """Whether a tf.errors.OpError is of writing to a train_dir."""
+    if error.op is None:  # Not in a graph: a file.
+        return folder in error.message
+    return error.op.type in ('SaveV2', 'MergeV2Checkpoints')
