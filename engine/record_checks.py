@@ -28,26 +28,28 @@ def checked(sample, num_classes):
     is_infinite = ~tf.reduce_all(tf.math.is_finite(bboxes), axis=1)
     is_reversed = tf.reduce_any(bboxes[:, 2:] < bboxes[:, :2], axis=1)
     is_wrong = is_unknown | is_infinite | is_reversed
-
-    def describe():
-        index = tf.argmax(tf.cast(is_wrong, tf.int32))
-        box = tf.strings.reduce_join(
-            tf.as_string(bboxes[index], precision=4), separator=', ')
-        fault = tf.where_v2(
-            is_unknown[index],
-            f'; labels are 1 to {num_classes}.', tf.where_v2(
-                is_infinite[index], '; it is not finite.',
-                '; its end is before its start.'))
-        return tf.strings.join([
-            name, 'object ', tf.as_string(index + 1), ' has label ',
-            tf.as_string(labels[index]), ' and box (ymin, xmin, ymax, xmax) ',
-            box, fault])
-
     message = tf.cond(
-        tf.reduce_any(is_wrong), describe, lambda: tf.constant(''))
+        tf.reduce_any(is_wrong), lambda: name + _describe(
+            labels, bboxes, is_wrong, is_unknown, is_infinite, num_classes),
+        lambda: tf.constant(''))
     is_right = tf.debugging.Assert(~tf.reduce_any(is_wrong), [message])
     with tf.control_dependencies([is_right]):
         return {**sample, 'object/label': tf.identity(labels)}
+
+
+def _describe(labels, bboxes, is_wrong, is_unknown, is_infinite, num_classes):
+    """Returns what is wrong with the first object that is, a string []."""
+    index = tf.argmax(tf.cast(is_wrong, tf.int32))
+    box = tf.strings.reduce_join(
+        tf.as_string(bboxes[index], precision=4), separator=', ')
+    fault = tf.where_v2(
+        is_unknown[index], f'; labels are 1 to {num_classes}.', tf.where_v2(
+            is_infinite[index], '; it is not finite.',
+            '; its end is before its start.'))
+    return tf.strings.join([
+        'object ', tf.as_string(index + 1), ' has label ',
+        tf.as_string(labels[index]), ' and box (ymin, xmin, ymax, xmax) ',
+        box, fault])
 
 
 def explanation(message):
