@@ -1,6 +1,7 @@
 """Trains a network. `options` holds the flags of train_ssd_network.py."""
 import contextlib
 import os
+import re
 import sys
 
 import tensorflow.compat.v1 as tf
@@ -12,6 +13,7 @@ from engine import checkpoints
 from engine import distributed
 from engine import divergence
 from engine import fine_tuning
+from engine import initialization
 from engine import models
 from engine import record_checks
 from engine import runtime
@@ -89,7 +91,7 @@ def _train(options, dataset, latest):
                     tf.global_variables()))
             print(f'{latest}: training goes on from step {start_step}.')
         elif distributed.is_chief(options):
-            init_fn = _start(options, network)
+            init_fn = _start(options, dataset, network)
         return _loop(options, step, start_step, init_fn, guard, aggregator)
 
 
@@ -108,13 +110,14 @@ def _make_network(options, dataset, latest):
         options.model_name, dataset.labels, metadata, options.anchors)
 
 
-def _start(options, network):
-    """Returns the init_fn of a new training, None for random weights."""
+def _start(options, dataset, network):
+    """Returns the init_fn of a new training."""
     if options.checkpoint_path is None:
         print(f'No --checkpoint_path: {network.name} starts from random '
               'weights. The paper starts from VGG-16; without it expect a '
               'longer training and a lower mAP.', file=sys.stderr)
-        return None
+        fit = initialization.fit_to_data(options, dataset, network)
+        return lambda scaffold, session: fit(session)
     prefix = checkpoints.find(options.checkpoint_path)
     plan, warnings = fine_tuning.plan(
         slim.get_model_variables(), prefix, network.name,
@@ -183,6 +186,12 @@ def _explain(options, error):
     if train_dir.is_about_saving(error, options.train_dir):
         return OSError(
             f'{options.train_dir}: cannot be written: '
-            f'{error.message.splitlines()[0]}. The last whole checkpoint is '
+            f'{_cause(error.message)}. The last whole checkpoint is '
             f'{train_dir.last_finite(options.train_dir)}.')
     return error
+
+
+def _cause(message):
+    """Returns what went wrong, of a message that tells first where."""
+    return re.split(r'^Node: .*\n', message, flags=re.MULTILINE)[
+        -1].splitlines()[0]
