@@ -1,4 +1,4 @@
-"""Contestants that run a network: this project's, and other engines."""
+"""Contestants that run a network of this project."""
 import collections
 import importlib
 import os
@@ -21,8 +21,6 @@ from nets import ssd_vgg
 Contestant = collections.namedtuple('Contestant', 'run num_images flops')
 
 MATMUL_SIDE = 3000
-# How far another engine's outputs may be off, relative to the largest.
-TOLERANCES = {'float32': 1e-4, 'bfloat16': 5e-2}
 # A training step computes each layer three times: its outputs, and the
 # gradients of its inputs and of its weights.
 PASSES_OF_TRAINING = 3
@@ -116,46 +114,6 @@ def training_step_rate(spec):
     return training_step(spec)
 
 
-def onnxruntime(spec):
-    """ONNX Runtime, as it comes."""
-    import onnx  # noqa: F401  The model was not written without it.
-    import onnxruntime as engine
-    session = engine.InferenceSession(
-        spec['onnx'], providers=['CPUExecutionProvider'])
-    feed = {'images': _nchw(spec)}
-    return _peer(spec, lambda: session.run(None, feed))
-
-
-def openvino(spec):
-    """OpenVINO in the spec's dtype, tuned for latency: all cores a batch."""
-    import onnx  # noqa: F401
-    import openvino as engine
-    model = engine.Core().compile_model(spec['onnx'], 'CPU', {
-        'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': {
-            'float32': 'f32', 'bfloat16': 'bf16'}[spec['dtype']]})
-    request, feed = model.create_infer_request(), {0: _nchw(spec)}
-
-    def run():
-        found = request.infer(feed)
-        return [found[0], found[1]]
-
-    return _peer(spec, run)
-
-
-def opencv(spec):
-    """OpenCV's DNN module, with its Winograd convolution where it helps."""
-    import cv2
-    import onnx  # noqa: F401
-    net = cv2.dnn.readNetFromONNX(spec['onnx'])
-    images = _nchw(spec)
-
-    def run():
-        net.setInput(images)
-        return net.forward(['logits', 'localisations'])
-
-    return _peer(spec, run)
-
-
 def flops_of_network(network):
     """Returns the operations of all convolutions on one image."""
     with tf.Graph().as_default() as graph:
@@ -173,28 +131,11 @@ def _inputs(spec):
         tf.float32, [spec['batch'], spec['size'], spec['size'], 3])
 
 
-def _peer(spec, run):
-    """Returns an engine's Contestant, if it computes the same numbers."""
-    expected = np.load(spec['onnx'] + '.npz')
-    tolerance = TOLERANCES[spec['dtype']]
-    for name, found in zip(('logits', 'localisations'), run(), strict=True):
-        largest = np.abs(expected[name]).max()
-        error = np.abs(found - expected[name]).max() / largest
-        if not error <= tolerance:
-            raise ValueError(f'{name} differ by {error:.1e} of the largest')
-    flops = flops_of_network(make_network(spec)) * spec['batch']
-    return Contestant(run, spec['batch'], flops)
-
-
 def images(spec):
     """Returns float32 [batch, size, size, 3], RGB minus mean."""
     size = spec['size']
     return np.random.default_rng(0).uniform(
         -120, 140, [spec['batch'], size, size, 3]).astype(np.float32)
-
-
-def _nchw(spec):
-    return np.ascontiguousarray(images(spec).transpose(0, 3, 1, 2))
 
 
 def _use_rate_for_conv6():

@@ -1,8 +1,6 @@
 """Writes an SSD network with its weights as ONNX, for other engines."""
 import numpy as np
 import onnx
-from onnx import helper
-from onnx import numpy_helper
 
 from nets import ssd_vgg
 
@@ -34,8 +32,8 @@ def write(path, network, weights, batch_size):
     for name, parts in zip(OUTPUTS, zip(*heads, strict=True), strict=True):
         model.add('Concat', parts, name, axis=1)
     num_anchors = len(network.anchors())
-    tensor = helper.make_tensor_value_info
-    graph = helper.make_graph(
+    tensor = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
         model.nodes, network.name,
         [tensor(INPUT, onnx.TensorProto.FLOAT,
                 [batch_size, 3, *params.img_shape])],
@@ -44,8 +42,8 @@ def write(path, network, weights, batch_size):
          for name, size in zip(OUTPUTS, (params.num_classes, 4),
                                strict=True)],
         model.initializers)
-    onnx.save(helper.make_model(
-        graph, opset_imports=[helper.make_opsetid('', 13)], ir_version=8),
+    onnx.save(onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid('', 13)], ir_version=8),
         path)
 
 
@@ -98,13 +96,13 @@ class _Model:
 
     def add(self, operation, inputs, output=None, **attributes):
         output = output or f'value{len(self.nodes)}'
-        self.nodes.append(helper.make_node(
+        self.nodes.append(onnx.helper.make_node(
             operation, list(inputs), [output], **attributes))
         return output
 
     def constant(self, value):
         name = f'constant{len(self.initializers)}'
-        self.initializers.append(numpy_helper.from_array(
+        self.initializers.append(onnx.numpy_helper.from_array(
             np.ascontiguousarray(value), name))
         return name
 

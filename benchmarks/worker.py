@@ -11,6 +11,7 @@ import sys
 import time
 
 from benchmarks import engines
+from benchmarks import peers
 from benchmarks import stages
 from engine import runtime
 
@@ -18,9 +19,9 @@ CONTESTANTS = {
     'matmul': engines.matmul,
     'forward': engines.forward,
     'forward_rate': engines.forward_rate,
-    'onnxruntime': engines.onnxruntime,
-    'openvino': engines.openvino,
-    'opencv': engines.opencv,
+    'onnxruntime': peers.onnxruntime,
+    'openvino': peers.openvino,
+    'opencv': peers.opencv,
     'training_step': engines.training_step,
     'training_step_rate': engines.training_step_rate,
     'input_pipeline': stages.input_pipeline,

@@ -5,7 +5,6 @@ Weights are named as the project's variables, without the network's scope,
 and have Caffe's order of axes: output, input, height, width.
 """
 import torch
-from torch.nn import functional
 
 # Caffe's prior kinds per cell are the heads' channels over these.
 NUM_COORDINATES = 4
@@ -26,24 +25,24 @@ def forward(weights, images):
       float32 [batch, num_anchors, 4].
     """
     def convolve(name, net, **kwargs):
-        return functional.conv2d(net, weights[f'{name}/weights'],
+        return torch.conv2d(net, weights[f'{name}/weights'],
                                  weights[f'{name}/biases'], **kwargs)
 
     layers = {}
     net = images
     for block, repetitions in enumerate((2, 2, 3, 3, 3), 1):
         for repetition in range(1, repetitions + 1):
-            net = functional.relu(convolve(
+            net = torch.relu(convolve(
                 f'conv{block}/conv{block}_{repetition}', net, padding=1))
         layers[f'block{block}'] = net
         if block < 5:
-            net = functional.max_pool2d(net, 2, ceil_mode=True)
-    net = functional.max_pool2d(net, 3, stride=1, padding=1)
-    net = functional.relu(convolve('conv6', net, padding=6, dilation=6))
-    net = layers['block7'] = functional.relu(convolve('conv7', net))
+            net = torch.max_pool2d(net, 2, ceil_mode=True)
+    net = torch.max_pool2d(net, 3, stride=1, padding=1)
+    net = torch.relu(convolve('conv6', net, padding=6, dilation=6))
+    net = layers['block7'] = torch.relu(convolve('conv7', net))
     for block, (stride, pad) in enumerate(EXTRA_STRIDES_AND_PADS, 8):
-        net = functional.relu(convolve(f'block{block}/conv1x1', net))
-        net = layers[f'block{block}'] = functional.relu(convolve(
+        net = torch.relu(convolve(f'block{block}/conv1x1', net))
+        net = layers[f'block{block}'] = torch.relu(convolve(
             f'block{block}/conv3x3', net, stride=stride, padding=pad))
 
     lengths = layers['block4'].norm(dim=1, keepdim=True)
@@ -82,12 +81,12 @@ def multibox_loss(logits, localisations, labels, target_localisations):
             logits, localisations, labels, target_localisations, strict=True):
         matched = torch.nonzero(classes)[:, 0]
         unmatched = torch.nonzero(classes == 0)[:, 0]
-        hardness = -functional.log_softmax(scores.detach(), 1)[unmatched, 0]
+        hardness = -torch.log_softmax(scores.detach(), 1)[unmatched, 0]
         hardest = unmatched[torch.argsort(
             hardness, descending=True, stable=True)[:3 * len(matched)]]
         chosen = torch.cat([matched, hardest])
-        total = total + functional.cross_entropy(
+        total = total + torch.nn.functional.cross_entropy(
             scores[chosen], classes[chosen], reduction='sum')
-        total = total + functional.smooth_l1_loss(
+        total = total + torch.nn.functional.smooth_l1_loss(
             offsets[matched], targets[matched], reduction='sum')
     return total / max(int((labels > 0).sum()), 1)
