@@ -19,13 +19,15 @@ CONVERT := $(BIN)/python tf_convert_data.py --dataset_dir=$(DEMO)/shapes \
   --labels_file=$(DEMO)/shapes/labels.txt --output_dir=$(DEMO)/records
 EVALUATE := $(BIN)/python eval_ssd_network.py $(RECORDS) --batch_size=8
 
-.PHONY: help setup test test-matrix test-oldest test-newest lint demo demo-checkpoint clean
+.PHONY: help setup test test-matrix test-oldest test-newest lint bench demo \
+  demo-checkpoint clean
 
 help:
 	@echo 'make demo   convert, train, evaluate, detect on drawn shapes'
 	@echo 'make test   all tests'
 	@echo 'make lint   ruff'
 	@echo 'make test-matrix  all tests, also on the oldest and newest versions'
+	@echo 'make bench  speed, beside other engines (benchmarks/README.md)'
 	@echo 'make setup  only the environment ($(VENV)) that those use'
 	@echo 'make clean  remove the environments and demo/'
 
@@ -72,6 +74,9 @@ $(NEWEST)/.installed: setup.py constraints.txt
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks.bench
 
 # Fine-tunes the checkpoint that comes with the project on shapes that it has
 # not seen, and scores it before and after on others.

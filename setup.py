@@ -16,7 +16,6 @@ setuptools.setup(
         'inspect_data', 'tf_convert_data', 'train_ssd_network'],
     install_requires=[
         'absl-py>=2.0',
-        'defusedxml>=0.7',
         'jupyter>=1.0',
         'matplotlib>=3.8',
         'numpy>=1.26,<3',

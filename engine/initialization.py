@@ -18,8 +18,8 @@ from preprocessing import preprocessing_factory
 
 # Images that are looked at, or all, if there are fewer.
 NUM_IMAGES = 16
-# Least deviation of a channel, relative to its layer's: of one that hardly
-# varies over so few images.
+# Of a channel that hardly varies over so few images; by He's rule, what comes
+# from the fitted layers before deviates by about 1.
 MIN_DEVIATION = 0.1
 
 
@@ -62,10 +62,7 @@ def _moments(network, images):
 
     def fitted_relu(values):
         mean, variance = tf.nn.moments(values, [0, 1, 2])
-        typical = tf.sqrt(tf.reduce_mean(variance))
-        deviation = tf.maximum(tf.sqrt(variance), MIN_DEVIATION * typical)
-        # Of a single image, a layer of one cell does not vary at all.
-        deviation = tf.where_v2(deviation > 0, deviation, 1.)
+        deviation = tf.maximum(tf.sqrt(variance), MIN_DEVIATION)
         moments[tf.get_variable_scope().name] = mean, deviation
         return tf.nn.relu((values - mean) / deviation)
 
