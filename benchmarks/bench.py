@@ -20,7 +20,7 @@ PARTS = ('forward', 'training', 'stages')
 MODELS = {300: 'ssd_300_vgg', 512: 'ssd_512_vgg'}
 # More than this many pixels: contestants do not fit into memory together.
 MAX_PIXELS_TOGETHER = 32 * 300 * 300
-NUM_IMAGES = 32, 128  # Of a stage's smaller and its larger run.
+NUM_IMAGES = 24, 96  # Of a stage's smaller and its larger run.
 NUM_CONVERTED = 1000, 4000
 # What eval_ssd_network.py and detect_ssd_network.py set.
 DETECTING = 'forward', 'evaluation', 'video'
@@ -147,7 +147,10 @@ def _compete(options, specs, size, batch):
 def _stages(options, folder):
     data = files.write_data(folder, options.voc_dir)
     spec = {**data, **_spec('', '', folder, 300, 8, options.dtypes[-1])}
-    files.write_checkpoint(spec['model_name'], spec['checkpoint'])
+    # Of the data's classes.
+    spec['checkpoint'] = os.path.join(folder, 'stages.ckpt')
+    files.write_checkpoint(
+        spec['model_name'], spec['checkpoint'], data['labels_file'])
 
     def stage(contestant, title, **values):
         return {**spec, 'contestant': contestant, 'title': title,

@@ -9,11 +9,12 @@ import tensorflow.compat.v1 as tf
 import tf_slim as slim
 from absl import flags
 
+from engine import checkpoints
+from engine import divergence
 from engine import inference
 from engine import models
 from engine import runtime
 from engine import training_graph
-from nets import nets_factory
 from nets import ssd_vgg
 
 # run: function without arguments; num_images: of a run; flops: of a run,
@@ -32,8 +33,9 @@ def num_cores():
 
 
 def make_network(spec):
-    """Returns the network of a spec, for VOC's classes."""
-    return nets_factory.get_network(spec['model_name'])()
+    """Returns the network of a spec's checkpoint."""
+    metadata = checkpoints.read_metadata(spec['checkpoint'])
+    return models.make_network(None, metadata['classes'], metadata)
 
 
 def script_options(script, **changes):
@@ -99,13 +101,14 @@ def training_step(spec):
     dataset = models.open_dataset(options)
     network = models.make_network(
         options.model_name, dataset.labels, None, options.anchors)
-    step = training_graph.build(options, dataset, network, 0)
+    guard = divergence.Guard(options)
+    step = training_graph.build(options, dataset, network, 0, guard)
     session = tf.Session(config=runtime.session_config())
     session.run([tf.global_variables_initializer(),
                  tf.local_variables_initializer(), tf.tables_initializer()])
     flops = flops_of_network(network) * spec['batch'] * PASSES_OF_TRAINING
     return Contestant(
-        lambda: session.run(step.train_op), spec['batch'], flops)
+        lambda: guard.run(session, step), spec['batch'], flops)
 
 
 def training_step_rate(spec):

@@ -11,10 +11,10 @@ NUM_RECORDS = 512
 SIDE = 560  # Of drawn images: as many pixels as 640 x 480.
 
 
-def write_checkpoint(model_name, prefix):
-    """Writes a network of VOC's classes with random weights."""
+def write_checkpoint(model_name, prefix, labels_file=''):
+    """Writes a network with random weights, of VOC's classes by default."""
     if not os.path.exists(prefix + '.index'):
-        _in_own_process('write_checkpoint', model_name, prefix)
+        _in_own_process('write_checkpoint', model_name, prefix, labels_file)
 
 
 def write_onnx(spec):

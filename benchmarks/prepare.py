@@ -10,19 +10,24 @@ import tf_slim as slim
 from benchmarks import engines
 from benchmarks import files
 from datasets import label_map
+from datasets import pascalvoc
 from datasets import pascalvoc_to_tfrecords
 from datasets import synthetic_shapes
 from datasets import voc_folders
+from engine import checkpoints
+from engine import models
 from engine import runtime
-from nets import nets_factory
 
 
-def write_checkpoint(model_name, prefix):
+def write_checkpoint(model_name, prefix, labels_file):
     """See files.write_checkpoint."""
-    network = nets_factory.get_network(model_name)()
+    labels = (label_map.read_labels(labels_file) if labels_file
+              else pascalvoc.LABELS)
+    network = models.make_network(model_name, labels, None, None)
     with slim.arg_scope(network.arg_scope(from_scratch=True)):
         network.net(tf.zeros([1, *network.params.img_shape, 3]))
     tf.train.get_or_create_global_step()
+    checkpoints.metadata_variable(checkpoints.make_metadata(network, labels))
     saver = tf.train.Saver()
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())

@@ -17,11 +17,12 @@ from engine import detect
 from engine import evaluate
 from engine import models
 from engine import training_graph
+from nets import nets_factory
 from preprocessing import tf_image
 
 # Scores above the threshold of 0.01 in an image, of VOC's 20 classes.
 NUM_CANDIDATES = 18000
-NUM_PIPELINE_BATCHES = 10
+NUM_BATCHES = 10
 
 
 def input_pipeline(spec):
@@ -30,7 +31,7 @@ def input_pipeline(spec):
     dataset = models.open_dataset(options)
     network = models.make_network(
         options.model_name, dataset.labels, None, options.anchors)
-    batch = training_graph.batches(options, dataset, network, 0, 0)
+    batch = training_graph.batches(options, dataset, network, 0)
     return _batches_contestant(
         [batch['target/labels'].op], options.batch_size)
 
@@ -54,16 +55,16 @@ def _batches_contestant(operations, batch_size):
     session.run(tf.tables_initializer())
 
     def run():
-        for _ in range(NUM_PIPELINE_BATCHES):
+        for _ in range(NUM_BATCHES):
             session.run(operations)
 
     return engines.Contestant(
-        run, NUM_PIPELINE_BATCHES * batch_size, flops=None)
+        run, NUM_BATCHES * batch_size, flops=None)
 
 
 def post_processing(spec):
     """Softmax, decoding, suppression of images with NUM_CANDIDATES each."""
-    network = engines.make_network(spec)
+    network = nets_factory.get_network(spec['model_name'])()
     generator = np.random.default_rng(0)
     shape = [spec['batch'], len(network.anchors())]
     logits = generator.normal(
@@ -82,8 +83,13 @@ def post_processing(spec):
     operations = [detections.bboxes.op, detections.num.op]
     session = tf.Session()
     feed = dict(zip(inputs, (logits, localisations), strict=True))
+
+    def run():
+        for _ in range(NUM_BATCHES):
+            session.run(operations, feed)
+
     return engines.Contestant(
-        lambda: session.run(operations, feed), spec['batch'], flops=None)
+        run, NUM_BATCHES * spec['batch'], flops=None)
 
 
 def conversion(spec):

@@ -43,8 +43,7 @@ class ImageReader:
         # The caller's threads work, and no others: handing over to another
         # takes half as long as the decoding.
         self._session = tf.Session(graph=graph, config=tf.ConfigProto(
-            device_count={'GPU': 0}, inter_op_parallelism_threads=-1,
-            intra_op_parallelism_threads=1))
+            device_count={'GPU': 0}, inter_op_parallelism_threads=-1))
         self._decode = {
             b'JPEG': self._session.make_callable(jpeg, [content]),
             b'PNG': self._session.make_callable(png, [content])}

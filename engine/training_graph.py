@@ -71,13 +71,17 @@ def _timed_batch(options, dataset, network, start_step):
     """Returns the next batch, a dict, and the seconds it was waited for."""
     start = tf.timestamp()
     with tf.control_dependencies([start]):
-        batch = _batches(options, dataset, network, start_step)
+        batch = batches(options, dataset, network, start_step)
     with tf.control_dependencies(list(batch.values())):
         return batch, tf.timestamp() - start
 
 
-def _batches(options, dataset, network, start_step):
-    """Returns tensors of the next batch, on the CPU: a dict."""
+def batches(options, dataset, network, start_step):
+    """Returns tensors of the next batch, a dict; see `build`.
+
+    image: float32 [batch, height, width, 3]; filename: string [batch];
+    target/labels and target/localisations: the images' targets.Targets.
+    """
     preprocessing = preprocessing_factory.get_preprocessing(
         options.preprocessing_name or network.name)
 
