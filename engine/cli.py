@@ -6,6 +6,7 @@ import it only after their flags are parsed, so that --help is quick.
 import os
 import signal
 import sys
+import threading
 import traceback
 
 from absl import app
@@ -40,6 +41,9 @@ def run(main):
 
     def guarded_main(argv):
         signal.signal(signal.SIGTERM, _terminate)
+        if not is_debugging.value:
+            # What a thread raises is raised again where its work is used.
+            threading.excepthook = lambda thread_error: None
         try:
             if len(argv) > 1:
                 raise ValueError(

@@ -6,7 +6,8 @@ import tensorflow.compat.v1 as tf
 
 def prepare():
     """Switches TensorFlow 1 semantics on; call before building a graph."""
-    tf.logging.set_verbosity(tf.logging.ERROR)
+    # What TensorFlow's Python logs as an error it also raises.
+    tf.logging.set_verbosity(tf.logging.FATAL)
     # slim calls its layers so; nothing that a user can change.
     warnings.filterwarnings('ignore', message='`layer.apply` is deprecated')
     tf.disable_v2_behavior()

@@ -1,7 +1,6 @@
 """Trains a network. `options` holds the flags of train_ssd_network.py."""
 import contextlib
 import os
-import re
 import sys
 
 import tensorflow.compat.v1 as tf
@@ -158,9 +157,13 @@ def _loop(options, step, start_step, init_fn, guard, aggregator):
         ) as session, tqdm.tqdm(
                 initial=start_step, total=options.max_number_of_steps,
                 unit='step', disable=None) as progress:
-            return _run_steps(session, step, guard, log, progress)
-    except tf.errors.OpError as error:
+            interruption = _run_steps(session, step, guard, log, progress)
+    except (tf.errors.OpError, IndexError, RuntimeError) as error:
+        # The last two are what a writer of summaries raises.
         raise _explain(options, error) from None
+    if is_chief:
+        train_dir.check_saved(options.train_dir, log.number)
+    return interruption
 
 
 def _run_steps(session, step, guard, log, progress):
@@ -179,19 +182,8 @@ def _run_steps(session, step, guard, log, progress):
 
 
 def _explain(options, error):
-    """Returns what is raised in place of an operation's error."""
-    bad_record = record_checks.explanation(error.message)
+    """Returns what is raised in place of an error of a session."""
+    bad_record = record_checks.explanation(str(error))
     if bad_record is not None:
         return ValueError(bad_record)
-    if train_dir.is_about_saving(error, options.train_dir):
-        return OSError(
-            f'{options.train_dir}: cannot be written: '
-            f'{_cause(error.message)}. The last whole checkpoint is '
-            f'{train_dir.last_finite(options.train_dir)}.')
-    return error
-
-
-def _cause(message):
-    """Returns what went wrong, of a message that tells first where."""
-    return re.split(r'^Node: .*\n', message, flags=re.MULTILINE)[
-        -1].splitlines()[0]
+    return train_dir.explanation(error, options.train_dir) or error

@@ -86,6 +86,21 @@ def last_finite(folder):
     return None
 
 
+def check_saved(folder, step):
+    """Raises OSError if the latest checkpoint is not of `step` or later.
+
+    A session takes some errors of saving, such as that of a file that grows
+    too large, for the end of the data.
+    """
+    latest = tf.train.latest_checkpoint(folder)
+    saved = 0 if latest is None else checkpoints.global_step(latest)
+    if saved < step:
+        raise OSError(
+            f'{folder}: step {step} could not be saved; is the disk full, or '
+            f'a limit on the size of files reached? The last whole checkpoint '
+            f'is {last_finite(folder)}.')
+
+
 def _named(folder):
     """Returns the prefix that the file `checkpoint` names, or None."""
     try:
@@ -136,8 +151,24 @@ def _point_to(folder, prefix, prefixes, faults):
         all_model_checkpoint_paths=names[::-1])
 
 
-def is_about_saving(error, folder):
-    """Whether a tf.errors.OpError is of writing to a train_dir."""
-    if error.op is None:  # Not in a graph: a file.
-        return folder in error.message
-    return error.op.type in ('SaveV2', 'MergeV2Checkpoints')
+def explanation(error, folder):
+    """Returns an OSError for an error of writing to a train_dir, else None.
+
+    Args:
+      error: of a session; that of an operation, or, without one, that of a
+        writer of files.
+      folder: the train_dir.
+    """
+    message = getattr(error, 'message', str(error))
+    operation = getattr(error, 'op', None)
+    if operation is None:
+        is_about_saving = folder in message
+    else:
+        is_about_saving = operation.type in ('SaveV2', 'MergeV2Checkpoints')
+    if not is_about_saving:
+        return None
+    # The message tells first where in the graph it was.
+    cause = re.split(r'^Node: .*\n', message, flags=re.MULTILINE)[-1]
+    return OSError(
+        f'{folder}: cannot be written: {cause.splitlines()[0]}. The last '
+        f'whole checkpoint is {last_finite(folder)}.')

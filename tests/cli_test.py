@@ -85,7 +85,9 @@ def test_signals_end_quietly_after_what_is_to_be_done(
     process = subprocess.Popen(
         command(tmp_path, statement), cwd=scripts.ROOT,
         env={'PYTHONPATH': str(scripts.ROOT)}, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True)
+        stderr=subprocess.PIPE, text=True,
+        # A shell's background jobs, and what they start, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         assert process.stdout.readline() == 'ready\n'
         process.send_signal(number)

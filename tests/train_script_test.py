@@ -1,5 +1,6 @@
 """The training's script as a user meets it: signals, a taken folder."""
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -54,6 +55,25 @@ def test_sigterm_saves_and_a_taken_folder_is_refused(folder):
     assert output.endswith(
         f'Saved train/{os.path.basename(prefix)}. The same command goes on '
         'from there.\n')
+
+
+def test_end_that_cannot_be_saved_is_an_error(folder):
+    command = COMMAND.replace('train_dir=train', 'train_dir=full')
+    process = start_until(
+        folder, command + '--max_number_of_steps=4', 'stdout',
+        'step 1: loss ')
+    try:
+        # As little as a full disk would leave.
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (4096, 4096))
+        _, errors = process.communicate(timeout=scripts.SECONDS_TO_END)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert 'Traceback' not in errors
+    assert 'could not be saved' in errors or 'cannot be written' in errors
+    prefix = checkpoints.find(str(folder / 'full'))
+    assert checkpoints.global_step(prefix) == 0
+    assert os.path.basename(prefix) in errors
 
 
 def test_sigterm_before_the_first_step(folder):
