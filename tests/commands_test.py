@@ -130,7 +130,9 @@ def test_evaluation_beside_a_training(folder, trained):
             EVALUATE + '--eval_dir=./logs/eval --checkpoint_path=./logs '
             '--wait_for_checkpoints=True --max_num_batches=500'),
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True)
+        text=True,
+        # A shell's background jobs, and what they start, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         lines = []
         for line in process.stdout:
