@@ -22,7 +22,7 @@ def test_few_images_are_learnt_by_heart(tmp_path):
         'train_ssd_network', train_dir=str(tmp_path / 'train'), **same,
         optimizer='adam', learning_rate=0.001, warmup_steps=10,
         learning_rate_decay_type='fixed', weight_decay=0.,
-        batch_size=4, max_number_of_steps=60, random_seed=1))
+        batch_size=4, max_number_of_steps=80, random_seed=1))
     evaluate.run(scripts.options(
         'eval_ssd_network', eval_dir=str(tmp_path / 'eval'),
         checkpoint_path=str(tmp_path / 'train'), **same))
