@@ -73,7 +73,11 @@ def _timed_batch(options, dataset, network, start_step):
     with tf.control_dependencies([start]):
         batch = batches(options, dataset, network, start_step)
     with tf.control_dependencies(list(batch.values())):
-        return batch, tf.timestamp() - start
+        waited = tf.timestamp() - start
+    # Else the clock may be read after the network has run.
+    with tf.control_dependencies([waited]):
+        return {item: tf.identity(values)
+                for item, values in batch.items()}, waited
 
 
 def batches(options, dataset, network, start_step):
