@@ -4,9 +4,9 @@
 
 A case fails if it ends in another exception than ValueError or OSError, in a
 message of many lines or without the file's name, or if it takes more than 5
-seconds or 1 GB. What failed is kept in --output_dir, and the exit status is
-1. The last case's file is there too if the process itself is ended, as it is
-by a case that takes more than a minute.
+seconds of processor time or 1 GB. What failed is kept in --output_dir, and the
+exit status is 1. The last case's file is there too if the process itself is
+ended, as it is by a case that takes more than a minute of processor time.
 """
 import argparse
 import collections
@@ -82,9 +82,9 @@ def run(kind, num_cases, seed, folder, output_dir):
                 output_dir, f'{kind}_{seed}_{number}{reader.path.suffix}')
             kept.write_bytes(content)
             shutil.copyfile(kept, reader.path)
-            signal.alarm(SECONDS_TO_KILL)
+            signal.setitimer(signal.ITIMER_PROF, SECONDS_TO_KILL)
             outcome, fault, seconds = _outcome(reader)
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
             if outcome != FAILED:
                 kept.unlink()
             yield number, outcome, fault, seconds
