@@ -4,13 +4,16 @@
         --dataset_dir=demo/records --dataset_name=shapes \
         --checkpoint_path=checkpoints/ssd_300_vgg_quarter_shapes.ckpt
 
-Each evaluation is killed (SIGKILL) at a random moment within two seconds of
-its first file of results. Exit status 1 if any of its files is not whole.
+Each evaluation replaces the results of another one, with fewer detections, and
+is killed (SIGKILL) at a random moment within two seconds of its first change.
+Exit status 1 if any of the files is not whole, or if there is a metrics.json
+that counts other detections than the devkit's files beside it hold.
 """
 import argparse
 import json
 import pathlib
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,22 +41,45 @@ def faults(folder):
             is_whole = path.suffix == '.partial'
         if not is_whole:
             found.append(path.name)
-    return found
+    return found + mismatches(folder / 'metrics.json')
+
+
+def mismatches(path):
+    """Returns the classes of which a metrics.json tells another number."""
+    if not path.exists():
+        return []
+    classes = json.loads(path.read_bytes())['classes']
+    return [name for name, result in classes.items()
+            for comp4 in path.parent.glob(f'comp4_det_*_{name}.txt')
+            if len(comp4.read_bytes().splitlines())
+            != result['num_detections']]
 
 
 def kill_one(command, folder, seconds):
-    """Runs an evaluation, kills it; returns the number of its files."""
+    """Runs an evaluation over another one's results, kills it.
+
+    Returns:
+      Whether there is a metrics.json, earlier or new.
+    """
+    path = folder / 'metrics.json'
+    earlier = _time_of(path)
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        while process.poll() is None and not any(
-                folder.glob('comp4*')) and not any(folder.glob('*.json*')):
-            time.sleep(.005)
+        while process.poll() is None and _time_of(path) == earlier:
+            time.sleep(.001)
         time.sleep(seconds)
     finally:
         process.kill()
         process.wait()
-    return sum(path.is_file() for path in folder.rglob('*'))
+    return path.exists()
+
+
+def _time_of(path):
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
 
 
 def main():
@@ -64,17 +90,23 @@ def main():
     values, flags = parser.parse_known_args()
     moments = random.Random(values.seed)
     is_bad = False
-    for number in range(values.kills):
-        with tempfile.TemporaryDirectory() as name:
-            folder = pathlib.Path(name, 'eval')
-            num_files = kill_one(
-                [sys.executable, 'eval_ssd_network.py', *flags,
-                 f'--eval_dir={folder}'], folder,
-                moments.uniform(0, SECONDS))
+    with tempfile.TemporaryDirectory() as name:
+        whole, folder = (pathlib.Path(name, part) for part in ('whole', 'eval'))
+        command = [sys.executable, 'eval_ssd_network.py', *flags]
+        subprocess.run(
+            [*command, f'--eval_dir={whole}', '--select_threshold=.5'],
+            check=True, stdout=subprocess.DEVNULL)
+        for number in range(values.kills):
+            shutil.copytree(whole, folder)
+            # Most of them early, where metrics.json and its files are written.
+            has_metrics = kill_one([*command, f'--eval_dir={folder}'], folder,
+                                   SECONDS * moments.random() ** 3)
             found = faults(folder)
-        is_bad |= bool(found) or not num_files
-        print(f'kill {number}: {num_files} files, '
-              f'{", ".join(found) or "all whole"}', flush=True)
+            shutil.rmtree(folder)
+            is_bad |= bool(found)
+            print(f'kill {number}: {"with" if has_metrics else "without"} '
+                  f'metrics.json, {", ".join(found) or "all whole"}',
+                  flush=True)
     sys.exit(is_bad)
 
 

@@ -3,6 +3,7 @@
 The table on the screen, metrics.json, the scalars of TensorBoard, and the
 detections as the VOC devkit reads them. A file appears whole or not at all.
 """
+import contextlib
 import json
 import math
 import os
@@ -51,6 +52,30 @@ def format_table(results):
         lines.append('- : no object of the class to find; '
                      'left out of the means.')
     return '\n'.join(lines)
+
+
+def write_files(folder, split_name, image_names, detections, results,
+                **about):
+    """Writes the devkit's files, and metrics.json, which is of those files.
+
+    An earlier metrics.json goes before they change; the new one comes last.
+
+    Args:
+      folder, split_name, image_names, detections: as for write_comp4.
+      results: voc_metrics.Results of the detections.
+      **about: as for write_metrics.
+
+    Returns:
+      The path of metrics.json.
+    """
+    path = os.path.join(folder, 'metrics.json')
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(path)
+    write_comp4(folder, split_name, [result.name for result
+                                     in results.classes],
+                image_names, detections)
+    write_metrics(path, results, **about)
+    return path
 
 
 def write_metrics(path, results, **about):

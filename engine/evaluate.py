@@ -166,19 +166,15 @@ def _rows(images, order):
 
 def _report(options, dataset, prefix, names, groundtruths, detections,
             results):
-    """Prints the table; writes metrics.json, scalars, devkit files, report."""
+    """Prints the table; writes devkit files, metrics.json, scalars, report."""
     step = checkpoints.global_step(prefix)
     print(f'{prefix} (step {step}) on {len(names)} images of '
           f'{dataset.name} {dataset.split_name}:')
     print(eval_results.format_table(results))
-    metrics_path = os.path.join(options.eval_dir, 'metrics.json')
-    eval_results.write_metrics(
-        metrics_path, results, checkpoint=prefix, step=step,
-        dataset=dataset.name, split=dataset.split_name,
-        num_images=len(names))
-    eval_results.write_comp4(
-        options.eval_dir, dataset.split_name, dataset.labels, names,
-        detections)
+    metrics_path = eval_results.write_files(
+        options.eval_dir, dataset.split_name, names, detections, results,
+        checkpoint=prefix, step=step, dataset=dataset.name,
+        split=dataset.split_name, num_images=len(names))
     with tf.Graph().as_default():
         writer = tf.summary.FileWriter(options.eval_dir)
         writer.add_summary(eval_results.summaries(results), step)

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -200,6 +201,24 @@ def test_a_full_disk_leaves_no_half_json_of_detections(tmp_path):
             full_disk()), detection_records.JsonFile(tmp_path) as file:
         file.add(media.Sample('a.jpg', 'a', None, None, None), found)
     assert not os.listdir(tmp_path)
+
+
+def test_metrics_are_never_beside_files_of_other_detections(
+        tmp_path, monkeypatch):
+    def write(score):
+        return eval_results.write_files(
+            tmp_path, 'test', ['a'], found((0, 1, score, [1, 2, 3, 4])),
+            RESULTS)
+
+    path = write(.5)
+    assert json.loads(pathlib.Path(path).read_text())['mAP_VOC07'] == .5
+    monkeypatch.setattr(eval_results, 'write_metrics',
+                        mock.Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write(.75)
+    assert sorted(os.listdir(tmp_path)) == [
+        'comp4_det_test_aeroplane.txt', 'comp4_det_test_cat.txt']
+    assert ' 0.75' in (tmp_path / 'comp4_det_test_cat.txt').read_text()
 
 
 @pytest.mark.parametrize('seed', range(5))
