@@ -6,9 +6,9 @@ import tensorflow.compat.v1 as tf
 
 from detection import boxes
 from detection import targets
+from nets import ssd_vgg_300
 
 DATA = os.path.join(os.path.dirname(__file__), 'data')
-
 
 
 class TargetsTest(tf.test.TestCase):
@@ -48,7 +48,7 @@ class TargetsTest(tf.test.TestCase):
         with self.session():
             encoded = targets.encode(
                 tf.zeros([0], tf.int64), tf.zeros([0, 4]),
-                tf.constant([[.5, .5, .1, .1]] * 3))
+                np.array([[.5, .5, .1, .1]] * 3, np.float32))
             self.assertAllEqual(encoded.labels.eval(), [0, 0, 0])
             self.assertAllEqual(
                 encoded.localisations.eval(), np.zeros((3, 4)))
@@ -97,3 +97,30 @@ class TargetsTest(tf.test.TestCase):
         self.assertAllClose(
             got.localisations[matched], boxes.encode(
                 expected['bboxes'][0], anchors[matched], xp=np), rtol=1e-5)
+
+    def test_candidates_alone_give_what_all_anchors_give(self):
+        """Random objects, in crowds that share anchors, and inside several."""
+        anchors = ssd_vgg_300.SSDNet().anchors()
+        corners = boxes.to_corners(anchors.astype(np.float64), xp=np)
+        bboxes = tf.placeholder(tf.float32, [None, 4])
+        # As labels the numbers of the objects.
+        numbers = tf.range(1, tf.shape(bboxes)[0] + 1)
+        encoded = targets.encode(numbers, bboxes, anchors)
+        overlaps = boxes.jaccard(
+            tf.cast(bboxes, tf.float64)[:, None], corners)
+        matches = targets.match(overlaps)
+        rng = np.random.RandomState(0)
+        with self.session() as session:
+            for case in range(60):
+                # From a crowd of small objects to a few large ones.
+                size, spread = rng.choice([.02, .1, .4]), rng.choice([.05, 1])
+                centres = rng.uniform(.5 - spread / 2, .5 + spread / 2,
+                                      (rng.randint(1, 30), 2))
+                sides = rng.uniform(size / 4, size, centres.shape)
+                objects = np.hstack([centres - sides / 2, centres + sides / 2])
+                objects = np.clip(objects, 0, 1).astype(np.float32)
+                if case % 3 == 0:  # Equal objects, all of them ties.
+                    objects[1::2] = objects[0]
+                got, expected = session.run(
+                    [encoded.labels, matches], {bboxes: objects})
+                self.assertAllEqual(got, expected + 1)
