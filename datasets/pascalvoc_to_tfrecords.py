@@ -64,6 +64,11 @@ def convert(parts, output_dir, labels=None, skip_invalid=False,
             if progress is not None:
                 part_stems = progress(part_stems, part.output_name)
             _write_shards(part, part_stems, output_dir, tally, skip_invalid)
+        for part in parts:
+            missing = voc_folders.missing_folder(part.folder)
+            if missing is not None:  # Its files are no faults to be skipped.
+                raise ValueError(f'{missing} has gone since the conversion '
+                                 'began; nothing was written.')
         if not skip_invalid:
             manifests.raise_faults(tallies, is_default=labels is None)
         for part, tally in zip(parts, tallies, strict=True):

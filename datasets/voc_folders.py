@@ -96,11 +96,12 @@ def list_stems(part):
       ValueError: the folder is not VOC, or the list is missing or empty, or
         has a name twice or one with a folder.
     """
-    annotations = os.path.join(part.folder, 'Annotations')
-    if not os.path.isdir(annotations):
-        raise ValueError(f'{annotations} is not a folder; --dataset_dir must '
+    missing = missing_folder(part.folder)
+    if missing is not None:
+        raise ValueError(f'{missing} is not a folder; --dataset_dir must '
                          'have Annotations and JPEGImages, as in VOC.')
     if part.image_set is None:
+        annotations = os.path.join(part.folder, 'Annotations')
         # ._x.xml is what archives made on a Mac have beside x.xml.
         stems = sorted(name[:-4] for name in os.listdir(annotations)
                        if name.endswith('.xml') and name[0] != '.')
@@ -121,6 +122,14 @@ def list_stems(part):
                 f'{origin}: {stem!r} is given {count} times; names must be '
                 'single, printable and without folder.')
     return stems
+
+
+def missing_folder(path):
+    """Returns what a VOC folder lacks: Annotations, JPEGImages, or None."""
+    folders = (os.path.join(path, name)
+               for name in ('Annotations', 'JPEGImages'))
+    return next((folder for folder in folders if not os.path.isdir(folder)),
+                None)
 
 
 def image_set_path(folder, image_set):

@@ -1,4 +1,5 @@
 """Conversion as a user sees it: a progress bar, a report, the next command."""
+import contextlib
 import os
 import sys
 
@@ -36,9 +37,11 @@ def convert(dataset_name, dataset_dir, output_name, output_dir,
       ValueError: the arguments, or something in the folders, is wrong.
     """
     parts = _parts(dataset_name, dataset_dir, output_name, image_set)
-    results = pascalvoc_to_tfrecords.convert(
-        parts, output_dir, labels=_labels(labels_file, labels),
-        skip_invalid=skip_invalid, progress=_progress_bar)
+    with contextlib.ExitStack() as stack:  # Ends the bars before an error.
+        results = pascalvoc_to_tfrecords.convert(
+            parts, output_dir, labels=_labels(labels_file, labels),
+            skip_invalid=skip_invalid, progress=lambda stems, output_name: (
+                stack.enter_context(_progress_bar(stems, output_name))))
     for part, manifest in zip(parts, results, strict=True):
         path = os.path.join(output_dir, f'{part.output_name}_*.tfrecord')
         print('\n'.join([f'{path}: {part.folder}',
@@ -75,7 +78,7 @@ def _labels(labels_file, labels):
 
 def _progress_bar(stems, output_name):
     return tqdm.tqdm(stems, desc=output_name, unit=' images',
-                     dynamic_ncols=True)
+                     dynamic_ncols=True, disable=None)
 
 
 def _next_command(dataset_name, output_name, output_dir):

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -296,6 +297,24 @@ def test_image_sets_are_checked(tmp_path, content, message):
 def test_a_folder_that_is_not_voc_is_an_error(tmp_path):
     with pytest.raises(ValueError, match='Annotations is not a folder'):
         run(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize('skip_invalid', [False, True])
+@pytest.mark.parametrize('gone', ['Annotations', 'JPEGImages'])
+def test_a_folder_that_vanishes_is_one_fault(tmp_path, gone, skip_invalid):
+    put(tmp_path / 'voc', '1')
+    put(tmp_path / 'voc', '2')
+
+    def remove(stems, output_name):
+        shutil.rmtree(tmp_path / 'voc' / gone)
+        return stems
+
+    with pytest.raises(ValueError, match=(
+            f'^{tmp_path}/voc/{gone} has gone since the conversion began; '
+            'nothing was written.$')):
+        run(tmp_path / 'voc', tmp_path / 'records', progress=remove,
+            skip_invalid=skip_invalid)
+    assert not os.listdir(tmp_path / 'records')
 
 
 @pytest.mark.parametrize('layout', [
