@@ -17,8 +17,6 @@ WORKER = 'worker'
 # How long a parameter server waits for the others after the chief is done.
 _GRACE_SECONDS = 120
 _POLL_SECONDS = .5
-# How long a worker that ends waits for threads that wait for other workers.
-STOP_SECONDS = 5
 
 
 def check(options):

@@ -20,6 +20,7 @@ from engine import train_dir
 from engine import training_config
 from engine import training_graph
 from engine import training_log
+from engine import training_session
 
 
 def run(options):
@@ -143,18 +144,10 @@ def _loop(options, step, start_step, init_fn, guard, aggregator):
     config = runtime.session_config(
         options.gpu_memory_fraction,
         options.num_clones if options.clone_on_cpu else 1)
-    distributed.configure(config, options)
     log = training_log.TrainingLog(options, start_step, is_chief)
     try:
-        with tf.train.MonitoredTrainingSession(
-                master=distributed.start_server(options, config),
-                is_chief=is_chief, checkpoint_dir=options.train_dir,
-                scaffold=scaffold, config=config, hooks=hooks,
-                save_checkpoint_secs=options.save_interval_secs,
-                save_summaries_secs=options.save_summaries_secs,
-                save_summaries_steps=None, log_step_count_steps=None,
-                stop_grace_period_secs=distributed.STOP_SECONDS
-        ) as session, tqdm.tqdm(
+        with training_session.start(
+                options, scaffold, config, hooks) as session, tqdm.tqdm(
                 initial=start_step, total=options.max_number_of_steps,
                 unit='step', disable=None) as progress:
             interruption = _run_steps(session, step, guard, log, progress)
