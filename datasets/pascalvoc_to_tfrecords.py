@@ -12,8 +12,6 @@ import json
 import os
 import re
 
-import tensorflow.compat.v1 as tf
-
 from datasets import image_files
 from datasets import label_map
 from datasets import manifests
@@ -27,6 +25,7 @@ SAMPLES_PER_FILE = 200  # As in the original.
 
 _PARTIAL = '.partial'
 _UNFINISHED = {'format_version': 'unfinished'}
+_MARK = '.unfinished'
 # Enough batches ahead to keep the threads busy, and no more.
 _READ_AHEAD = 4
 
@@ -77,12 +76,18 @@ def convert(parts, output_dir, labels=None, skip_invalid=False,
                                  'them were skipped. Nothing was written.')
         results = [tally.manifest(_describe_files(tally, output_dir))
                    for tally in tallies]
+        for part, manifest in zip(parts, results, strict=True):
+            # All that takes room is written before anything is replaced.
+            path = _manifest_path(part, output_dir)
+            _write_json(manifest, path + _PARTIAL)
+            _write_json(_UNFINISHED, path + _MARK + _PARTIAL)
         for part in parts:
             # What is interrupted from here on is refused: an earlier manifest
             # would own new files as well, if they are of the same size.
-            _write_manifest(_UNFINISHED, part.output_name, output_dir)
+            path = _manifest_path(part, output_dir)
+            os.replace(path + _MARK + _PARTIAL, path)
         for part, manifest in zip(parts, results, strict=True):
-            _publish(manifest, part.output_name, output_dir)
+            _publish(manifest, part, output_dir)
     return results
 
 
@@ -105,7 +110,7 @@ def _write_shards(part, stems, output_dir, tally, skip_invalid):
                 name = record_files.shard_name(part.output_name,
                                                len(tally.shards))
                 tally.shards.append([name, 0])
-                writer = stack.enter_context(tf.io.TFRecordWriter(
+                writer = stack.enter_context(tfrecords.open_writer(
                     os.path.join(output_dir, name + _PARTIAL)))
             writer.write(tfrecords.encode_example(reading.sample))
             tally.shards[-1][1] += 1
@@ -138,23 +143,29 @@ def _describe_files(tally, output_dir):
         for name, num_records in tally.shards]
 
 
-def _publish(manifest, output_name, output_dir):
+def _manifest_path(part, output_dir):
+    return record_files.manifest_path(output_dir, part.output_name)
+
+
+def _write_json(content, path):
+    try:
+        with open(path, 'w', encoding='utf-8') as file:
+            json.dump(content, file, indent=1)
+    except OSError as error:  # That of a full disk does not name the file.
+        raise OSError(error.errno, error.strerror, path) from None
+
+
+def _publish(manifest, part, output_dir):
     """Gives the partial files their names; removes those of earlier runs."""
     names = [file['name'] for file in manifest['files']]
     stale = {os.path.basename(path) for path
-             in record_files.shards(output_dir).get(output_name, ())}
+             in record_files.shards(output_dir).get(part.output_name, ())}
     for name in names:
         path = os.path.join(output_dir, name)
         os.replace(path + _PARTIAL, path)
     for name in stale.difference(names):
         os.remove(os.path.join(output_dir, name))
-    _write_manifest(manifest, output_name, output_dir)
-
-
-def _write_manifest(manifest, output_name, output_dir):
-    path = record_files.manifest_path(output_dir, output_name)
-    with open(path + _PARTIAL, 'w', encoding='utf-8') as file:
-        json.dump(manifest, file, indent=1)
+    path = _manifest_path(part, output_dir)
     os.replace(path + _PARTIAL, path)
 
 
@@ -162,7 +173,8 @@ def _write_manifest(manifest, output_name, output_dir):
 def _removing_partials(output_dir, parts):
     """Removes on leaving what was not published, of earlier runs as well."""
     names = '|'.join(re.escape(part.output_name) for part in parts)
-    pattern = rf'({names})(_[0-9]+\.tfrecord|\.json){re.escape(_PARTIAL)}'
+    pattern = (rf'({names})(_[0-9]+\.tfrecord|\.json({re.escape(_MARK)})?)'
+               + re.escape(_PARTIAL))
     try:
         yield
     finally:

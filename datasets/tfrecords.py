@@ -4,6 +4,7 @@ The keys are the original's (balancap/SSD-Tensorflow) and `image/filename`,
 which HiKapok/SSD.TensorFlow writes too; records of both can be read.
 """
 import collections
+import contextlib
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -30,6 +31,22 @@ ITEMS_TO_DESCRIPTIONS = {
     'object/difficult': '1 for objects hard to see: int64 [num_objects].',
     'object/truncated': '1 for objects cut off: int64 [num_objects].',
 }
+
+
+@contextlib.contextmanager
+def open_writer(path):
+    """Opens a tf.io.TFRecordWriter as a context manager.
+
+    Raises:
+      OSError: the file cannot be written; names it. On a full disk that may
+        turn out only when the file is closed, in an error without a text.
+    """
+    try:
+        with tf.io.TFRecordWriter(path) as writer:
+            yield writer
+    except tf.errors.OpError as error:
+        raise OSError(error.message or f'{path}: cannot be written; is the '
+                      'disk full?') from error
 
 
 def encode_example(sample):

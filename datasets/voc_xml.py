@@ -41,15 +41,11 @@ def read_annotation(path):
         raise ValueError(f'{path}: {error}') from error
 
 
-def write_annotation(path, annotation):
-    """Writes a VOC annotation; `read_annotation` reads the same from it.
+def format_annotation(annotation):
+    """Returns bytes, from which `read_annotation` reads the same.
 
     Args:
-      path: file name.
       annotation: Annotation, with both sides of the image.
-
-    Raises:
-      OSError: it cannot be written.
     """
     root = ElementTree.Element('annotation')
     _add(root, 'filename', annotation.filename)
@@ -69,8 +65,8 @@ def write_annotation(path, annotation):
                 strict=True):
             _add(bndbox, tag, f'{value:g}')
     ElementTree.indent(root)
-    ElementTree.ElementTree(root).write(
-        path, encoding='utf-8', xml_declaration=True)
+    return ElementTree.tostring(
+        root, encoding='utf-8', xml_declaration=True)
 
 
 def _add(node, tag, value):

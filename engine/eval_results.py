@@ -7,10 +7,13 @@ import contextlib
 import json
 import math
 import os
+import socket
+import time
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from datasets import tfrecords
 from engine import output_files
 
 # Would split a column of the devkit's files.
@@ -100,6 +103,22 @@ def write_metrics(path, results, **about):
     }
     output_files.write_whole(path, [json.dumps(
         content, indent=2, ensure_ascii=False, allow_nan=False), '\n'])
+
+
+def write_scalars(folder, results, step):
+    """Writes the scalars for TensorBoard, to a file of their own.
+
+    Unlike a tf.summary.FileWriter, it raises where they cannot be written.
+    """
+    now = time.time()
+    path = os.path.join(
+        folder, f'events.out.tfevents.{now:.6f}.{socket.gethostname()}')
+    with tfrecords.open_writer(path) as writer:
+        for event in (
+                tf.Event(wall_time=now, file_version='brain.Event:2'),
+                tf.Event(wall_time=now, step=step,
+                         summary=summaries(results))):
+            writer.write(event.SerializeToString())
 
 
 def summaries(results):

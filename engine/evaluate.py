@@ -175,10 +175,7 @@ def _report(options, dataset, prefix, names, groundtruths, detections,
         options.eval_dir, dataset.split_name, names, detections, results,
         checkpoint=prefix, step=step, dataset=dataset.name,
         split=dataset.split_name, num_images=len(names))
-    with tf.Graph().as_default():
-        writer = tf.summary.FileWriter(options.eval_dir)
-        writer.add_summary(eval_results.summaries(results), step)
-        writer.close()
+    eval_results.write_scalars(options.eval_dir, results, step)
     print(f'Results: {metrics_path}, devkit files beside it; curves: '
           f'tensorboard --logdir={options.eval_dir}', flush=True)
     if options.report:

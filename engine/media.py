@@ -103,6 +103,11 @@ class Images:
                 try:
                     pixels, fault = reader.read(path), None
                 except (ValueError, OSError) as error:
+                    folder = os.path.dirname(path) or '.'
+                    if not os.path.isdir(folder):
+                        raise ValueError(
+                            f'{folder} has gone since the images in it were '
+                            'listed.') from None
                     pixels, fault = None, str(error)
                 return Sample(path, name, None, pixels, fault)
 

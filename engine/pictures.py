@@ -7,6 +7,7 @@ import cv2
 
 from datasets import voc_xml
 from engine import detection_records
+from engine import output_files
 from notebooks import visualization
 
 # Frames over which their rate is measured.
@@ -68,14 +69,12 @@ class PictureFiles:
         """Writes what was prepared; returns the picture."""
         picture, content = prepared
         path = self._picture_path(sample.name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, 'wb') as file:
-            file.write(content)
+        output_files.write_whole(path, [content])
         if self._save_xml:
-            path = self._annotation_path(sample.name)
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            voc_xml.write_annotation(path, detection_records.to_annotation(
-                sample.name, found))
+            annotation = detection_records.to_annotation(sample.name, found)
+            output_files.write_whole(
+                self._annotation_path(sample.name),
+                [voc_xml.format_annotation(annotation)])
         return picture
 
     def close(self):
@@ -126,6 +125,9 @@ class VideoFile:
                              'frames are not files; leave the flag out.')
         self._path = os.path.abspath(
             os.path.join(output_dir, f'{source.name}.mp4'))
+        # With the ending that OpenCV needs; it is renamed when it is whole.
+        self._partial_path = os.path.join(
+            os.path.dirname(self._path), f'{source.name}.partial.mp4')
         if os.path.realpath(self._path) == os.path.realpath(source.file):
             raise ValueError(
                 f'--output_dir={output_dir}: {self._path} would be '
@@ -133,6 +135,7 @@ class VideoFile:
         self._frames_per_second = source.frames_per_second
         self._writer = None
         self._size = None
+        self._num_frames = 0
         self._times = collections.deque(maxlen=NUM_FRAMES_OF_RATE)
 
     def open(self):
@@ -157,20 +160,31 @@ class VideoFile:
         if frame.shape[1::-1] != self._size:  # A stream may change its size.
             frame = cv2.resize(frame, self._size)
         self._writer.write(frame)
+        self._num_frames += 1
         return prepared
 
     def close(self):
-        """Ends the file; returns what was made, in words."""
+        """Ends the file; returns what was made, in words.
+
+        Raises:
+          OSError: it lacks frames. OpenCV does not say what it cannot write.
+        """
         if self._writer is not None:
             self._writer.release()
-            if not os.path.getsize(self._path):
-                raise OSError(f'{self._path}: could not be written.')
+            capture = cv2.VideoCapture(self._partial_path)
+            num = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+            capture.release()
+            if num != self._num_frames:
+                raise OSError(
+                    f'{self._partial_path}: holds {num} of '
+                    f'{self._num_frames} frames; is the disk full?')
+            os.replace(self._partial_path, self._path)
         return os.path.basename(self._path)
 
     def _open_writer(self, width, height):
         self._size = width, height
         self._writer = cv2.VideoWriter(
-            self._path, cv2.VideoWriter_fourcc(*'mp4v'),
+            self._partial_path, cv2.VideoWriter_fourcc(*'mp4v'),
             self._frames_per_second, self._size)
         if not self._writer.isOpened():
             raise OSError(f'{self._path}: OpenCV cannot write this video of '

@@ -1,4 +1,5 @@
 """Conversion of VOC folders, from the flags to the records."""
+import errno
 import hashlib
 import json
 import os
@@ -7,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -467,6 +469,21 @@ def test_interrupted_replacement_is_refused_even_if_sizes_agree(
     run(tmp_path, tmp_path, ('b', 'a'))
     dataset = dataset_factory.get_dataset('toy', 'train', str(tmp_path))
     assert dataset.labels == ('b', 'a')
+
+
+def test_a_disk_that_is_full_at_the_manifest_leaves_the_earlier_records(
+        tmp_path, monkeypatch):
+    put(tmp_path / 'voc', '1')
+    run(tmp_path / 'voc', tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.glob('toy_*')}
+    put(tmp_path / 'voc', '2')
+    monkeypatch.setattr(json, 'dump', mock.Mock(
+        side_effect=OSError(errno.ENOSPC, 'No space left on device')))
+    with pytest.raises(OSError, match=(
+            f"No space left on device: '{tmp_path}/toy_train.json.partial'")):
+        run(tmp_path / 'voc', tmp_path)
+    assert {path.name: path.read_bytes()
+            for path in tmp_path.glob('toy_*')} == before
 
 
 def test_a_full_disk_leaves_the_earlier_records(tmp_path):

@@ -1,5 +1,6 @@
 """The detect script, from its inputs to the files that it leaves."""
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -16,9 +17,11 @@ from engine import detect
 from engine import detection_records
 from engine import detector
 from engine import media
+from engine import pictures
 from engine import window
 from notebooks import visualization
 from tests import detector_files
+from tests import eval_results_test
 
 ROOT = pathlib.Path(__file__).parent.parent
 PICTURES = detector_files.pictures(5)
@@ -153,7 +156,7 @@ def test_a_bbox_in_a_corner_keeps_an_area_in_its_annotation(tmp_path):
         np.array([[29.8, 39.9, 30, 40], [0, 0, .1, .2]]), [.9, .8], [1, 1],
         ['a', 'ä'], (30, 40))
     annotation = detection_records.to_annotation('sub/x.jpg', found)
-    voc_xml.write_annotation(tmp_path / 'x.xml', annotation)
+    (tmp_path / 'x.xml').write_bytes(voc_xml.format_annotation(annotation))
     assert voc_xml.read_annotation(tmp_path / 'x.xml') == annotation
     assert [item.bbox_pixels for item in annotation.objects] == [
         (39, 29, 40, 30), (0, 0, 1, 1)]
@@ -173,6 +176,26 @@ def test_a_video(run, network, video, tmp_path, capsys):
     assert corner.min() < 60
     assert capsys.readouterr().out.endswith(
         f'film.mp4 and detections.json are in {tmp_path / "out"}\n')
+
+
+def test_a_video_on_a_full_disk_is_not_taken_for_whole(tmp_path):
+    sink = pictures.VideoFile(str(tmp_path), types.SimpleNamespace(
+        file='0', name='film', frames_per_second=12), save_xml=False)
+    sink.open()
+    with pytest.raises(OSError, match=(
+            'film.partial.mp4: holds 0 of 20 frames; is the disk full')), (
+            eval_results_test.full_disk()):
+        for frame in FRAMES:
+            sink.write(None, None, frame.copy())
+        sink.close()
+    assert not (tmp_path / 'film.mp4').exists()
+
+
+def test_a_picture_on_a_full_disk_is_named(run, folder, tmp_path):
+    with pytest.raises(OSError, match=r'too large, on writing: .*/0.png'), (
+            eval_results_test.full_disk()):
+        run(folder)
+    assert not os.listdir(tmp_path / 'out')
 
 
 def test_a_stream_without_its_password(run, video, tmp_path):
@@ -239,6 +262,20 @@ def test_a_stream_that_changes_its_size_stays_one_video(run, tmp_path):
 def test_a_video_cut_short_says_so(run, video):
     results = run(video, Camera(FRAMES[:3], num=20))
     assert results['unreadable'] == [f'{video}: ends after 3 of 20 frames.']
+
+
+def test_a_folder_that_vanishes_is_one_fault(
+        run, network, folder, monkeypatch):
+    make = detect._make_detector
+
+    def remove_and_make(options):
+        shutil.rmtree(folder)
+        return make(options)
+
+    monkeypatch.setattr(detect, '_make_detector', remove_and_make)
+    with pytest.raises(ValueError, match=(
+            f'^{folder} has gone since the images in it were listed.$')):
+        run(folder)
 
 
 def test_ctrl_c_ends_with_what_is_done(run, tmp_path, monkeypatch, capsys):

@@ -16,6 +16,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 
 from detection import voc_metrics
 from engine import detection_records
@@ -112,6 +113,15 @@ def test_summaries():
     assert not eval_results.summaries(NOTHING).value
 
 
+def test_scalars_are_read_back(tmp_path):
+    eval_results.write_scalars(str(tmp_path), RESULTS, 7)
+    path, = tmp_path.glob('events.out.tfevents.*')
+    version, event = tf.train.summary_iterator(str(path))
+    assert version.file_version == 'brain.Event:2'
+    assert event.step == 7
+    assert event.summary == eval_results.summaries(RESULTS)
+
+
 def test_comp4_lines_and_empty_files(tmp_path):
     paths = eval_results.write_comp4(
         tmp_path, 'test', ['cat', 'dog'], ['a 1', 'b'], found(
@@ -190,6 +200,12 @@ def test_a_full_disk_is_said_and_leaves_no_half_file(tmp_path):
         eval_results.write_metrics(path, RESULTS)
     assert path.read_text() == 'old'
     assert os.listdir(tmp_path) == ['metrics.json']
+
+
+def test_a_full_disk_loses_no_scalars_in_silence(tmp_path):
+    with pytest.raises(OSError, match=f'{tmp_path}/events.out.tfevents'), (
+            full_disk()):
+        eval_results.write_scalars(str(tmp_path), RESULTS, 7)
 
 
 def test_a_full_disk_leaves_no_half_json_of_detections(tmp_path):
