@@ -11,6 +11,7 @@ from engine import aggregation
 from engine import checkpoints
 from engine import distributed
 from engine import divergence
+from engine import error_text
 from engine import fine_tuning
 from engine import initialization
 from engine import models
@@ -21,6 +22,10 @@ from engine import training_config
 from engine import training_graph
 from engine import training_log
 from engine import training_session
+
+# Of records that vanish or are damaged in the middle of a training.
+_OF_FILES = (tf.errors.NotFoundError, tf.errors.PermissionDeniedError,
+             tf.errors.DataLossError)
 
 
 def run(options):
@@ -179,4 +184,9 @@ def _explain(options, error):
     bad_record = record_checks.explanation(str(error))
     if bad_record is not None:
         return ValueError(bad_record)
-    return train_dir.explanation(error, options.train_dir) or error
+    explanation = train_dir.explanation(error, options.train_dir)
+    if explanation is None and isinstance(error, _OF_FILES):
+        explanation = OSError(
+            f'{error_text.reason(error.message)}. The last whole checkpoint '
+            f'is {train_dir.last_finite(options.train_dir)}.')
+    return explanation or error

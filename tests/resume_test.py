@@ -211,6 +211,26 @@ def test_training_goes_on_in_another_precision(records, train_dir, tmp_path):
     assert set(after) == set(tensors(folder / 'model.ckpt-1'))
 
 
+def test_records_that_vanish_are_named(records, tmp_path, monkeypatch):
+    folder = shutil.copytree(records, tmp_path / 'records')
+    path = folder / 'voc_2007_train_000.tfrecord'
+    monkeypatch.setattr(
+        train, '_run_steps', removing(path, train._run_steps))
+    with pytest.raises(OSError, match=(
+            f'^{path}; No such file or directory. The last whole checkpoint '
+            f'is {tmp_path}/train/model.ckpt-0.$')):
+        run(folder, tmp_path / 'train', 10 ** 6)
+
+
+def removing(path, function):
+    """Returns a function that removes a file before it does its work."""
+    def remove_and_call(*arguments):
+        path.unlink()
+        return function(*arguments)
+
+    return remove_and_call
+
+
 def test_save_that_fails_leaves_the_last_checkpoint(
         records, train_dir, tmp_path):
     folder = shutil.copytree(train_dir, tmp_path / 'train')
