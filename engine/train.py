@@ -187,6 +187,6 @@ def _explain(options, error):
     explanation = train_dir.explanation(error, options.train_dir)
     if explanation is None and isinstance(error, _OF_FILES):
         explanation = OSError(
-            f'{error_text.reason(error.message)}. The last whole checkpoint '
-            f'is {train_dir.last_finite(options.train_dir)}.')
+            f'{error_text.reason(error.message)}. '
+            f'{train_dir.describe_last(options.train_dir)}')
     return explanation or error

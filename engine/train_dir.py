@@ -86,6 +86,13 @@ def last_finite(folder):
     return None
 
 
+def describe_last(folder):
+    """Returns a sentence about the checkpoint from which training goes on."""
+    prefix = last_finite(folder)
+    return ('There is no whole checkpoint.' if prefix is None
+            else f'The last whole checkpoint is {prefix}.')
+
+
 def check_saved(folder, step):
     """Raises OSError if the latest checkpoint is not of `step` or later.
 
@@ -97,8 +104,7 @@ def check_saved(folder, step):
     if saved < step:
         raise OSError(
             f'{folder}: step {step} could not be saved; is the disk full, or '
-            f'a limit on the size of files reached? The last whole checkpoint '
-            f'is {last_finite(folder)}.')
+            f'a limit on the size of files reached? {describe_last(folder)}')
 
 
 def _named(folder):
@@ -170,5 +176,5 @@ def explanation(error, folder):
     # The message tells first where in the graph it was.
     cause = re.split(r'^Node: .*\n', message, flags=re.MULTILINE)[-1]
     return OSError(
-        f'{folder}: cannot be written: {cause.splitlines()[0]}. The last '
-        f'whole checkpoint is {last_finite(folder)}.')
+        f'{folder}: cannot be written: {cause.splitlines()[0]}. '
+        f'{describe_last(folder)}')
