@@ -1,10 +1,13 @@
-"""Disks that are full or read-only: one line with the cause and the file."""
+"""Disks that are full or read-only, folders of results that vanish."""
+import shutil
 import subprocess
 
 import pytest
 
 from datasets import drawing
+from datasets import pascalvoc_to_tfrecords
 from datasets import synthetic_shapes
+from engine import checkpoints
 from engine import cli
 from engine import convert
 from engine import detect
@@ -83,3 +86,40 @@ def test_a_disk_that_takes_nothing_more(data, mount, run, whole, options):
         'shapes_train.json', 'checkpoint', 'metrics.json', 'detections.json',
         '000000.jpg'}
     assert results == ({whole} if whole and options == FULL else set())
+
+
+def remove_before(monkeypatch, folder, module, name):
+    """Makes a function of a module remove a folder before it does its work."""
+    function = getattr(module, name)
+
+    def remove_and_call(*arguments):
+        shutil.rmtree(folder)
+        return function(*arguments)
+
+    monkeypatch.setattr(module, name, remove_and_call)
+
+
+@pytest.mark.parametrize('run, module, name', [
+    (run_conversion, pascalvoc_to_tfrecords, '_write_shards'),
+    (run_detection, detect, '_loop')])
+def test_a_folder_of_results_that_vanishes_is_named(
+        data, tmp_path, monkeypatch, run, module, name):
+    folder = tmp_path / 'results'
+    remove_before(monkeypatch, folder, module, name)
+    with pytest.raises(OSError) as raised:
+        run(data, str(folder))
+    line, = cli.describe(raised.value).splitlines()
+    assert 'No such file or directory' in line and str(folder) in line
+
+
+def test_an_evaluation_makes_its_folder_anew(data, tmp_path, monkeypatch):
+    remove_before(monkeypatch, tmp_path / 'eval', evaluate, '_collect')
+    run_evaluation(data, str(tmp_path / 'eval'))
+    assert (tmp_path / 'eval' / 'metrics.json').exists()
+
+
+def test_a_training_makes_its_folder_anew(data, tmp_path, monkeypatch):
+    remove_before(monkeypatch, tmp_path / 'train', train, '_run_steps')
+    run_training(data, str(tmp_path / 'train'))
+    prefix = checkpoints.find(str(tmp_path / 'train'))
+    assert checkpoints.global_step(prefix) == 1
