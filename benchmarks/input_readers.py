@@ -27,6 +27,7 @@ from engine import caffe_pb2
 
 LABELS = 'circle', 'square', 'triangle', 'star', 'cross'
 NUM_EXAMPLES = 4
+_WRITES_GIF = cv2.haveImageWriter('.gif')  # Not OpenCV 4.11.
 
 
 class _Reader(contextlib.ExitStack):
@@ -84,20 +85,20 @@ class Images(_Reader):
         pictures = (pixels[..., :3], pixels[..., 0], pixels)
         for index, picture in enumerate(pictures):
             for extension in ('.jpg', '.png', '.bmp', '.gif', '.tiff', '.webp'):
-                if not (extension == '.gif' and picture.ndim == 2):
+                if extension != '.gif' or picture.ndim == 3 and _WRITES_GIF:
                     self._encode(f'{index}{extension}', picture)
         self._encode('16_bit.png', pixels.astype(np.uint16) * 257)
         self._encode('progressive.jpg', pictures[0],
                      cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
         for shape in ((1, 1, 3), (1, 20000, 3), (20000, 1, 3)):
             for extension in ('jpg', 'png'):
-                self._encode(f'{shape[0]}.{extension}',
-                             np.zeros(shape, np.uint8))
-        animation = cv2.Animation()
-        animation.frames = [pictures[0], pictures[0][::-1]]
-        animation.durations = np.array([40, 40])
-        _, content = cv2.imencodeanimation('.gif', animation)
-        self.add_example('animation.gif', content.tobytes())
+                self._encode(f'{shape[0]}.{extension}', np.zeros(shape, 'u1'))
+        if _WRITES_GIF:
+            animation = cv2.Animation()
+            animation.frames = [pictures[0], pictures[0][::-1]]
+            animation.durations = np.array([40, 40])
+            _, content = cv2.imencodeanimation('.gif', animation)
+            self.add_example('animation.gif', content.tobytes())
 
     def _encode(self, name, pixels, *options):
         _, content = cv2.imencode(pathlib.Path(name).suffix, pixels, options)
