@@ -190,7 +190,9 @@ def test_small_files_that_claim_much_take_no_memory():
     *errors, megabytes = process.stdout.splitlines()
     assert len(errors) == 4
     for error in errors:
-        assert 'OpenCV cannot decode it: pixels <= CV_IO_MAX_IMAGE' in error
+        assert ('OpenCV cannot decode it: pixels <= CV_IO_MAX_IMAGE' in error
+                # A GIF, to OpenCV 4.11.
+                or error == 'not an image, or a damaged one')
     assert int(megabytes) < 100
 
 
