@@ -105,7 +105,11 @@ def run(folder, num_kills, num_steps, seed):
         outputs.append(log.read_text('utf-8'))
         if process.returncode == 0:
             break
-    assert set(losses(outputs)) == set(whole)
+    printed = set(losses(outputs))
+    assert printed <= set(whole), sorted(printed - set(whole))
+    # A process may be killed when a step is saved and not yet printed.
+    assert len(whole) - len(printed) <= len(killed), sorted(
+        set(whole) - printed)
     name = f'model.ckpt-{num_steps}'
     compare(folder / 'whole' / name, folder / 'killed' / name)
     return len(killed), sum(killed)
