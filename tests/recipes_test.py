@@ -1,0 +1,18 @@
+"""Recipes: every flag is one of the training's, with a value that it takes."""
+import pytest
+
+from tests import scripts
+
+RECIPES = sorted((scripts.ROOT / 'recipes').glob('*.flags'))
+
+
+@pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.name)
+def test_recipe_is_read(path, tmp_path):
+    # All is well as far as the records, which are not there.
+    command = (f'train_ssd_network.py --flagfile=recipes/{path.name} '
+               f'--dataset_dir={tmp_path} --train_dir={tmp_path}')
+    assert f'No file {tmp_path}' in scripts.fails(scripts.ROOT, command)
+
+
+def test_there_are_recipes():
+    assert len(RECIPES) == 3
