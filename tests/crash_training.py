@@ -4,7 +4,8 @@
 
 One training runs through. The other one is killed (SIGKILL) again and again,
 half of the times in the middle of a save, and started again. In the end both
-must have printed the same losses and have the same weights, to the last bit.
+must have printed the same losses, but for steps that were saved when a kill
+came before their line, and have the same weights, to the last bit.
 """
 import argparse
 import os
