@@ -19,7 +19,7 @@ from engine import runtime
 from engine import undecodable
 from preprocessing import preprocessing_factory
 
-SECONDS_BETWEEN_CHECKPOINTS = 60
+SECONDS_BETWEEN_CHECKPOINTS = 10
 
 # The graph of an evaluation: what a batch gives (dict of tensors), and the
 # operation that starts over.

@@ -1,4 +1,4 @@
-"""The curves and bars of an evaluation's report, as PNGs.
+"""The curves and bars of evaluations, as PNGs.
 
 Drawn without pyplot, which keeps figures in a global list and may ask for a
 window. Class names are never read as mathematics: they may hold a $.
@@ -97,6 +97,24 @@ def overview(results):
     axes.set_ylim(len(classes) - .4, -.6)
     axes.tick_params(axis='y', length=0)
     axes.grid(axis='x', color=LIGHT)
+    return _png(canvas)
+
+
+def learning_curves(curves):
+    """Returns the PNG of mAP over the steps of trainings.
+
+    Args:
+      curves: dict, name -> [(step, VOC07 mAP)].
+    """
+    canvas, axes = _axes(6, 3.4, layout='constrained')
+    for name, points in curves.items():
+        steps, values = zip(*points, strict=True)
+        axes.plot(steps, values, marker='o', markersize=3.5, linewidth=1.8,
+                  label=f'{name}: {values[-1]:.3f}')
+    axes.set(xlabel='steps', ylabel='mAP (VOC07)', ylim=(0, 1.03))
+    axes.set_xlim(left=0)
+    axes.grid(color=LIGHT)
+    axes.legend(fontsize=9, frameon=False)
     return _png(canvas)
 
 

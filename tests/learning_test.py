@@ -1,6 +1,8 @@
 """The chain learns: a few images of shapes, by heart."""
 import json
 
+import pytest
+
 from datasets import synthetic_shapes
 from engine import evaluate
 from engine import train
@@ -9,11 +11,13 @@ from tests import scripts
 CLASSES = ('circle', 'square', 'triangle')
 
 
-def test_few_images_are_learnt_by_heart(tmp_path):
+@pytest.mark.parametrize('num_classes', [1, 2, 3])
+def test_few_images_are_learnt_by_heart(num_classes, tmp_path):
+    classes = CLASSES[:num_classes]
     synthetic_shapes.write(
-        tmp_path / 'voc', 4, 0, seed=1, classes=CLASSES)
+        tmp_path / 'voc', 4, 0, seed=1, classes=classes)
     scripts.write_records(
-        tmp_path / 'voc', tmp_path, 'toy_train', labels=CLASSES)
+        tmp_path / 'voc', tmp_path, 'toy_train', labels=classes)
     same = {'dataset_name': 'toy', 'dataset_split_name': 'train',
             'dataset_dir': str(tmp_path),
             'model_name': 'ssd_300_vgg_quarter',
