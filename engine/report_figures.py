@@ -114,7 +114,7 @@ def learning_curves(curves):
     axes.set(xlabel='steps', ylabel='mAP (VOC07)', ylim=(0, 1.03))
     axes.set_xlim(left=0)
     axes.grid(color=LIGHT)
-    axes.legend(fontsize=9, frameon=False)
+    axes.legend(loc='lower right', fontsize=9, frameon=False)
     return _png(canvas)
 
 

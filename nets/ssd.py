@@ -38,6 +38,9 @@ name: end point and scope. bottleneck, channels: outputs of the two.
 kernel, stride, pad: of the second, in cells; pad on each side, as in Caffe.
 """
 
+# Of the heads' initial weights.
+HEAD_DEVIATION = 0.01
+
 
 class SSDNet:
     """A detector's graph.
@@ -78,19 +81,20 @@ class SSDNet:
             Caffe.
           from_scratch: whether no weights are restored. Layers before a
             ReLU then start by He et al. 2015, so that the signal keeps its
-            size through the depth, and the heads near 0, so that their first
-            errors do not destroy it; else all by Glorot, as in the original.
+            size through the depth; else by Glorot, as in the original. The
+            heads start near 0 always, so that their first errors do not
+            destroy what is below, least of all restored weights.
         """
-        initializer = head_initializer = tf.initializers.glorot_uniform()
+        initializer = tf.initializers.glorot_uniform()
         if from_scratch:
             initializer = tf.initializers.variance_scaling(2.)
-            head_initializer = tf.initializers.random_normal(stddev=0.01)
         regularizer = slim.l2_regularizer(weight_decay)
         with slim.arg_scope(
                 [slim.conv2d, custom_layers.atrous_conv2d],
                 weights_initializer=initializer), slim.arg_scope(
                 [custom_layers.head_conv2d],
-                weights_initializer=head_initializer):
+                weights_initializer=tf.initializers.random_normal(
+                    stddev=HEAD_DEVIATION)):
             with slim.arg_scope(
                     [slim.conv2d, custom_layers.atrous_conv2d,
                      custom_layers.l2_normalization],

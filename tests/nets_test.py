@@ -194,6 +194,22 @@ def test_signal_keeps_its_size_from_scratch():
     assert all(.1 < deviation < 10 for deviation in deviations), deviations
 
 
+@pytest.mark.parametrize('from_scratch', [True, False])
+def test_heads_start_near_0(from_scratch):
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(1)
+        build('ssd_300_vgg_quarter', from_scratch=from_scratch)
+        session.run(tf.global_variables_initializer())
+        heads = session.run({
+            variable.op.name: variable
+            for variable in slim.get_model_variables()
+            if '_box/conv_' in variable.op.name})
+    assert len(heads) == 6 * 2 * 2
+    for name, values in heads.items():
+        deviation = 0 if name.endswith('biases') else .01
+        assert abs(values.std() - deviation) < .001, name
+
+
 def test_weights_and_scale_are_decayed_but_not_biases():
     with tf.Graph().as_default():
         build('ssd_300_vgg', weight_decay=.1)
