@@ -106,7 +106,7 @@ def learning_curves(curves):
     Args:
       curves: dict, name -> [(step, VOC07 mAP)].
     """
-    canvas, axes = _axes(6, 3.4, layout='constrained')
+    canvas, axes = _axes(6, 3.2 + .2 * len(curves), layout='constrained')
     for name, points in curves.items():
         steps, values = zip(*points, strict=True)
         axes.plot(steps, values, marker='o', markersize=3.5, linewidth=1.8,
@@ -114,7 +114,8 @@ def learning_curves(curves):
     axes.set(xlabel='steps', ylabel='mAP (VOC07)', ylim=(0, 1.03))
     axes.set_xlim(left=0)
     axes.grid(color=LIGHT)
-    axes.legend(loc='lower right', fontsize=9, frameon=False)
+    canvas.figure.legend(
+        loc='outside upper left', fontsize=9, frameon=False)
     return _png(canvas)
 
 
