@@ -12,7 +12,6 @@ OLDEST := .venv-py310-tf216
 NEWEST := .venv-py313-tf221
 
 DEMO := demo
-DEMO_MODEL := ssd_300_vgg_quarter
 DEMO_RECIPE := ssd_300_quarter_shapes
 DEMO_CHECKPOINT := checkpoints/ssd_300_vgg_quarter_shapes.ckpt
 RECORDS := --dataset_name=shapes --dataset_dir=$(DEMO)/records
@@ -88,12 +87,12 @@ demo: $(INSTALLED)
 	$(CONVERT) --image_set=trainval --output_name=shapes_train
 	$(CONVERT) --image_set=test --output_name=shapes_test
 	$(EVALUATE) --checkpoint_path=$(DEMO_CHECKPOINT) --eval_dir=$(DEMO)/before
-	$(BIN)/python train_ssd_network.py $(RECORDS) --batch_size=8 \
-	  --checkpoint_path=$(DEMO_CHECKPOINT) --model_name=$(DEMO_MODEL) \
-	  --preprocessing_name=resize_only --optimizer=adam \
-	  --learning_rate=0.0003 --learning_rate_decay_type=piecewise \
-	  --decay_boundaries=130 --lr_decay_factors=1,0.1 --warmup_steps=20 \
-	  --max_number_of_steps=200 --random_seed=1 --train_dir=$(DEMO)/train
+	$(BIN)/python train_ssd_network.py \
+	  --flagfile=recipes/$(DEMO_RECIPE).flags --dataset_split_name=train \
+	  --checkpoint_path=$(DEMO_CHECKPOINT) --batch_size=8 \
+	  --learning_rate=0.0003 --decay_boundaries=130 --lr_decay_factors=1,0.1 \
+	  --warmup_steps=20 --max_number_of_steps=200 \
+	  --dataset_dir=$(DEMO)/records --train_dir=$(DEMO)/train
 	$(EVALUATE) --checkpoint_path=$(DEMO)/train --eval_dir=$(DEMO)/after
 	$(BIN)/python detect_ssd_network.py --checkpoint_path=$(DEMO)/train \
 	  --input='$(DEMO)/shapes/JPEGImages/0010*.jpg' \
