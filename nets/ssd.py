@@ -38,9 +38,6 @@ name: end point and scope. bottleneck, channels: outputs of the two.
 kernel, stride, pad: of the second, in cells; pad on each side, as in Caffe.
 """
 
-# Of the heads' initial weights.
-HEAD_DEVIATION = 0.01
-
 
 class SSDNet:
     """A detector's graph.
@@ -93,8 +90,7 @@ class SSDNet:
                 [slim.conv2d, custom_layers.atrous_conv2d],
                 weights_initializer=initializer), slim.arg_scope(
                 [custom_layers.head_conv2d],
-                weights_initializer=tf.initializers.random_normal(
-                    stddev=HEAD_DEVIATION)):
+                weights_initializer=tf.initializers.random_normal(stddev=.01)):
             with slim.arg_scope(
                     [slim.conv2d, custom_layers.atrous_conv2d,
                      custom_layers.l2_normalization],
