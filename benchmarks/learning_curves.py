@@ -30,6 +30,9 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         curves = dict(map(_curve, options.curves))
+        if len(curves) < len(options.curves):
+            raise ValueError('Two curves have the same NAME; give each its '
+                             'own, and the folders of one after a comma.')
         output_files.write_whole(
             options.output, [report_figures.learning_curves(curves)])
     except (ValueError, OSError) as error:

@@ -26,6 +26,14 @@ def test_points_are_in_the_order_of_their_steps(write, tmp_path):
     assert learning_curves.read(tmp_path / 'a') == [(10, .25), (20, .75)]
 
 
+def test_two_curves_of_one_name_are_refused(write, tmp_path):
+    (tmp_path / 'a').mkdir()
+    write('a', 20, .5)
+    with pytest.raises(SystemExit, match='Two curves have the same NAME'):
+        learning_curves.main([f'--output={tmp_path}/curves.png',
+                              *[f'same={tmp_path}/a'] * 2])
+
+
 def test_a_second_folder_goes_on(write, tmp_path, capsys):
     for folder in ('a', 'b'):
         (tmp_path / folder).mkdir()
