@@ -82,7 +82,7 @@ bench: $(INSTALLED)
 # not seen, and scores it before and after on others.
 demo: $(INSTALLED)
 	rm -rf $(DEMO)
-	$(BIN)/python -m datasets.synthetic_shapes --output_dir=$(DEMO)/shapes \
+	$(BIN)/python -m datasets.shapes.synthetic_shapes --output_dir=$(DEMO)/shapes \
 	  --num_train=1000 --num_test=100 --seed=1
 	$(CONVERT) --image_set=trainval --output_name=shapes_train
 	$(CONVERT) --image_set=test --output_name=shapes_test
@@ -111,7 +111,7 @@ demo: $(INSTALLED)
 # How that checkpoint was made: 40,000 images, at 5 a second on two cores.
 demo-checkpoint: $(INSTALLED)
 	rm -rf $(DEMO)
-	$(BIN)/python -m datasets.synthetic_shapes --output_dir=$(DEMO)/shapes \
+	$(BIN)/python -m datasets.shapes.synthetic_shapes --output_dir=$(DEMO)/shapes \
 	  --num_train=6000 --num_test=200 --seed=0
 	$(CONVERT) --image_set=trainval --output_name=shapes_trainval
 	$(CONVERT) --image_set=test --output_name=shapes_test
@@ -119,7 +119,7 @@ demo-checkpoint: $(INSTALLED)
 	  --flagfile=recipes/$(DEMO_RECIPE).flags \
 	  --dataset_dir=$(DEMO)/records --train_dir=$(DEMO)/train
 	$(EVALUATE) --checkpoint_path=$(DEMO)/train --eval_dir=$(DEMO)/eval
-	$(BIN)/python -m engine.export_weights $(DEMO)/train $(DEMO_CHECKPOINT)
+	$(BIN)/python -m engine.exporting.weights $(DEMO)/train $(DEMO_CHECKPOINT)
 
 clean:
 	rm -rf $(VENV) $(OLDEST) $(NEWEST) demo

@@ -33,11 +33,11 @@ def main():
     if FLAGS.inspect is None:
         cli.require(FLAGS, 'caffemodel_path')
     cli.import_tensorflow()
-    from engine import import_model
+    from engine.importing import convert
     if FLAGS.inspect is not None:
-        import_model.inspect(FLAGS.inspect)
+        convert.inspect(FLAGS.inspect)
     else:
-        import_model.convert(
+        convert.convert(
             FLAGS.caffemodel_path, FLAGS.model_name, FLAGS.num_classes,
             FLAGS.labels_file, FLAGS.anchors, FLAGS.output_path)
 

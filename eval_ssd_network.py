@@ -83,7 +83,7 @@ def main():
     # Set before TensorFlow is imported; by itself it does so on some CPUs.
     os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
     cli.import_tensorflow()
-    from engine import evaluate
+    from engine.evaluation import evaluate
     evaluate.run(types.SimpleNamespace(**{
         flag.name: flag.value
         for flag in FLAGS.get_key_flags_for_module(__name__)}))

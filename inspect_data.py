@@ -26,8 +26,8 @@ def main():
     """Inspects what the flags say."""
     cli.require(FLAGS, 'dataset_name', 'dataset_dir', 'output_dir')
     cli.import_tensorflow()
-    from engine import inspection
-    inspection.inspect(FLAGS.dataset_name, FLAGS.dataset_split_name,
+    from engine.data import inspect
+    inspect.inspect(FLAGS.dataset_name, FLAGS.dataset_split_name,
                        FLAGS.dataset_dir, FLAGS.output_dir)
 
 

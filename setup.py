@@ -8,9 +8,9 @@ setuptools.setup(
                 'style.',
     license='Apache-2.0',
     python_requires='>=3.10,<3.14',
-    packages=[
-        'datasets', 'detection', 'engine', 'nets', 'notebooks',
-        'preprocessing'],
+    packages=setuptools.find_packages(
+        include=['common*', 'datasets*', 'detection*', 'engine*', 'nets*',
+                 'preprocessing*']),
     py_modules=[
         'caffe_to_tensorflow', 'detect_ssd_network', 'eval_ssd_network',
         'inspect_data', 'tf_convert_data', 'train_ssd_network'],

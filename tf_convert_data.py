@@ -46,7 +46,7 @@ def main():
     """Converts what the flags say."""
     cli.require(FLAGS, 'dataset_dir', 'output_name', 'output_dir')
     cli.import_tensorflow()
-    from engine import convert
+    from engine.data import convert
     convert.convert(
         FLAGS.dataset_name, FLAGS.dataset_dir, FLAGS.output_name,
         FLAGS.output_dir, labels_file=FLAGS.labels_file, labels=FLAGS.labels,

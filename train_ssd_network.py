@@ -162,7 +162,7 @@ def main():
     """Hands the flags over."""
     cli.require(FLAGS, 'dataset_name', 'dataset_dir')
     cli.import_tensorflow()
-    from engine import train
+    from engine.training import train
     train.run(types.SimpleNamespace(**{
         flag.name: flag.value
         for flag in FLAGS.get_key_flags_for_module(__name__)}))

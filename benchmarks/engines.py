@@ -10,11 +10,10 @@ import tf_slim as slim
 from absl import flags
 
 from engine import checkpoints
-from engine import divergence
-from engine import inference
 from engine import models
 from engine import runtime
-from engine import training_graph
+from engine.training import divergence
+from engine.training import graph
 from nets import ssd_vgg
 
 # run: function without arguments; num_images: of a run; flops: of a run,
@@ -34,7 +33,7 @@ def num_cores():
 
 def make_network(spec):
     """Returns the network of a spec's checkpoint."""
-    metadata = checkpoints.read_metadata(spec['checkpoint'])
+    metadata = checkpoints.metadata.read(spec['checkpoint'])
     return models.make_network(None, metadata['classes'], metadata)
 
 
@@ -70,7 +69,7 @@ def forward(spec):
     """The network as evaluation and detection run it."""
     network = make_network(spec)
     inputs = _inputs(spec)
-    with inference.weights_of(spec['checkpoint']), slim.arg_scope(
+    with checkpoints.restore.weights_of(spec['checkpoint']), slim.arg_scope(
             network.arg_scope()):
         outputs = network.net(inputs, compute_dtype=spec['dtype'])[:2]
     operations = [output.op for output in outputs]
@@ -102,7 +101,7 @@ def training_step(spec):
     network = models.make_network(
         options.model_name, dataset.labels, None, options.anchors)
     guard = divergence.Guard(options)
-    step = training_graph.build(options, dataset, network, 0, guard)
+    step = graph.build(options, dataset, network, 0, guard)
     session = tf.Session(config=runtime.session_config())
     session.run([tf.global_variables_initializer(),
                  tf.local_variables_initializer(), tf.tables_initializer()])

@@ -14,8 +14,8 @@ import sys
 
 import tensorflow.compat.v1 as tf
 
-from engine import output_files
-from engine import report_figures
+from common import files
+from engine.evaluation import figures
 
 TAG = 'AP_VOC07/mAP'
 
@@ -33,8 +33,8 @@ def main(arguments=None):
         if len(curves) < len(options.curves):
             raise ValueError('Two curves have the same NAME; give each its '
                              'own, and the folders of one after a comma.')
-        output_files.write_whole(
-            options.output, [report_figures.learning_curves(curves)])
+        files.write_whole(
+            options.output, [figures.learning_curves(curves)])
     except (ValueError, OSError) as error:
         sys.exit(str(error))
     for name, points in curves.items():

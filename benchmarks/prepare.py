@@ -9,11 +9,11 @@ import tf_slim as slim
 
 from benchmarks import engines
 from benchmarks import files
+from datasets import conversion
 from datasets import label_map
-from datasets import pascalvoc
-from datasets import pascalvoc_to_tfrecords
-from datasets import synthetic_shapes
-from datasets import voc_folders
+from datasets.shapes import synthetic_shapes
+from datasets.voc import folders
+from datasets.voc import pascalvoc
 from engine import checkpoints
 from engine import models
 from engine import runtime
@@ -27,7 +27,7 @@ def write_checkpoint(model_name, prefix, labels_file):
     with slim.arg_scope(network.arg_scope(from_scratch=True)):
         network.net(tf.zeros([1, *network.params.img_shape, 3]))
     tf.train.get_or_create_global_step()
-    checkpoints.metadata_variable(checkpoints.make_metadata(network, labels))
+    checkpoints.metadata.variable(checkpoints.metadata.make(network, labels))
     saver = tf.train.Saver()
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
@@ -63,8 +63,8 @@ def write_data(data):
     if not os.path.exists(data['voc_dir']):
         synthetic_shapes.write(
             data['voc_dir'], files.NUM_RECORDS, 0, size=files.SIDE)
-    pascalvoc_to_tfrecords.convert(
-        [voc_folders.Part(data['voc_dir'], None,
+    conversion.convert(
+        [folders.Part(data['voc_dir'], None,
                           f'{data["dataset_name"]}_train')],
         data['dataset_dir'],
         labels=label_map.read_labels(data['labels_file']))

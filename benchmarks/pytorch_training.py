@@ -22,7 +22,7 @@ import torch
 
 from benchmarks import pytorch_data
 from datasets import dataset_factory
-from datasets import record_samples
+from datasets import records
 from engine import checkpoints
 from engine import models
 from engine import runtime
@@ -45,7 +45,7 @@ def main():
     torch.manual_seed(options.random_seed)
     weights = _initial_weights(network)
     step = _train(options, weights, _batches(
-        list(record_samples.read(dataset.data_sources)), network.anchors(),
+        list(records.read_samples(dataset.data_sources)), network.anchors(),
         options.batch_size, np.random.default_rng(options.random_seed)))
     _save(options.output, network, dataset.labels, weights, step)
     print(f'{step} steps; next: python eval_ssd_network.py '
@@ -142,8 +142,8 @@ def _save(prefix, network, labels, weights, step):
             tf.get_variable(f'{MODEL}/{name}', initializer=(
                 value.transpose(TO_TENSORFLOW) if value.ndim == 4 else value))
         tf.get_variable('global_step', initializer=np.int64(step))
-        checkpoints.metadata_variable(
-            checkpoints.make_metadata(network, labels))
+        checkpoints.metadata.variable(
+            checkpoints.metadata.make(network, labels))
         session.run(tf.global_variables_initializer())
         tf.train.Saver().save(session, prefix, write_meta_graph=False)
 

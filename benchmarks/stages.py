@@ -10,13 +10,13 @@ import tensorflow.compat.v1 as tf
 
 from benchmarks import engines
 from benchmarks import files
+from datasets import conversion
 from datasets import label_map
-from datasets import pascalvoc_to_tfrecords
-from datasets import voc_folders
-from engine import detect
-from engine import evaluate
+from datasets.voc import folders
 from engine import models
-from engine import training_graph
+from engine.detecting import detect
+from engine.evaluation import evaluate
+from engine.training import graph
 from nets import nets_factory
 from preprocessing import tf_image
 
@@ -33,7 +33,7 @@ def input_pipeline(spec):
     dataset = models.open_dataset(options)
     network = models.make_network(
         options.model_name, dataset.labels, None, options.anchors)
-    batch = training_graph.batches(options, dataset, network, 0)
+    batch = graph.batches(options, dataset, network, 0)
     return _batches_contestant(
         [batch['target/labels'].op], options.batch_size)
 
@@ -94,16 +94,16 @@ def post_processing(spec):
         run, NUM_BATCHES * spec['batch'], flops=None)
 
 
-def conversion(spec):
+def convert(spec):
     """tf_convert_data.py's work, from a VOC folder to records."""
     labels = label_map.read_labels(spec['labels_file'])
     voc_dir = f'{spec["dataset_dir"]}_{spec["num_images"]}'
     files.write_voc_folder(spec, voc_dir, spec['num_images'])
-    part = voc_folders.Part(voc_dir, None, 'benchmark')
+    part = folders.Part(voc_dir, None, 'benchmark')
 
     def run():
         with tempfile.TemporaryDirectory() as folder:
-            pascalvoc_to_tfrecords.convert([part], folder, labels=labels)
+            conversion.convert([part], folder, labels=labels)
 
     return engines.Contestant(run, spec['num_images'], flops=None)
 

@@ -27,7 +27,7 @@ CONTESTANTS = {
     'input_pipeline': stages.input_pipeline,
     'decode': stages.decode,
     'post_processing': stages.post_processing,
-    'conversion': stages.conversion,
+    'conversion': stages.convert,
     'evaluation': stages.evaluation,
     'video': stages.video,
 }

@@ -1,6 +1,3 @@
-"""Pascal VOC data, TFRecords and Slim datasets."""
-import os
-
-# OpenCV reads it when it is first imported, and else takes 2**30: a GIF of 35
-# bytes, which claims that many, then needs 7 GB and half a minute.
-os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(2 ** 26))
+"""Any data set: its samples, TFRecords and Slim datasets."""
+# Its limit on the images that OpenCV reads must come before OpenCV.
+import common  # noqa: F401

@@ -5,9 +5,9 @@ import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
 from datasets import label_map
-from datasets import pascalvoc
-from datasets import record_files
+from datasets import records
 from datasets import tfrecords
+from datasets.voc import pascalvoc
 
 
 def get_dataset(name, split_name, dataset_dir):
@@ -28,17 +28,17 @@ def get_dataset(name, split_name, dataset_dir):
       ValueError: the records are missing, empty, not those of their
         manifest, or their classes are unknown or differ.
     """
-    present = record_files.shards(dataset_dir)
+    present = records.shards(dataset_dir)
     paths, num_samples, all_labels = [], 0, {}
     for record_name in pascalvoc.record_names(name, split_name):
         if record_name not in present:
             raise ValueError(_missing(record_name, dataset_dir, present))
         record_paths = present[record_name]
-        manifest = record_files.read_manifest(
+        manifest = records.read_manifest(
             dataset_dir, record_name, record_paths)
         paths += record_paths
         if manifest is None:
-            num_samples += sum(map(record_files.count_records, record_paths))
+            num_samples += sum(map(records.count_records, record_paths))
             all_labels[record_name] = _known_labels(
                 name, record_name, dataset_dir)
         else:
@@ -59,7 +59,7 @@ def get_dataset(name, split_name, dataset_dir):
 def _known_labels(name, record_name, dataset_dir):
     if name in pascalvoc.RECORD_PREFIXES:
         return pascalvoc.LABELS
-    path = record_files.manifest_path(dataset_dir, record_name)
+    path = records.manifest_path(dataset_dir, record_name)
     raise ValueError(
         f'{path} is missing: it tells the classes of these records. It is '
         'written by tf_convert_data.py; copy it too or convert again.')

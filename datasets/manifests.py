@@ -4,7 +4,7 @@ import hashlib
 import os
 
 from datasets import label_map
-from datasets import record_files
+from datasets import records
 
 # On the screen; the manifest names all files.
 _NUM_NAMES_SHOWN = 5
@@ -62,7 +62,7 @@ class Tally:
     def manifest(self, files):
         """Returns the manifest of these records; see record_files."""
         return {
-            'format_version': record_files.FORMAT_VERSION,
+            'format_version': records.FORMAT_VERSION,
             'num_images': self.num_images,
             'num_objects': self._objects.total(),
             'num_difficult': self._num_difficult,

@@ -6,9 +6,8 @@ same if the bytes of their files are.
 import collections
 
 from datasets import manifests
-from datasets import pascalvoc
-from datasets import record_files
-from datasets import record_samples
+from datasets import records
+from datasets.voc import pascalvoc
 
 _NUM_NAMES_SHOWN = 5
 
@@ -23,8 +22,8 @@ def findings(folder, name):
     Raises:
       ValueError: a manifest is not that of the records beside it.
     """
-    paths = record_files.shards(folder)
-    manifest = record_files.read_manifest(folder, name, paths[name])
+    paths = records.shards(folder)
+    manifest = records.read_manifest(folder, name, paths[name])
     hashes = manifests.image_hashes(manifest)
     counts = collections.Counter()
     repeated = []
@@ -55,7 +54,7 @@ def findings(folder, name):
 def _manifest(folder, name, paths):
     """Returns a manifest; None if it is missing, or not that of the files."""
     try:
-        return record_files.read_manifest(folder, name, paths)
+        return records.read_manifest(folder, name, paths)
     except ValueError:  # Whoever opens those records is told.
         return None
 
@@ -86,8 +85,8 @@ def _described(indices, paths):
     """Returns a number of images, and the names of the first ones."""
     wanted = indices[:_NUM_NAMES_SHOWN]
     names = [
-        record_samples.image_name(sample.filename, index) for index, sample
-        in zip(range(wanted[-1] + 1), record_samples.read(paths),
+        records.image_name(sample.filename, index) for index, sample
+        in zip(range(wanted[-1] + 1), records.read_samples(paths),
                strict=False) if index in wanted]
     more = ', ...' if len(indices) > len(wanted) else ''
     return f'{len(indices)} images ({", ".join(names)}{more})'

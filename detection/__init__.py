@@ -1,6 +1,6 @@
 """Anchors, targets, losses, post-processing and metrics: pure functions."""
 import tensorflow
 
-from detection import tensorflow_version
+from common import tensorflow_version
 
 tensorflow_version.check(tensorflow.__version__)

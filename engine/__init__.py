@@ -1,3 +1,3 @@
 """What the scripts do: train, evaluate, detect, convert."""
 # Its limit on the images that OpenCV reads must come before OpenCV.
-import datasets  # noqa: F401
+import common  # noqa: F401

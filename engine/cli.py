@@ -12,8 +12,8 @@ import traceback
 from absl import app
 from absl import flags
 
-from engine import error_text
-from engine import output_files
+from common import errors
+from common import files
 
 # A shell's exit statuses of what Ctrl-C and SIGTERM ended.
 INTERRUPTED = 130
@@ -76,7 +76,7 @@ def describe(error):
     if isinstance(error, (ValueError, OSError)):
         lines = str(error).splitlines() or [type(error).__name__]
     elif isinstance(error, _operation_errors()):
-        lines = [error_text.reason(error.message) or type(error).__name__]
+        lines = [errors.reason(error.message) or type(error).__name__]
     else:
         text = ' '.join(str(error).split())
         lines = [f'an error of this program, {type(error).__name__}: {text}. '
@@ -84,7 +84,7 @@ def describe(error):
                  '--debug.']
         if isinstance(error, MemoryError):
             lines = [f'there is not enough memory. {text}'.rstrip()]
-    return '\n'.join(map(output_files.quote, lines))
+    return '\n'.join(map(files.quote, lines))
 
 
 def _operation_errors():

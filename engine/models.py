@@ -1,6 +1,9 @@
-"""Which network, with which classes and anchors: flags, data, checkpoint."""
+"""Which network, with which classes and anchors; and what it detects."""
+import tf_slim as slim
+
 from datasets import dataset_factory
 from datasets import label_map
+from detection import boxes
 from engine import checkpoints
 from nets import nets_factory
 
@@ -29,7 +32,7 @@ def make_network(model_name, class_names, metadata=None, anchor_preset=None):
     network = nets_factory.get_network(model_name or DEFAULT_MODEL)
     params = network.default_params
     if metadata is not None:
-        params = checkpoints.with_metadata(params, metadata)
+        params = checkpoints.metadata.apply(params, metadata)
     if anchor_preset is not None:
         chosen = network.with_anchors(params, anchor_preset)
         if metadata is not None and not _have_same_anchors(chosen, params):
@@ -75,7 +78,7 @@ def choose_class_names(class_names, metadata, prefix):
 
 def _num_classes(prefix):
     """Returns how many classes a checkpoint's heads have, or None."""
-    shapes = checkpoints.open_reader(prefix).get_variable_to_shape_map()
+    shapes = checkpoints.reader.open_reader(prefix).get_variable_to_shape_map()
     for name, shape in sorted(shapes.items()):
         other = shapes.get(name.replace('/conv_cls/', '/conv_loc/'))
         if name.endswith('_box/conv_cls/biases') and other is not None:
@@ -129,6 +132,33 @@ def check_same_classes(data_names, checkpoint_names, prefix):
     raise ValueError(
         f'{prefix}: its {len(checkpoint_names)} classes are not the '
         f'{len(data_names)} of the data set; {difference}.')
+
+
+def detections(network, images, bbox_img, compute_dtype, **selection):
+    """Builds a network and its post-processing.
+
+    Within checkpoints.restore.weights_of, which gives the weights.
+
+    Args:
+      network: an SSDNet.
+      images: float32 [batch, height, width, 3], RGB, mean subtracted.
+      bbox_img: float32 [batch, 4], the images as they were before they were
+        fitted to the network, in the coordinates of what it sees.
+      compute_dtype: as in SSDNet.net.
+      **selection: select_threshold, select_top_k, nms_threshold and
+        keep_top_k, as in postprocessing.select_detections.
+
+    Returns:
+      postprocessing.Detections; bboxes relative to the images as they were,
+      clipped.
+    """
+    with slim.arg_scope(network.arg_scope()):
+        logits, localisations, _ = network.net(
+            images, compute_dtype=compute_dtype)
+    found = network.detect(logits, localisations, **selection)
+    bbox_img = bbox_img[:, None]
+    return found._replace(bboxes=boxes.resize(
+        boxes.clip(found.bboxes, bbox_img), bbox_img))
 
 
 def _have_same_anchors(params_a, params_b):

@@ -13,7 +13,7 @@ from detection import boxes
 from detection import losses
 from detection import postprocessing
 from detection import targets
-from nets import custom_layers
+from nets import layers
 
 SSDParams = collections.namedtuple('SSDParams', [
     'img_shape',         # (height, width) of the input, in pixels
@@ -87,13 +87,13 @@ class SSDNet:
             initializer = tf.initializers.variance_scaling(2.)
         regularizer = slim.l2_regularizer(weight_decay)
         with slim.arg_scope(
-                [slim.conv2d, custom_layers.atrous_conv2d],
+                [slim.conv2d, layers.atrous_conv2d],
                 weights_initializer=initializer), slim.arg_scope(
-                [custom_layers.head_conv2d],
+                [layers.head_conv2d],
                 weights_initializer=tf.initializers.random_normal(stddev=.01)):
             with slim.arg_scope(
-                    [slim.conv2d, custom_layers.atrous_conv2d,
-                     custom_layers.l2_normalization],
+                    [slim.conv2d, layers.atrous_conv2d,
+                     layers.l2_normalization],
                     weights_regularizer=regularizer):
                 with slim.arg_scope(
                         [slim.conv2d, slim.max_pool2d],
@@ -124,9 +124,9 @@ class SSDNet:
                 f'{self.name} takes images of {params.img_shape}, '
                 f'not {images.shape.as_list()[1:3]}.')
         end_points = {}
-        with custom_layers.mixed_precision(compute_dtype), tf.variable_scope(
+        with layers.mixed_precision(compute_dtype), tf.variable_scope(
                 self.name, reuse=reuse,
-                custom_getter=custom_layers.float32_variable):
+                custom_getter=layers.float32_variable):
             net = self.trunk(tf.cast(images, compute_dtype), end_points)
             for block in params.extra_blocks:
                 net = self._extra_block(net, block)
@@ -171,7 +171,7 @@ class SSDNet:
             if block.pad:
                 # Caffe pads both sides; SAME would pad only the far one
                 # where the size is even.
-                net = custom_layers.pad2d(net, block.pad)
+                net = layers.pad2d(net, block.pad)
             return slim.conv2d(
                 net, self.depth(block.channels), kernel, block.stride,
                 padding='VALID', scope='conv{}x{}'.format(*kernel))
@@ -183,11 +183,11 @@ class SSDNet:
             params.anchor_sizes[index], params.anchor_ratios[index])
         with tf.variable_scope(params.feat_layers[index] + '_box'):
             if params.normalizations[index] is not None:
-                net = tf.cast(custom_layers.l2_normalization(
+                net = tf.cast(layers.l2_normalization(
                     net, params.normalizations[index]), net.dtype)
 
             def predict(num_values, scope):
-                values = custom_layers.head_conv2d(
+                values = layers.head_conv2d(
                     net, num_kinds * num_values, [3, 3], activation_fn=None,
                     scope=scope)
                 rows, columns = params.feat_shapes[index]

@@ -5,7 +5,7 @@ Caffe model_libs.py, VGGNetBody(fully_conv, reduced, dilated); paper 3.
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
-from nets import custom_layers
+from nets import layers
 from nets import ssd
 
 # Convolutions of each block and their channels.
@@ -46,7 +46,7 @@ class SSDVGGNet(ssd.SSDNet):
             if index < 5:
                 net = slim.max_pool2d(net, [2, 2], scope=f'pool{index}')
         net = slim.max_pool2d(net, [3, 3], stride=1, scope='pool5')
-        net = custom_layers.atrous_conv2d(
+        net = layers.atrous_conv2d(
             net, self.depth(1024), 3, rate=6, scope='conv6')
         end_points['block6'] = net
         net = slim.conv2d(net, self.depth(1024), [1, 1], scope='conv7')

@@ -3,16 +3,16 @@
 The .prototxt files in data/ are the Caffe networks with VOC's priors (copies
 of the project's reference files); each of their lines is one layer.
 """
-import pathlib
 import re
 import zlib
 
 import numpy as np
 from google.protobuf import text_format
 
-from engine import caffe_pb2
+from engine.importing import caffe_pb2
+from tests import scripts
 
-DATA = pathlib.Path(__file__).parent / 'data'
+DATA = scripts.DATA
 # So that logits come out near 1, as those of a trained model.
 PIXEL_DEVIATION = 64
 # Protobuf's wire types and Caffe's NetParameter fields.

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 import tensorflow.compat.v1 as tf
 
-from datasets import pascalvoc
+from datasets.voc import pascalvoc
 from engine import checkpoints
 from engine import cli
 from tests import scripts
@@ -100,13 +100,13 @@ def test_conversion(folder, converted):
 
 def test_training_from_a_detector(folder, trained):
     assert '71 of 71 variables restored' in trained.stdout
-    prefix = checkpoints.find(str(folder / 'logs'))
+    prefix = checkpoints.paths.find(str(folder / 'logs'))
     assert prefix.endswith('model.ckpt-2')
-    metadata = checkpoints.read_metadata(prefix)
+    metadata = checkpoints.metadata.read(prefix)
     assert metadata['model_name'] == 'ssd_300_vgg'
     assert metadata['classes'] == list(pascalvoc.LABELS)
     assert metadata['anchor_sizes'][0] == [21, 45]
-    reader = checkpoints.open_reader(prefix)
+    reader = checkpoints.reader.open_reader(prefix)
     assert reader.has_tensor('ssd_300_vgg/conv1/conv1_1/weights/Adam')
 
 
@@ -157,9 +157,9 @@ def test_training_from_vgg_16(folder, trained_from_vgg):
     assert '26 of 71 variables restored' in trained_from_vgg.stdout
     assert 'ssd_300_vgg/conv6/weights' in trained_from_vgg.stdout
     assert 'Warning' not in trained_from_vgg.stderr
-    before = checkpoints.open_reader(
+    before = checkpoints.reader.open_reader(
         str(folder / 'checkpoints' / 'vgg_16.ckpt'))
-    after = checkpoints.open_reader(str(folder / 'log' / 'model.ckpt-2'))
+    after = checkpoints.reader.open_reader(str(folder / 'log' / 'model.ckpt-2'))
     name = 'conv1/conv1_1/weights'
     # Restored, and not among the --trainable_scopes.
     assert (before.get_tensor(f'vgg_16/{name}')

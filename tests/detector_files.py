@@ -23,8 +23,8 @@ def save(path, class_names=NAMES, with_metadata=True):
         with slim.arg_scope(network.arg_scope(from_scratch=True)):
             network.net(tf.zeros([1, *network.params.img_shape, 3]))
         if with_metadata:
-            checkpoints.metadata_variable(
-                checkpoints.make_metadata(network, class_names))
+            checkpoints.metadata.variable(
+                checkpoints.metadata.make(network, class_names))
         session.run(tf.global_variables_initializer())
         tf.train.Saver().save(session, str(path), write_meta_graph=False)
     return str(path)

@@ -12,14 +12,15 @@ import tf_slim as slim
 from absl import flags
 from tf_slim.nets import vgg
 
-from datasets import drawing
-from datasets import pascalvoc
-from datasets import pascalvoc_to_tfrecords
-from datasets import synthetic_shapes
-from datasets import voc_folders
+from datasets import conversion
+from datasets.shapes import drawing
+from datasets.shapes import synthetic_shapes
+from datasets.voc import folders
+from datasets.voc import pascalvoc
 from nets import ssd_vgg_300
 
 ROOT = pathlib.Path(__file__).parent.parent
+DATA = ROOT / 'tests' / 'data'
 BCCD = ROOT.parent / 'shared' / 'data' / 'bccd'
 SECONDS_TO_END = 300
 
@@ -94,8 +95,8 @@ def remove_objects(folder):
 def write_records(folder, output_dir, output_name, labels=pascalvoc.LABELS,
                   image_set=None):
     """Converts a VOC folder in this process; returns the manifest."""
-    part = voc_folders.Part(str(folder), image_set, output_name)
-    manifest, = pascalvoc_to_tfrecords.convert(
+    part = folders.Part(str(folder), image_set, output_name)
+    manifest, = conversion.convert(
         [part], str(output_dir), labels=labels)
     return manifest
 

@@ -1,0 +1,1 @@
+"""Drawn shapes: a data set without end that comes with the project."""

@@ -1,0 +1,1 @@
+"""The Pascal VOC format: its folders, its annotations, its data sets."""

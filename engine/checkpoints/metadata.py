@@ -1,0 +1,108 @@
+"""`ssd_metadata`: what a checkpoint says of itself, as JSON.
+
+A string variable beside the network's; with it no flag is needed to use a
+checkpoint. Those of the original have none.
+"""
+import json
+
+import tensorflow.compat.v1 as tf
+
+from engine.checkpoints import reader
+from nets import nets_factory
+from nets import ssd
+
+NAME = 'ssd_metadata'
+VERSION = 1
+# Key of the metadata -> field of SSDParams.
+_PARAMS_KEYS = {
+    key: key for key in ('anchor_sizes', 'anchor_ratios', 'anchor_steps',
+                         'anchor_offset', 'prior_scaling')}
+MEAN_PIXEL = (123., 117., 104.)
+
+
+def make(network: ssd.SSDNet, class_names: list[str]) -> dict:
+    """Returns the metadata of a network, of JSON's types.
+
+    Args:
+      network: an SSDNet.
+      class_names: names without background, in the order of their ids.
+    """
+    params = network.params._asdict()
+    return {
+        'format_version': VERSION,
+        'model_name': network.name,
+        'classes': list(class_names),
+        'image_shape': list(params['img_shape']),
+        'mean_pixel': list(MEAN_PIXEL),
+        **{key: _as_lists(params[field])
+           for key, field in _PARAMS_KEYS.items()},
+    }
+
+
+def variable(metadata: dict) -> tf.Variable:
+    """Makes the variable that puts metadata into every checkpoint."""
+    with tf.device('/device:CPU:0'):
+        return tf.get_variable(
+            NAME, initializer=json.dumps(metadata, sort_keys=True),
+            dtype=tf.string, trainable=False)
+
+
+def read(prefix: str) -> dict | None:
+    """Returns the metadata of a checkpoint, or None if it has none.
+
+    Raises:
+      ValueError: it is damaged, of another version, or of a network that is
+        not known.
+    """
+    content = reader.read_or_none(prefix, NAME)
+    if content is None:
+        return None
+    try:
+        return parse(content)
+    except ValueError as error:
+        raise ValueError(f'{prefix}: {error}') from None
+
+
+def parse(content: bytes) -> dict:
+    """Returns the metadata of what the variable holds.
+
+    Raises:
+      ValueError: it is damaged, of another version, or of a network that is
+        not known; begins with NAME.
+    """
+    try:
+        metadata = json.loads(content)
+        version = metadata['format_version']
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f'{NAME} is damaged: {error!r}.') from None
+    if version != VERSION:
+        raise ValueError(f'{NAME} is of version {str(version)[:20]}; this '
+                         f'program reads version {VERSION}.')
+    missing = {'model_name', 'classes', *_PARAMS_KEYS} - set(metadata)
+    if missing:
+        raise ValueError(f'{NAME} lacks {", ".join(sorted(missing))}.')
+    try:
+        nets_factory.get_network(metadata['model_name'])
+    except ValueError as error:
+        raise ValueError(f'{NAME}: {error}') from None
+    return metadata
+
+
+def apply(params: ssd.SSDParams, metadata: dict) -> ssd.SSDParams:
+    """Returns SSDParams with the anchors and classes of a checkpoint."""
+    return params._replace(
+        num_classes=len(metadata['classes']) + 1,
+        **{field: _as_tuples(metadata[key])
+           for key, field in _PARAMS_KEYS.items()})
+
+
+def _as_lists(value):
+    if isinstance(value, (list, tuple)):
+        return [_as_lists(item) for item in value]
+    return value
+
+
+def _as_tuples(value):
+    if isinstance(value, list):
+        return tuple(_as_tuples(item) for item in value)
+    return value

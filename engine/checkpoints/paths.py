@@ -1,0 +1,254 @@
+"""Which checkpoint a path means: a folder, a prefix, a file, an archive."""
+import os
+import re
+import shutil
+import struct
+import sys
+import zipfile
+import zlib
+
+import tensorflow.compat.v1 as tf
+
+from engine.checkpoints import reader
+
+# A part of a checkpoint of format V2; its prefix is the first group.
+PART = re.compile(r'(.+)\.(?:index|meta|data-\d{5}-of-\d{5})$')
+# One of format V1 is a single file, its prefix's namesake.
+WHOLE = re.compile(r'.+\.ckpt(-\d+)?$')
+# The last bytes of a table: of a V1 checkpoint, as of an .index.
+_TABLE_MAGIC = 0xdb4775248b80fb57.to_bytes(8, 'little')
+# Trained weights shrink by a tenth, an optimiser's zeros by more.
+_MAX_RATIO = 100
+_ALWAYS_ALLOWED_BYTES = 1 << 26
+# Variables of github.com/HiKapok/SSD.TensorFlow.
+HIKAPOK_SCOPE = 'multibox_head'
+
+
+def find(path: str) -> str:
+    """Returns the prefix of the checkpoint of a network that `path` means.
+
+    Args:
+      path: a folder (its latest checkpoint), a prefix, any of a checkpoint's
+        files, or the archive (.zip) of one, which is unpacked beside it.
+
+    Raises:
+      ValueError: there is no checkpoint, or one that cannot be used.
+    """
+    prefix = locate(path)
+    check_names(
+        reader.open_reader(prefix).get_variable_to_shape_map(), prefix)
+    return prefix
+
+
+def locate(path: str) -> str:
+    """Returns the prefix of the checkpoint that `path` means, of any kind.
+
+    Args:
+      path: as for `find`.
+
+    Raises:
+      ValueError: there is no checkpoint.
+    """
+    path = os.path.expanduser(path)
+    if os.path.isdir(path):
+        return latest(path) or _only_checkpoint(path)
+    if path.endswith('.zip') and os.path.exists(path):
+        return unpack(path)
+    prefix = prefix_of(path) or path.removesuffix('.zip')
+    if tf.train.checkpoint_exists(prefix):
+        return prefix
+    if not os.path.exists(prefix + '.zip'):
+        raise ValueError(
+            f'{path}: no such checkpoint; give a folder, or a path '
+            'without its ending .index or .data-....')
+    return unpack(prefix + '.zip')
+
+
+def latest(folder: str) -> str | None:
+    """Returns the prefix of a training's latest whole checkpoint.
+
+    It is the one that the file "checkpoint" names; where that is damaged, or
+    what it names is, the one of the highest step that is whole, and stderr
+    says so. What it names is looked for in the folder itself, so that a copy
+    of a folder means its own files. None if it has none with a step.
+
+    Raises:
+      ValueError: there are such checkpoints, but none is whole.
+    """
+    named, faults = named_latest(folder), []
+    if named is None and os.path.exists(os.path.join(folder, 'checkpoint')):
+        faults.append(os.path.join(folder, 'checkpoint')
+                      + ' names no checkpoint')
+    for prefix in dict.fromkeys([*filter(None, [named]), *numbered(folder)]):
+        fault = reader.fault(prefix)
+        if fault is None:
+            if faults:
+                print(f'{"; ".join(faults)}; {prefix} is used.',
+                      file=sys.stderr)
+            return prefix
+        faults.append(fault)
+    if faults:
+        raise ValueError(f'{"; ".join(faults)}; there is no whole checkpoint '
+                         f'in {folder}.')
+    return None
+
+
+def named_latest(folder: str) -> str | None:
+    """Returns the prefix that the file "checkpoint" names, None if none."""
+    try:
+        state = tf.train.get_checkpoint_state(folder)
+    except (tf.errors.OpError, ValueError):  # It is cut, or no text.
+        return None
+    name = '' if state is None else os.path.basename(
+        state.model_checkpoint_path)
+    return None if not name or '\0' in name else os.path.join(folder, name)
+
+
+def numbered(folder: str) -> list[str]:
+    """Returns the prefixes in a folder that end in a step, latest first."""
+    steps = {prefix: int(match[1]) for prefix in prefixes(os.listdir(folder))
+             if (match := re.search(r'-(\d+)$', prefix))}
+    return [os.path.join(folder, prefix)
+            for prefix in sorted(steps, key=steps.get, reverse=True)]
+
+
+def prefix_of(name: str) -> str | None:
+    """Returns the prefix that a file's name belongs to, None if to none."""
+    if os.path.basename(name).startswith('._'):  # Archives of macOS.
+        return None
+    part = PART.match(name)
+    if part:
+        return part[1]
+    return name if WHOLE.match(name) else None
+
+
+def prefixes(names: list[str]) -> list[str]:
+    """Returns the prefixes of the checkpoints among names of files."""
+    return sorted({prefix_of(name) for name in names
+                   if prefix_of(name) == name or name.endswith('.index')
+                   and prefix_of(name)})
+
+
+def is_checkpoint(path: str) -> bool:
+    """Whether a path is that of a checkpoint, not of a .caffemodel."""
+    if not os.path.isfile(path):
+        return os.path.isdir(path) or any(
+            os.path.exists(path + ending) for ending in ('.index', '.zip'))
+    if PART.match(path) or path.endswith('.zip'):
+        return True
+    with open(path, 'rb') as file:
+        file.seek(max(os.path.getsize(path) - len(_TABLE_MAGIC), 0))
+        return file.read() == _TABLE_MAGIC
+
+
+def check_names(names: list[str], prefix: str):
+    """Raises ValueError for variables of a project that cannot be converted.
+
+    Args:
+      names: of the variables of a checkpoint.
+      prefix: of the checkpoint, for the message.
+    """
+    if any(f'/{HIKAPOK_SCOPE}/' in name for name in names):
+        raise ValueError(
+            f'{prefix}: a checkpoint of HiKapok/SSD.TensorFlow. Its anchors '
+            'have another order (the larger square first) and other sizes '
+            '(112.5 pixels for 111), and its extra layers pad on one side '
+            'only, so that its weights detect wrongly in this network; use a '
+            'Caffe model or start from VGG-16 instead.')
+
+
+def unpack(path: str) -> str:
+    """Unpacks a zipped checkpoint beside its archive; returns its prefix.
+
+    A file that is there already, with the same content, is left as it is.
+
+    Args:
+      path: .zip, with the files of one checkpoint; folders in it are dropped.
+
+    Raises:
+      ValueError: it holds no checkpoint, several, is damaged or made to do
+        harm, or would overwrite a file of other content.
+    """
+    folder = os.path.dirname(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = [info for info in archive.infolist()
+                     if prefix_of(info.filename)]
+            files = {os.path.basename(info.filename): info for info in infos}
+            names = prefixes(list(files))
+            if len(names) != 1 or len(files) < len(infos):
+                raise ValueError(
+                    'it must hold one checkpoint (.index and .data-..., or '
+                    'one .ckpt); it holds '
+                    f'{sorted(archive.namelist())[:5]}.')
+            _check_sizes(infos, os.path.getsize(path))
+            for name, info in files.items():
+                _extract(archive, info, os.path.join(folder, name))
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError,
+            OverflowError, RuntimeError, ValueError) as error:
+        raise ValueError(f'{path}: cannot be unpacked: {error}') from None
+    return os.path.join(folder, names[0])
+
+
+def _check_sizes(infos, archive_bytes):
+    """Raises ValueError for an archive that is made to do harm."""
+    num_bytes = sum(info.file_size for info in infos)
+    if num_bytes > max(_MAX_RATIO * archive_bytes, _ALWAYS_ALLOWED_BYTES):
+        raise ValueError(
+            f'its {archive_bytes} bytes would become {num_bytes}; weights do '
+            'not shrink so much. Unpack it yourself if you trust it.')
+    for info in infos:
+        if (info.compress_type not in (zipfile.ZIP_STORED,
+                                       zipfile.ZIP_DEFLATED)
+                or not info.filename.isprintable()):
+            raise ValueError(
+                f'{info.filename!r} has a name or a compression that no '
+                'published checkpoint has.')
+
+
+def _extract(archive, info, path):
+    if os.path.lexists(path):
+        if os.path.isfile(path) and _crc(path) == info.CRC:
+            return
+        raise ValueError(
+            f'{path} is there, and is not what the archive holds; move it '
+            f'away, or give {prefix_of(path)} if it is the one you mean.')
+    temporary_path = f'{path}.part'
+    try:
+        with archive.open(info) as source, open(
+                temporary_path, 'wb') as target:
+            shutil.copyfileobj(source, target)
+        os.replace(temporary_path, path)
+    finally:
+        if os.path.exists(temporary_path):
+            os.remove(temporary_path)
+
+
+def _crc(path):
+    """Returns a file's checksum, as archives hold it."""
+    crc = 0
+    with open(path, 'rb') as file:
+        while chunk := file.read(1 << 20):
+            crc = zlib.crc32(chunk, crc)
+    return crc
+
+
+def _only_checkpoint(folder):
+    """Returns the prefix of the only checkpoint of a folder without steps.
+
+    Raises:
+      ValueError: there is none, or several.
+    """
+    names = os.listdir(folder)
+    found = [os.path.join(folder, name) for name in prefixes(names)]
+    if len(found) == 1:
+        return found[0]
+    zips = [name for name in names
+            if name.endswith('.ckpt.zip') and not name.startswith('._')]
+    if not found and len(zips) == 1:
+        return unpack(os.path.join(folder, zips[0]))
+    if not found:
+        raise ValueError(f'{folder}: the folder has no checkpoint.')
+    raise ValueError(
+        f'{folder}: the folder has several checkpoints and no file named '
+        f'"checkpoint"; give the path of one: {", ".join(found)}.')

@@ -1,0 +1,150 @@
+"""Reads checkpoints of the formats V1 and V2; what is not whole is refused.
+
+TensorFlow compares the sums of what it reads, so that cut and flipped files
+are noticed; here its errors become sentences, and files that are too short
+are refused before any value is read.
+"""
+import glob
+import math
+import os
+import re
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from common import errors
+
+# What TensorFlow's reader raises: IndexError where a .data file is cut off.
+_ERRORS = (tf.errors.OpError, ValueError, RuntimeError, IndexError)
+
+
+def open_reader(prefix: str):
+    """Returns TensorFlow's reader of a checkpoint of format V1 or V2.
+
+    Raises:
+      ValueError: the files are not there, or not whole; names them.
+    """
+    try:
+        stored = tf.train.NewCheckpointReader(prefix)
+    except _ERRORS as error:
+        raise ValueError(f'{prefix}: not a whole checkpoint: '
+                         f'{errors.reason(str(error))}') from None
+    if os.path.exists(f'{prefix}.index'):
+        _check_data_files(prefix, stored)
+    return stored
+
+
+def read(stored, prefix: str, name: str) -> np.ndarray | bytes:
+    """Returns the value of a variable of an open reader.
+
+    Raises:
+      ValueError: it is damaged; names the checkpoint, `prefix`.
+    """
+    try:
+        return stored.get_tensor(name)
+    except _ERRORS as error:
+        raise ValueError(f'{prefix}: {name} cannot be read: '
+                         f'{errors.reason(str(error))}') from None
+
+
+def read_or_none(prefix: str, name: str) -> np.ndarray | bytes | None:
+    """Returns the value of a variable, None if there is none; see read."""
+    stored = open_reader(prefix)
+    return read(stored, prefix, name) if stored.has_tensor(name) else None
+
+
+def global_step(prefix: str) -> int:
+    """Returns the step at which a checkpoint was saved; 0 if not said.
+
+    Raises:
+      ValueError: it is damaged.
+    """
+    step = read_or_none(prefix, 'global_step')
+    if step is None:
+        return 0
+    if getattr(step, 'dtype', None) not in ('int64', 'int32') or step.ndim:
+        raise ValueError(f'{prefix}: global_step is not a whole number.')
+    return int(step)
+
+
+def fault(prefix: str, must_be_finite: bool = False) -> str | None:
+    """Returns what is wrong with a checkpoint, None if it is whole.
+
+    All values are read, for TensorFlow to compare their sums.
+    """
+    try:
+        stored = open_reader(prefix)
+        for name in stored.get_variable_to_shape_map():
+            values = read(stored, prefix, name)
+            if (must_be_finite and isinstance(values, np.ndarray)
+                    and not np.isfinite(values).all()):
+                return f'{prefix}: {name} is not finite'
+    except (ValueError, OSError) as error:
+        return str(error).rstrip('.')
+    return None
+
+
+def check_complete(prefix: str, variables: dict[str, tf.Tensor]):
+    """Raises ValueError unless a checkpoint has the variables, as they are.
+
+    Args:
+      prefix: of the checkpoint.
+      variables: name in the checkpoint -> variable or tensor.
+    """
+    stored = open_reader(prefix)
+    shapes = stored.get_variable_to_shape_map()
+    dtypes = stored.get_variable_to_dtype_map()
+    faults = []
+    for name, variable in variables.items():
+        shape = variable.shape.as_list()
+        dtype = variable.dtype.base_dtype
+        if name not in shapes:
+            faults.append(f'{name} is missing')
+        elif shapes[name] != shape:
+            faults.append(f'{name} is {shapes[name]}, not {shape}')
+        elif dtypes[name] != dtype:
+            faults.append(f'{name} is {dtypes[name].name}, not {dtype.name}')
+    if faults:
+        more = f', and {len(faults) - 3} more' if len(faults) > 3 else ''
+        raise ValueError(
+            f'{prefix}: does not fit the network: '
+            f'{"; ".join(faults[:3])}{more}. Check --model_name, '
+            "--num_classes and the data set's classes.")
+
+
+class Saver(tf.train.Saver):
+    """A Saver whose errors on restoring name the checkpoint."""
+
+    def restore(self, sess, save_path):
+        """Restores the variables; see tf.train.Saver.restore.
+
+        Raises:
+          ValueError: the checkpoint is damaged.
+        """
+        try:
+            super().restore(sess, save_path)
+        except tf.errors.OpError as error:
+            raise ValueError(
+                f'{save_path}: cannot be restored: '
+                f'{errors.reason(error.message)}') from None
+
+
+def _check_data_files(prefix, stored):
+    """Raises ValueError if a .data file is missing or they are too short."""
+    paths = glob.glob(glob.escape(prefix) + '.data-?????-of-?????')
+    num_files = max((int(re.search(r'-of-(\d+)$', path)[1])
+                     for path in paths), default=1)
+    for number in range(num_files):
+        path = f'{prefix}.data-{number:05d}-of-{num_files:05d}'
+        if path not in paths:
+            raise ValueError(f'{prefix}: not a whole checkpoint: the file '
+                             f'{path} is missing.')
+    dtypes = stored.get_variable_to_dtype_map()
+    num_bytes = sum(  # Strings, of size 0, may have any length.
+        math.prod(shape) * dtypes[name].size
+        for name, shape in stored.get_variable_to_shape_map().items())
+    size = sum(map(os.path.getsize, paths))
+    if size < num_bytes:
+        raise ValueError(
+            f'{prefix}: not a whole checkpoint: its .data files are cut off: '
+            f'they have {size} bytes, its variables {num_bytes}.')

@@ -1,0 +1,196 @@
+"""What a network gets out of a checkpoint: a start, or all its weights.
+
+A training starts from the checkpoint of another one, or of VGG-16. A plan
+says for every variable of the network which tensor of the checkpoint it
+starts from; what differs in shape or is left out starts anew.
+"""
+import collections
+import contextlib
+import operator
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from engine.checkpoints import reader
+
+# variable: of the network. source: name in the checkpoint, None for a new
+# start. reason: why it starts anew.
+Entry = collections.namedtuple('Entry', 'variable source reason')
+
+# VGG's fully connected layers and what they become (paper section 3,
+# DeepLab-LargeFOV): every third tap of fc6's 7x7, every fourth output.
+FULLY_CONNECTED = {'conv6': 'fc6', 'conv7': 'fc7'}
+OUTPUT_STRIDE = 4
+# What tf.train.ExponentialMovingAverage adds to a variable's name.
+_AVERAGE = '/ExponentialMovingAverage'
+
+
+def plan(variables, prefix, network_name, model_scope=None,
+         exclude_scopes=(), ignore_missing=False):
+    """Returns a list of Entry, one per variable, and a list of warnings.
+
+    Args:
+      variables: of the network.
+      prefix: of the checkpoint.
+      network_name: scope of the variables.
+      model_scope: scope of the same variables in the checkpoint; where it
+        holds none, the checkpoint's own scope is found.
+      exclude_scopes: scopes of variables that start anew.
+      ignore_missing: whether variables that the checkpoint of a detector
+        lacks start anew instead of being an error.
+
+    Raises:
+      ValueError: if nothing is restored, or a variable is missing.
+    """
+    shapes = reader.open_reader(prefix).get_variable_to_shape_map()
+    scope, warnings = _find_scope(
+        shapes, variables, network_name, model_scope, prefix)
+    exclude_scopes = [excluded.strip() for excluded in exclude_scopes]
+    warnings += [
+        f'--checkpoint_exclude_scopes: {excluded!r} holds no variable of '
+        f'{network_name}.' for excluded in exclude_scopes
+        if not any(in_scope(variable.op.name, excluded)
+                   for variable in variables)]
+    entries = []
+    for variable in variables:
+        if any(in_scope(variable.op.name, excluded)
+               for excluded in exclude_scopes):
+            entries.append(Entry(variable, None, 'excluded'))
+        else:
+            entries.append(_entry(variable, shapes, scope, network_name))
+    if not any(entry.source for entry in entries):
+        raise ValueError(
+            f'{prefix}: nothing in it fits {network_name}; it holds '
+            f'{len(shapes)} tensors such as {sorted(shapes)[:1]}.')
+    missing = [entry.variable.op.name for entry in entries
+               if entry.reason == 'not in the checkpoint']
+    is_detector = any('_box/' in name for name in shapes)
+    if missing and is_detector and not ignore_missing:
+        raise ValueError(
+            f'{prefix}: lacks {len(missing)} variables of {network_name}, '
+            f'such as {missing[0]}; --ignore_missing_vars=True starts them '
+            'anew.')
+    return entries, warnings
+
+
+def format_plan(entries, prefix):
+    """Returns the table of what is restored and what starts anew, text."""
+    num_restored = sum(entry.source is not None for entry in entries)
+    lines = [f'{prefix}: {num_restored} of {len(entries)} variables '
+             'restored.']
+    new = [entry for entry in entries if entry.source is None]
+    width = max((len(entry.variable.op.name) for entry in new), default=0)
+    lines += [f'  new  {entry.variable.op.name:{width}}  {entry.reason}'
+              for entry in new]
+    return '\n'.join(lines)
+
+
+def initializer(entries, prefix):
+    """Returns a function of a session that loads what a plan restores."""
+    def initialize(session):
+        stored = reader.open_reader(prefix)
+        for entry in entries:
+            if entry.source is not None:
+                shape = entry.variable.shape.as_list()
+                values = reader.read(stored, prefix, entry.source)
+                if np.asarray(values).dtype.kind in 'OSU':  # Strings.
+                    raise ValueError(
+                        f'{prefix}: {entry.source} holds no numbers.')
+                entry.variable.load(subsample(values, shape), session)
+    return initialize
+
+
+def subsample(values, shape):
+    """Returns every n-th value along each axis so that `shape` is left.
+
+    Makes conv6 and conv7 of VGG's fc6 and fc7, for the atrous convolution.
+
+    Args:
+      values: numpy array with sides that are at least those of shape.
+      shape: list of int, as many as values has axes.
+    """
+    return values[tuple(
+        np.s_[::-(-have // want)]  # 7 -> 3: every third; 4096 -> 1024: fourth
+        for have, want in zip(values.shape, shape, strict=True))]
+
+
+@contextlib.contextmanager
+def weights_of(prefix, moving_average_decay=None):
+    """Gives the networks built within the weights of a checkpoint.
+
+    As constants: oneDNN brings a constant kernel into its own order once, a
+    variable at every step, which doubles the time of a single image.
+
+    Args:
+      prefix: of the checkpoint.
+      moving_average_decay: if not None, the weights' moving averages.
+
+    Raises:
+      ValueError: the checkpoint has no averages; or, at the end, it lacks a
+        weight, or has it in another shape.
+    """
+    stored = reader.open_reader(prefix)
+    shapes = stored.get_variable_to_shape_map()
+    dtypes = stored.get_variable_to_dtype_map()
+    if moving_average_decay is not None and not any(
+            name.endswith(_AVERAGE) for name in shapes):
+        raise ValueError(
+            f'{prefix}: has no moving averages; leave --moving_average_decay '
+            'out, or train with it.')
+    weights = {}
+
+    def constant(getter, name, shape, dtype, **kwargs):
+        del getter, kwargs
+        name += '' if moving_average_decay is None else _AVERAGE
+        value = tf.zeros(shape, dtype)  # In place of what does not fit.
+        if (shapes.get(name), dtypes.get(name)) == (value.shape, value.dtype):
+            value = tf.constant(reader.read(stored, prefix, name))
+        weights[name] = value
+        return value
+
+    with tf.variable_scope(tf.get_variable_scope(), custom_getter=constant):
+        yield
+    reader.check_complete(prefix, weights)
+
+
+def in_scope(name: str, scope: str) -> bool:
+    """Returns whether a variable's name is the scope or lies in it."""
+    return name == scope or name.startswith(scope.rstrip('/') + '/')
+
+
+def _find_scope(shapes, variables, network_name, model_scope, prefix):
+    """Returns the checkpoint's scope of the network, and warnings."""
+    own = [variable.op.name[len(network_name):] for variable in variables]
+
+    def num_found(scope):
+        return sum(scope + name in shapes for name in own)
+
+    scopes = sorted({name.split('/')[0] for name in shapes if '/' in name})
+    best = max(scopes, key=num_found, default=network_name)
+    wanted = network_name if model_scope is None else model_scope
+    if num_found(wanted) or not num_found(best):
+        return wanted, []
+    if model_scope is None:
+        return best, []
+    return best, [
+        f'--checkpoint_model_scope={model_scope}: {prefix} has no such '
+        f'scope; its own, {best}, is used.']
+
+
+def _entry(variable, shapes, scope, network_name):
+    name = variable.op.name[len(network_name) + 1:]
+    shape = variable.shape.as_list()
+    source = f'{scope}/{name}'
+    if source in shapes:
+        if shapes[source] == shape:
+            return Entry(variable, source, None)
+        return Entry(
+            variable, None, f'is {shape}, in the checkpoint {shapes[source]}')
+    layer, _, rest = name.partition('/')
+    source = f'{scope}/{FULLY_CONNECTED.get(layer)}/{rest}'
+    if (source in shapes and len(shapes[source]) == len(shape)
+            and all(map(operator.ge, shapes[source], shape))
+            and shapes[source][-1] in (shape[-1],
+                                       shape[-1] * OUTPUT_STRIDE)):
+        return Entry(variable, source, None)
+    return Entry(variable, None, 'not in the checkpoint')

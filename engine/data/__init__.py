@@ -1,0 +1,1 @@
+"""Converts data sets and shows what is in them."""

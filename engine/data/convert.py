@@ -1,0 +1,98 @@
+"""Conversion as a user sees it: a progress bar, a report, the next command."""
+import contextlib
+import os
+import sys
+
+import tqdm
+
+from common import files
+from datasets import conversion
+from datasets import label_map
+from datasets import manifests
+from datasets import split_checks
+from datasets.voc import folders
+from datasets.voc import pascalvoc
+
+DATASET_NAMES = ('pascalvoc', 'pascalvoc_0712')
+# What --output_name is if it is not given, as in the original.
+DEFAULT_OUTPUT_NAME = 'pascalvoc'
+
+
+def convert(dataset_name, dataset_dir, output_name, output_dir,
+            labels_file=None, labels=None, image_set=None,
+            skip_invalid=False):
+    """Converts VOC folders to records and prints what was done.
+
+    Args:
+      dataset_name: 'pascalvoc', one folder, or 'pascalvoc_0712'.
+      dataset_dir: VOC folder, or the one above VOC2007 and VOC2012.
+      output_name: of the records of one folder.
+      output_dir: folder of the records.
+      labels_file: file of class names, or None.
+      labels: comma-separated class names, or None; VOC's if both are None.
+      image_set: list of images in ImageSets/Main, or None for all.
+      skip_invalid: leave out what cannot be converted.
+
+    Raises:
+      ValueError: the arguments, or something in the folders, is wrong.
+    """
+    parts = _parts(dataset_name, dataset_dir, output_name, image_set)
+    with contextlib.ExitStack() as stack:  # Ends the bars before an error.
+        results = conversion.convert(
+            parts, output_dir, labels=_labels(labels_file, labels),
+            skip_invalid=skip_invalid, progress=lambda stems, output_name: (
+                stack.enter_context(_progress_bar(stems, output_name))))
+    for part, manifest in zip(parts, results, strict=True):
+        path = os.path.join(output_dir, f'{part.output_name}_*.tfrecord')
+        print('\n'.join([f'{path}: {part.folder}',
+                         *manifests.report(manifest)]))
+    # All parts are written: those of one call are compared too.
+    for part in parts:
+        for line in split_checks.findings(output_dir, part.output_name):
+            print(f'Warning: {files.quote(line)}', file=sys.stderr)
+    print(_next_command(dataset_name, parts[0].output_name, output_dir))
+
+
+def _parts(dataset_name, dataset_dir, output_name, image_set):
+    if dataset_name == 'pascalvoc':
+        return [folders.Part(dataset_dir, image_set, output_name)]
+    if dataset_name not in DATASET_NAMES:
+        raise ValueError(f'--dataset_name={dataset_name} is not known; use '
+                         f'{" or ".join(DATASET_NAMES)}. The name of your '
+                         'own data belongs into --output_name.')
+    if image_set is not None or output_name != DEFAULT_OUTPUT_NAME:
+        raise ValueError(
+            f'--dataset_name={dataset_name} chooses the lists and the names '
+            'of the records itself; leave out --image_set, --output_name.')
+    return folders.find_0712(dataset_dir)
+
+
+def _labels(labels_file, labels):
+    if labels_file is not None and labels is not None:
+        raise ValueError('--labels and --labels_file are both given; '
+                         'leave out one.')
+    if labels_file is not None:
+        return label_map.read_labels(labels_file)
+    return None if labels is None else label_map.parse_labels(labels)
+
+
+def _progress_bar(stems, output_name):
+    return tqdm.tqdm(stems, desc=output_name, unit=' images',
+                     dynamic_ncols=True, disable=None)
+
+
+def _next_command(dataset_name, output_name, output_dir):
+    dataset = pascalvoc.dataset_of(output_name)
+    if dataset is None:
+        return (f'The records are in {output_dir}. To be found by '
+                '--dataset_name and --dataset_split_name they need an '
+                '--output_name of the form <name>_<split>.')
+    name, split_name = dataset
+    if dataset_name in pascalvoc.RECORD_PREFIXES:
+        name = dataset_name
+    script = ('eval_ssd_network.py --eval_dir=logs/eval '
+              '--checkpoint_path=logs' if split_name == 'test' else
+              'train_ssd_network.py --train_dir=logs')
+    return (f'The records are in {output_dir}; next: python {script} '
+            f'--dataset_dir={output_dir} --dataset_name={name} '
+            f'--dataset_split_name={split_name} --model_name=ssd_300_vgg')

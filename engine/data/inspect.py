@@ -1,0 +1,181 @@
+"""A look at records before training: counts, sizes of boxes, and pictures.
+
+Which network and which anchors suit is told by the share of the objects
+whose best anchor overlaps them by at least 0.5: these teach several anchors,
+the others only the one that each object gets in any case.
+"""
+import collections
+import os
+
+import cv2
+import numpy as np
+import tqdm
+
+from common import files
+from datasets import dataset_factory
+from datasets import records
+from detection import anchors
+from detection import boxes
+from engine.data import contact_sheet
+from nets import nets_factory
+
+MIN_OVERLAP = 0.5  # Of a match; Caffe SSD, ssd_pascal.py, overlap_threshold.
+# A box's side is the square root of its area, of the image's.
+SIDES = (0, .05, .1, .2, .4, 1)
+# A larger input is advised if it helps that share of the objects.
+MIN_GAIN = 0.02
+
+# Of a choice of network and anchors. names: of the networks that share them;
+# side: of the input, in pixels; share: of all objects; shares: by SIDES, NaN
+# where there is no object.
+Fit = collections.namedtuple('Fit', 'names preset side share shares')
+
+
+def inspect(dataset_name, split_name, dataset_dir, output_dir):
+    """Prints counts and sizes; writes <name>_<split>.png, a contact sheet.
+
+    Args:
+      dataset_name, split_name, dataset_dir: as in dataset_factory.
+      output_dir: folder of the sheet; made if it is missing.
+
+    Raises:
+      ValueError: the records are missing, damaged, or have other classes.
+    """
+    dataset = dataset_factory.get_dataset(
+        dataset_name, split_name, dataset_dir)
+    samples = [
+        sample._replace(encoded=None) for sample in tqdm.tqdm(
+            records.read_samples(dataset.data_sources), unit=' images',
+            total=dataset.num_samples, disable=None)]
+    _check_labels(samples, dataset)
+    print(f'{dataset_name} {split_name}, in {dataset_dir}:')
+    print('\n'.join(class_lines(samples, dataset.labels)))
+    bboxes = np.concatenate([sample.bboxes for sample in samples])
+    if len(bboxes):
+        print('\n'.join(['', *size_lines(bboxes)]))
+    path = os.path.join(output_dir, files.file_name(
+        f'{dataset_name}_{split_name}.png'))
+    _write_sheet(path, samples, dataset)
+    print(f'Images with boxes and names: {path}')
+
+
+def class_lines(samples, class_names):
+    """Returns the lines of a table: objects and images per class.
+
+    Args:
+      samples: list of tfrecords.Sample.
+      class_names: from class 1 on.
+    """
+    per_image = [sample.labels for sample in samples]
+    labels = np.concatenate(per_image)
+    difficult = np.concatenate([sample.difficult for sample in samples]) > 0
+    columns = [
+        np.bincount(values, minlength=len(class_names) + 1)[1:].tolist()
+        for values in (labels, labels[difficult],
+                       np.concatenate([*map(np.unique, per_image)]))]
+    rows = [
+        ('class', 'objects', 'difficult', 'images'),
+        *zip(map(files.quote, class_names), *columns, strict=True),
+        ('all', len(labels), np.count_nonzero(difficult), len(samples))]
+    lines = _table(rows)
+    num_empty = sum(not labels.size for labels in per_image)
+    if num_empty:
+        lines.append(f'{num_empty} images have no object.')
+    missing = [name for name, *counts in rows[1:-1] if not counts[0]]
+    if missing:
+        lines.append(f'No object is of class {", ".join(missing)}.')
+    return lines
+
+
+def size_lines(bboxes):
+    """Returns lines: sizes of boxes, the anchors they fit, an advice.
+
+    Args:
+      bboxes: float [n, 4], relative, at least one.
+    """
+    spans = list(zip(SIDES, SIDES[1:], strict=False))
+    numbers = [np.count_nonzero(_is_of_size(bboxes, span)) for span in spans]
+    rows = [('side of a box, % of the image', 'all', *(
+        f'{100 * low:g}-{100 * high:g}' for low, high in spans)),
+        ('objects', len(bboxes), *numbers)]
+    fits = anchor_fits(bboxes)
+    rows += [
+        (f'{", ".join(fit.names)} {fit.preset}',
+         *('-' if np.isnan(share) else f'{100 * share:.1f} %'
+           for share in (fit.share, *fit.shares))) for fit in fits]
+    advised = advise(fits)
+    return [
+        f'Objects whose best anchor overlaps them by {MIN_OVERLAP} and more, '
+        'by network and --anchors:', *_table(rows),
+        f'Advice: --model_name={advised.names[0]} --anchors={advised.preset} '
+        f'({100 * advised.share:.1f} %). A larger input is advised where it '
+        f'gains {100 * MIN_GAIN:g} points: it costs its area in time.']
+
+
+def anchor_fits(bboxes):
+    """Returns a Fit of each network's anchors; equal ones share theirs."""
+    fits = {}
+    overlaps_of = [_is_of_size(bboxes, span)
+                   for span in zip(SIDES, SIDES[1:], strict=False)]
+    for name, network in nets_factory.networks_map.items():
+        for preset in sorted(network.anchor_presets):
+            params = network.with_anchors(network.default_params, preset)
+            geometry = (
+                params.feat_shapes, params.img_shape, params.anchor_sizes,
+                params.anchor_ratios, params.anchor_steps,
+                params.anchor_offset)
+            if geometry in fits:
+                fits[geometry].names.append(name)
+                continue
+            is_fit = anchors.best_overlaps(bboxes, *geometry) >= MIN_OVERLAP
+            fits[geometry] = Fit(
+                [name], preset, params.img_shape[0], is_fit.mean(),
+                [is_fit[rows].mean() if rows.any() else np.nan
+                 for rows in overlaps_of])
+    return list(fits.values())
+
+
+def advise(fits):
+    """Returns the best Fit of the smallest input that loses < MIN_GAIN."""
+    best = max(fit.share for fit in fits)
+    return min((fit for fit in fits if fit.share > best - MIN_GAIN),
+               key=lambda fit: (fit.side, -fit.share))
+
+
+def _is_of_size(bboxes, span):
+    sides = np.sqrt(boxes.area(bboxes, np))
+    low, high = span
+    # The last span has its end.
+    return (sides >= low) & ((sides < high) | (high == SIDES[-1]))
+
+
+def _write_sheet(path, samples, dataset):
+    chosen = set(contact_sheet.choose(
+        [sample.labels for sample in samples],
+        max(contact_sheet.NUM_IMAGES, len(dataset.labels))))
+    shown = [
+        (records.image_name(sample.filename, index), sample)
+        for index, sample in enumerate(
+            records.read_samples(dataset.data_sources)) if index in chosen]
+    sheet = contact_sheet.draw(shown, dataset.labels)
+    _, encoded = cv2.imencode('.png', cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    files.write_whole(path, [encoded.tobytes()])
+
+
+def _check_labels(samples, dataset):
+    for index, sample in enumerate(samples):
+        for label in sample.labels:
+            if not 1 <= label <= len(dataset.labels):
+                name = records.image_name(sample.filename, index)
+                raise ValueError(
+                    f'{dataset.name} {dataset.split_name}, image {name}: an '
+                    f'object is of class {label}, but there are '
+                    f'{len(dataset.labels)} classes; convert again.')
+
+
+def _table(rows):
+    rows = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ['  '.join([row[0].ljust(widths[0]), *(
+        cell.rjust(width) for cell, width
+        in zip(row[1:], widths[1:], strict=True))]) for row in rows]

@@ -1,0 +1,1 @@
+"""Detects in images, videos and cameras."""

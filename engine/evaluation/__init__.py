@@ -1,0 +1,1 @@
+"""Scores checkpoints and explains the scores."""

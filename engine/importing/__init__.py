@@ -1,0 +1,1 @@
+"""Brings in the weights of other programs."""

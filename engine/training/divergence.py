@@ -1,0 +1,153 @@
+"""Steps whose loss or gradients are not finite: refused, then explained.
+
+Such a step changes no variable: its operation fails. What it was like is
+kept in this process, for the message.
+"""
+import collections
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from engine.training import train_dir
+
+NOT_FINITE = 'The loss or a gradient is not finite'
+MAX_SKIPPED_IN_A_ROW = 10
+# Of file names and of layers in a message.
+_MAX_LISTED = 8
+
+# Float16 ends at 65504 and its smallest number is 6e-8: gradients of the
+# loss times this power of 2 lie in between. A step that overflows halves it
+# and is skipped; after so many without, it is doubled.
+FIRST_LOSS_SCALE = 2. ** 15
+MAX_LOSS_SCALE = 2. ** 24
+STEPS_TO_DOUBLE = 2000
+
+# loss, rate: float; number: of the step; norms: float32 [num_gradients];
+# filenames: of the batch's images.
+_Report = collections.namedtuple('_Report', 'loss norms number rate filenames')
+
+
+class Guard:
+    """Runs steps, and decides what follows one that is not finite.
+
+    `loss_scale` is a float32 scalar of the graph, to be given to
+    gradients.of_batch.
+    """
+
+    def __init__(self, options):
+        """Makes the graph's loss scale; options: compute_dtype, ..."""
+        self._options = options
+        self._scale = (
+            FIRST_LOSS_SCALE if options.compute_dtype == 'float16' else 1.)
+        self._num_finite = 0
+        self._num_skipped_in_a_row = 0
+        self._names = None
+        self._report = None
+        self._num_skipped = 0
+        self.loss_scale = tf.placeholder_with_default(1., [], 'loss_scale')
+
+    def checked(self, loss, gradients, batch, global_step, rate):
+        """Returns Gradients that are computed only if they are finite.
+
+        Args:
+          loss: float32 scalar.
+          gradients: gradients.Gradients.
+          batch: dict with filename, string [batch].
+          global_step: int64 scalar.
+          rate: float32 scalar.
+        """
+        self._names = [
+            variable.op.name for variable in gradients.variables]
+        norms = tf.stack([tf.norm(gradient)
+                          for gradient in gradients.gradients])
+        with tf.device('/device:CPU:0'):
+            is_finite = tf.numpy_function(
+                self._note, [loss, norms, global_step, rate,
+                             batch['filename']], tf.bool)
+            check = tf.debugging.Assert(is_finite, [NOT_FINITE])
+            # The next step, of a batch that is skipped.
+            self._skip = tf.assign_add(global_step, 1)
+        passed = []
+        for gradient in gradients.gradients:
+            with tf.control_dependencies([check]), tf.colocate_with(
+                    gradient):
+                passed.append(tf.identity(gradient))
+        return gradients._replace(gradients=passed)
+
+    def _note(self, loss, norms, number, rate, filenames):
+        """Keeps what is not finite; returns whether all is."""
+        is_finite = np.isfinite(loss) and np.isfinite(norms).all()
+        if not is_finite:
+            self._report = _Report(loss, norms, number + 1, rate, filenames)
+        return np.bool_(is_finite)
+
+    def run(self, session, step):
+        """Returns the values of a step, None if it was skipped.
+
+        Raises:
+          ValueError: the step is not finite, and is not to be skipped.
+        """
+        try:
+            values = session.run(step, {self.loss_scale: self._scale})
+        except tf.errors.InvalidArgumentError as error:
+            if NOT_FINITE not in error.message:
+                raise
+        else:
+            self._count_finite()
+            return values
+        if self._scale > 1 and np.isfinite(self._report.loss):
+            self._scale /= 2
+            self._num_finite = 0
+        else:
+            self._num_skipped_in_a_row += 1
+            if (self._options.on_nonfinite == 'stop'
+                    or self._num_skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW):
+                raise ValueError(self._explain()) from None
+            self._num_skipped += 1
+        if not self._options.sync_replicas:  # There others make the step.
+            session.run(self._skip)
+        return None
+
+    def note(self):
+        """Returns what a log line says of the steps so far; '' if all is well.
+
+        It begins with a comma.
+        """
+        if not self._num_skipped:
+            return ''
+        return f', {self._num_skipped} steps skipped, which were not finite'
+
+    def _count_finite(self):
+        self._num_skipped_in_a_row = 0
+        self._num_finite += 1
+        if (self._options.compute_dtype == 'float16'
+                and self._num_finite % STEPS_TO_DOUBLE == 0):
+            self._scale = min(2 * self._scale, MAX_LOSS_SCALE)
+
+    def _explain(self):
+        report, options = self._report, self._options
+        times = ''
+        if self._num_skipped_in_a_row > 1:
+            times = f', {self._num_skipped_in_a_row} times in a row'
+        bad = np.flatnonzero(~np.isfinite(report.norms))
+        # Those that are not finite first, then the largest.
+        order = np.argsort(np.where(
+            np.isfinite(report.norms), -report.norms, -np.inf),
+            kind='stable')[:_MAX_LISTED]
+        norms = ', '.join(f'{self._names[index]} {report.norms[index]:.3g}'
+                          for index in order)
+        names = [name.decode(errors='replace')
+                 for name in report.filenames[:_MAX_LISTED]]
+        if len(report.filenames) > _MAX_LISTED:
+            names.append(f'and {len(report.filenames) - _MAX_LISTED} more')
+        return (
+            f'{NOT_FINITE} at step {report.number}{times}: loss '
+            f'{report.loss:.4g}, learning rate {report.rate:.3g}, images '
+            f'{", ".join(names)}; gradient norms, of which {len(bad)} of '
+            f'{len(report.norms)} are not finite: {norms}. The last finite '
+            f'checkpoint is {train_dir.last_finite(options.train_dir)}. '
+            'Usual causes: a learning rate that is too high '
+            f'(--learning_rate={options.learning_rate}, --warmup_steps='
+            f'{options.warmup_steps}), wrong boxes in these images. '
+            '--clip_gradient_norm limits a step; --on_nonfinite=skip goes on '
+            f'until {MAX_SKIPPED_IN_A_ROW} such steps in a row.')

@@ -1,0 +1,90 @@
+"""Weights of a network that starts from nothing, fitted to its data.
+
+The random features of a network as deep as VGG, without batch normalisation,
+differ little from place to place and from image to image: most of each is
+common to all. The first hundreds of steps go into that. Here every layer
+before a ReLU is scaled and shifted once, at the start, such that each of its
+channels has mean 0 and deviation 1 over some images of the data
+(Kraehenbuehl et al. 2016, Data-dependent Initializations of CNNs).
+"""
+import numpy as np
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+
+from datasets import data_provider
+from nets import layers
+from nets import ssd_vgg
+from preprocessing import preprocessing_factory
+
+# Images that are looked at, or all, if there are fewer.
+NUM_IMAGES = 16
+# By He's rule, a channel of fitted inputs deviates by about 0.8. One that
+# hardly varies over so few images may well do on others.
+MIN_DEVIATION = 0.5
+
+
+def fit_to_data(options, dataset, network):
+    """Builds the operations that fit a network's random weights to data.
+
+    Args:
+      options: the flags of train_ssd_network.py.
+      dataset: slim Dataset.
+      network: SSDNet, whose variables are in the graph.
+
+    Returns:
+      function of a session, in which they are initialised; changes them.
+    """
+    images = tf.placeholder(
+        tf.float32, [None, *network.params.img_shape, 3])
+    moments = _moments(network, images)
+    variables = {variable.op.name: variable
+                 for variable in slim.get_model_variables()}
+    # All are known before the first weight changes.
+    with tf.control_dependencies(
+            [value for pair in moments.values() for value in pair]):
+        assignments = [
+            assignment for layer, (mean, deviation) in moments.items()
+            for weights, biases in [(variables[f'{layer}/weights'],
+                                     variables[f'{layer}/biases'])]
+            for assignment in (
+                weights.assign(weights / deviation).op,
+                biases.assign((biases - mean) / deviation).op)]
+    return lambda session: session.run(
+        assignments, {images: _first_images(options, dataset, network)})
+
+
+def _moments(network, images):
+    """Returns {scope of a layer: mean and deviation, float32 [channels]}.
+
+    They are those that the layer has once all layers before it are fitted.
+    """
+    moments = {}
+
+    def fitted_relu(values):
+        mean, variance = tf.nn.moments(values, [0, 1, 2])
+        deviation = tf.maximum(tf.sqrt(variance), MIN_DEVIATION)
+        moments[tf.get_variable_scope().name] = mean, deviation
+        return tf.nn.relu((values - mean) / deviation)
+
+    with slim.arg_scope(network.arg_scope()), slim.arg_scope(
+            [slim.conv2d, layers.atrous_conv2d, ssd_vgg.first_conv2d],
+            activation_fn=fitted_relu):
+        network.net(images, reuse=True)
+    return moments
+
+
+def _first_images(options, dataset, network):
+    """Returns images of the data as a network sees them, numpy."""
+    preprocessing = preprocessing_factory.get_preprocessing(
+        options.preprocessing_name or network.name)
+    with tf.Graph().as_default(), tf.Session(
+            config=tf.ConfigProto(device_count={'GPU': 0})) as session:
+        provider = data_provider.eval_batches(
+            dataset, lambda sample: {
+                'image': preprocessing.preprocess_for_eval(
+                    sample['image/encoded'], network.params.img_shape)[0]},
+            batch_size=1)
+        image, = provider.get(['image'])
+        session.run(provider.initializer)
+        return np.concatenate([session.run(image) for _ in range(
+            min(NUM_IMAGES, dataset.num_samples))])

@@ -1,1 +1,0 @@
-"""Notebooks, and the drawing that they share with the scripts."""

@@ -1,0 +1,97 @@
+import os
+import time
+
+import pytest
+
+from datasets.voc import annotations
+
+BNDBOX = ('<bndbox><xmin>1</xmin><ymin>2.5</ymin><xmax>30</xmax>'
+          '<ymax>40</ymax></bndbox>')
+
+
+def read(tmp_path, content, encoding='utf-8'):
+    path = tmp_path / 'a.xml'
+    path.write_bytes(content.encode(encoding))
+    return annotations.read_annotation(path)
+
+
+def test_reads_names_sizes_boxes_and_flags(tmp_path):
+    annotation = read(tmp_path, (
+        '<annotation><filename> a.jpg\n</filename>'
+        '<size><width>60</width><height>50</height></size>'
+        f'<object><name> dog </name><difficult>1</difficult>{BNDBOX}'
+        f'<part><name>head</name>{BNDBOX}</part></object></annotation>'))
+    assert annotation == annotations.Annotation('a.jpg', 50, 60, (
+        annotations.Object('dog', (1., 2.5, 30., 40.), 1, 0),))
+
+
+def test_everything_but_the_root_may_be_missing(tmp_path):
+    assert read(tmp_path, '<annotation/>') == annotations.Annotation(
+        '', None, None, ())
+
+
+def test_reads_other_encodings(tmp_path):
+    text = ('<?xml version="1.0" encoding="utf-16"?><annotation>'
+            '<filename>ü.jpg</filename></annotation>')
+    assert read(tmp_path, text, 'utf-16').filename == 'ü.jpg'
+
+
+@pytest.mark.parametrize('content, message', [
+    ('', 'not XML'),
+    ('<annotation><object>', 'not XML'),
+    ('<html/>', 'the root is <html>'),
+    (f'<annotation><object>{BNDBOX}</object></annotation>',
+     'object 1 has no <name>'),
+    ('<annotation><object><name>a</name></object></annotation>',
+     "object 1 .'a'. has no <bndbox>"),
+    ('<annotation><object><name>a</name><bndbox><xmin>nan</xmin></bndbox>'
+     '</object></annotation>', "<xmin> is 'nan', not a number"),
+    ('<annotation><object><name>a</name><bndbox><xmin>1</xmin></bndbox>'
+     '</object></annotation>', "<ymin> is '', not a number"),
+    (f'<annotation><object><name>a</name>{BNDBOX}<difficult>yes</difficult>'
+     '</object></annotation>', "<difficult> is 'yes', not 0 or 1"),
+    ('<annotation><size><width>x</width></size></annotation>',
+     "size: <width> is 'x'"),
+    ('<annotation>&b;</annotation>', 'undefined entity'),
+    (f'<annotation><object><name>{"a" * 1000}</name></object></annotation>',
+     "'a{80}...'. has no <bndbox>"),
+    ('<?xml version="1.0" encoding="no-such"?><annotation/>',
+     'unknown encoding'),
+])
+def test_names_file_and_fault(tmp_path, content, message):
+    with pytest.raises(ValueError, match=r'a\.xml: .*' + message):
+        read(tmp_path, content)
+
+
+LAUGHS = ''.join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">'
+                 for i in range(1, 12))
+
+
+@pytest.mark.parametrize('doctype', [
+    f'[<!ENTITY a0 "ha">{LAUGHS}]',  # Ten to the eleventh.
+    f'[<!ENTITY a11 "{"ha" * 100_000}">]',
+    '[<!ENTITY a11 SYSTEM "file:///etc/passwd">]',
+    '[<!ENTITY % a SYSTEM "http://127.0.0.1/a.dtd"> %a;]',
+    'SYSTEM "file:///dev/zero"',
+    '[<!ATTLIST annotation a CDATA "&a11;">]'])
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-16'])
+def test_refuses_every_doctype(tmp_path, doctype, encoding):
+    text = (f'<?xml version="1.0" encoding="{encoding}"?>'
+            f'<!DOCTYPE annotation {doctype}>'
+            f'<annotation><filename>{"&a11;" * 10_000}</filename></annotation>')
+    seconds = time.process_time()
+    with pytest.raises(ValueError, match=r'a\.xml: it has a <!DOCTYPE>'):
+        read(tmp_path, text, encoding)
+    assert time.process_time() - seconds < 1
+
+
+def test_refuses_what_is_too_large_or_not_a_file(tmp_path):
+    path = tmp_path / 'a.xml'
+    with open(path, 'wb') as file:
+        file.truncate(annotations.MAX_BYTES + 1)
+    with pytest.raises(ValueError, match='16,777,217 bytes are no annotation'):
+        annotations.read_annotation(path)
+    path.unlink()
+    os.mkfifo(path)  # Nobody writes into it: to read would take for ever.
+    with pytest.raises(ValueError, match='a.xml: not a file'):
+        annotations.read_annotation(path)

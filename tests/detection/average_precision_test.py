@@ -1,0 +1,270 @@
+"""Tests of detection.average_precision.
+
+data/voc_eval: ground truth, detections in the devkit's format, and what the
+devkit's rule gives for them, computed by an independent program.
+"""
+import json
+import math
+
+import numpy as np
+import pytest
+
+from detection import average_precision
+from tests import scripts
+
+DATA = scripts.DATA / 'voc_eval'
+# Eleven rows and ten columns of pixels.
+OBJECT = [0, 0, 10, 9]
+
+
+def groundtruths(*rows):
+    """rows: image, class, bbox, difficult."""
+    images, classes, bboxes, difficult = zip(*rows) if rows else ((),) * 4
+    return average_precision.GroundTruths(
+        np.array(images, int), np.array(classes, int),
+        np.reshape(bboxes, (-1, 4)).astype(float), np.array(difficult, bool))
+
+
+def detections(*rows):
+    """rows: image, class, score, bbox."""
+    images, classes, scores, bboxes = zip(*rows) if rows else ((),) * 4
+    return average_precision.Detections(
+        np.array(images, int), np.array(classes, int),
+        np.array(scores, float), np.reshape(bboxes, (-1, 4)).astype(float))
+
+
+def reference_inputs():
+    expected = json.loads((DATA / 'expected.json').read_text())
+    names = [name for name in expected if not name.startswith('mAP')]
+    objects_of = json.loads((DATA / 'groundtruth.json').read_text())
+    stems = sorted(objects_of)
+    objects = [
+        (stems.index(stem), names.index(row['name']) + 1,
+         np.array(row['bbox_xyxy'])[[1, 0, 3, 2]], row['difficult'])
+        for stem, rows in objects_of.items() for row in rows]
+    found = []
+    for label, name in enumerate(names, 1):
+        lines = (DATA / f'comp4_det_test_{name}.txt').read_text().splitlines()
+        for stem, score, *xyxy in map(str.split, lines):
+            found.append((stems.index(stem), label, score,
+                          np.array(xyxy)[[1, 0, 3, 2]]))
+    return groundtruths(*objects), detections(*found), names, expected
+
+
+def check_reference(results, expected):
+    for result in results.classes:
+        wanted = expected[result.name]
+        assert result[1:5] == pytest.approx((
+            wanted['AP_VOC07'], wanted['AP_VOC12'], wanted['num_objects'],
+            wanted['num_detections']), rel=0, abs=1e-9)
+    assert results[1:] == pytest.approx(
+        (expected['mAP_VOC07'], expected['mAP_VOC12']), rel=0, abs=1e-9)
+
+
+def test_equals_the_reference_in_any_order_of_detections():
+    objects, found, names, expected = reference_inputs()
+    check_reference(average_precision.evaluate(objects, found, names), expected)
+    order = np.random.RandomState(0).permutation(len(found.scores))
+    found = average_precision.Detections(*(column[order] for column in found))
+    check_reference(average_precision.evaluate(objects, found, names), expected)
+
+
+def test_overlap_counts_the_last_pixel():
+    one_pixel = np.array([3., 3., 3., 3.])
+    assert average_precision.overlap(one_pixel, one_pixel) == 1
+    assert average_precision.overlap(np.array([0., 0., 10., 2.]), np.array(
+        [0., 1., 10., 2.])) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize('xmax, is_right', [(19, True), (20, False)])
+def test_an_overlap_of_half_is_enough(xmax, is_right):
+    matches = average_precision.match_detections(
+        groundtruths((0, 1, OBJECT, False)),
+        detections((0, 1, 0.9, [0, 0, 10, xmax])))
+    assert matches.is_true_positive.tolist() == [is_right]
+    assert matches.overlaps[0] == pytest.approx(10 / (xmax + 1))
+
+
+def test_matches_of_every_kind():
+    far = [50, 50, 60, 60]
+    matches = average_precision.match_detections(
+        groundtruths((0, 1, far, True), (0, 1, OBJECT, False),
+                     (1, 2, OBJECT, False)),
+        detections((0, 1, 0.5, OBJECT),  # A duplicate of the next but one.
+                   (1, 1, 0.9, OBJECT),  # An object of another class.
+                   (0, 1, 0.8, [0, 0, 10, 10]),
+                   (0, 1, 0.7, far), (0, 1, 0.6, far),  # Difficult.
+                   (0, 1, 0.4, [90, 90, 99, 99]),  # Nothing there.
+                   (2, 1, 0.3, OBJECT)))  # Another image.
+    assert matches.is_true_positive.tolist() == [
+        False, False, True, False, False, False, False]
+    assert matches.is_ignored.tolist() == [
+        False, False, False, True, True, False, False]
+    assert matches.objects.tolist() == [1, -1, 1, 0, 0, -1, -1]
+
+
+def test_the_object_overlapped_most_is_taken_even_if_it_is_gone():
+    # Both overlap the first most; the devkit does not look further.
+    matches = average_precision.match_detections(
+        groundtruths((0, 1, [0, 0, 9, 9], False),
+                     (0, 1, [0, 2, 9, 11], False)),
+        detections((0, 1, 0.9, [0, 0, 9, 9]), (0, 1, 0.8, [0, 0, 9, 10])))
+    assert matches.is_true_positive.tolist() == [True, False]
+
+
+def test_average_precision_by_hand():
+    # Right, wrong, right, of 4 objects: recall stops at 0.5.
+    precision = np.array([1, 1 / 2, 2 / 3])
+    recall = np.array([0.25, 0.25, 0.5])
+    # 1 at 0, 0.1, 0.2; 2 / 3 at 0.3, 0.4, 0.5.
+    assert average_precision.average_precision_voc07(
+        precision, recall) == pytest.approx(5 / 11)
+    assert average_precision.average_precision_voc12(
+        precision, recall) == pytest.approx(0.25 + 0.25 * 2 / 3)
+
+
+@pytest.mark.parametrize('num_found, num_reached', [
+    (2, 3), (3, 3), (4, 5), (5, 6), (6, 6), (7, 7), (8, 9), (10, 11)])
+def test_recall_steps_are_rounded_as_in_the_devkit(num_found, num_reached):
+    # 3, 6 and 7 tenths lie just below 3 * 0.1, 6 * 0.1 and 7 * 0.1.
+    recall = np.arange(1, num_found + 1) / 10
+    assert average_precision.average_precision_voc07(
+        np.ones(num_found), recall) == pytest.approx(num_reached / 11)
+
+
+def test_a_perfect_detector_scores_one():
+    results = average_precision.evaluate(
+        groundtruths((0, 1, OBJECT, False), (1, 1, OBJECT, False)),
+        detections((0, 1, 0.9, OBJECT), (1, 1, 0.2, OBJECT)), ['cat'])
+    assert results.map_voc07 == results.map_voc12 == 1
+    np.testing.assert_array_equal(results.classes[0].recall, [0.5, 1])
+
+
+def test_no_detection_at_all_scores_zero():
+    results = average_precision.evaluate(
+        groundtruths((0, 1, OBJECT, False)), detections(), ['cat'])
+    assert results.map_voc07 == results.map_voc12 == 0
+
+
+def test_a_class_without_objects_is_left_out_of_the_mean():
+    results = average_precision.evaluate(
+        groundtruths((0, 1, OBJECT, False)),
+        detections((0, 1, 0.9, OBJECT), (0, 2, 0.9, OBJECT)), ['cat', 'dog'])
+    cat, dog = results.classes
+    assert cat.ap_voc07 == results.map_voc07 == results.map_voc12 == 1
+    assert math.isnan(dog.ap_voc07) and math.isnan(dog.ap_voc12)
+    assert (dog.num_objects, dog.num_detections) == (0, 1)
+
+
+def test_only_difficult_objects_leave_nothing_to_score():
+    results = average_precision.evaluate(
+        groundtruths((0, 1, OBJECT, True)), detections((0, 1, 0.9, OBJECT)),
+        ['cat'])
+    assert math.isnan(results.map_voc07) and math.isnan(results.map_voc12)
+    assert results.classes[0].num_objects == 0
+    assert results.classes[0].num_detections == 1
+    assert results.classes[0].precision.size == 0
+    nothing = average_precision.evaluate(groundtruths(), detections(), ['cat'])
+    assert math.isnan(nothing.map_voc07)
+
+
+def test_an_ignored_detection_does_not_lower_the_precision():
+    far = [50, 50, 60, 60]
+    results = average_precision.evaluate(
+        groundtruths((0, 1, far, True), (0, 1, OBJECT, False)),
+        detections((0, 1, 0.9, far), (0, 1, 0.8, OBJECT)), ['cat'])
+    assert results.map_voc07 == 1
+
+
+def test_equal_scores_give_one_result_in_any_order():
+    rng = np.random.RandomState(0)
+    bboxes = rng.randint(0, 20, (3000, 2)).repeat(2, 0).reshape(-1, 4)
+    bboxes[:, 2:] += rng.randint(5, 15, (3000, 2))
+    objects = groundtruths(*(
+        (image, 1, bboxes[image], image % 7 == 0) for image in range(100)))
+    rows = [(i % 100, 1, 0.5, bbox) for i, bbox in enumerate(bboxes)]
+    results = {
+        average_precision.evaluate(objects, detections(
+            *(rows[i] for i in rng.permutation(len(rows)))), ['cat'])[1:]
+        for _ in range(3)}
+    assert len(results) == 1
+
+
+@pytest.mark.parametrize('label', [0, 2])
+def test_a_class_without_a_name_is_refused(label):
+    with pytest.raises(ValueError, match=f'a detection is {label}; it must'):
+        average_precision.evaluate(
+            groundtruths(), detections((0, label, 0.9, OBJECT)), ['cat'])
+    with pytest.raises(ValueError, match=f'an object is {label}; it must'):
+        average_precision.evaluate(
+            groundtruths((0, label, OBJECT, False)), detections(), ['cat'])
+
+
+def by_devkit(objects, found, label):
+    """VOCevaldet.m and VOCap.m, loop by loop; equal scores as documented."""
+    rows = sorted(
+        (-score, image, tuple(bbox)) for image, classes, score, bbox
+        in zip(*found, strict=True) if classes == label)
+    targets = {}
+    for image, classes, bbox, is_difficult in zip(*objects, strict=True):
+        if classes == label:
+            targets.setdefault(image, []).append([bbox, is_difficult, False])
+    num_objects = sum(not target[1] for row in targets.values()
+                      for target in row)
+    precision, recall, num_right, num_wrong = [], [], 0, 0
+    for _, image, bbox in rows:
+        best, best_overlap = None, -math.inf
+        for target in targets.get(image, []):
+            height, width = (
+                min(bbox[i + 2], target[0][i + 2])
+                - max(bbox[i], target[0][i]) + 1 for i in range(2))
+            if height > 0 and width > 0:
+                union = sum(
+                    (box[2] - box[0] + 1) * (box[3] - box[1] + 1)
+                    for box in (bbox, target[0])) - height * width
+                if height * width / union > best_overlap:
+                    best, best_overlap = target, height * width / union
+        if best_overlap >= 0.5 and best[1]:
+            continue
+        is_right = best_overlap >= 0.5 and not best[2]
+        if is_right:
+            best[2] = True
+        num_right, num_wrong = num_right + is_right, num_wrong + (not is_right)
+        precision.append(num_right / (num_right + num_wrong))
+        recall.append(num_right / num_objects if num_objects else math.nan)
+    if not num_objects:
+        return math.nan, math.nan
+    reached = [[p for p, r in zip(precision, recall, strict=True)
+                if r >= i * 0.1] for i in range(11)]
+    ap_voc12 = sum(
+        (r - before) * max(precision[i:]) for i, (r, before)
+        in enumerate(zip(recall, [0, *recall], strict=False)))
+    return sum(max(values, default=0) for values in reached) / 11, ap_voc12
+
+
+@pytest.mark.parametrize('num_images', [1, 5])
+@pytest.mark.parametrize('num_objects, num_found, share_difficult', [
+    (0, 0, 0), (0, 30, 0), (20, 0, .3), (20, 200, 0), (20, 200, .5),
+    (20, 100, 1), (1, 40, 0), (60, 300, .3)])
+@pytest.mark.parametrize('num_scores', [1, 4, 10 ** 9])
+def test_equals_the_devkit_on_odd_data(
+        num_images, num_objects, num_found, share_difficult, num_scores):
+    rng = np.random.default_rng(num_objects + num_found + num_scores)
+
+    def bboxes(num):
+        corners = rng.integers(0, 12, (num, 2))
+        return np.hstack([corners, corners + rng.integers(0, 9, (num, 2))])
+
+    objects = average_precision.GroundTruths(
+        rng.integers(0, num_images, num_objects),
+        rng.integers(1, 3, num_objects), bboxes(num_objects).astype(float),
+        rng.uniform(size=num_objects) < share_difficult)
+    found = average_precision.Detections(
+        rng.integers(0, num_images, num_found),
+        rng.integers(1, 4, num_found),
+        rng.integers(1, num_scores + 1, num_found) / num_scores,
+        bboxes(num_found).astype(float))
+    results = average_precision.evaluate(objects, found, ['a', 'b', 'never'])
+    for label, result in enumerate(results.classes, 1):
+        assert result[1:3] == pytest.approx(
+            by_devkit(objects, found, label), abs=1e-12, nan_ok=True)

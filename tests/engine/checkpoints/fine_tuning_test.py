@@ -1,0 +1,124 @@
+"""Trainings that start from VGG-16: reduced by its authors, or by us."""
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+
+from engine import checkpoints
+from engine.importing import caffe_pb2
+from engine.importing import convert
+from engine.training import train
+from nets import ssd_vgg_300
+from tests import caffe_files
+from tests import scripts
+
+TRUNK = ('conv1_', 'conv2_', 'conv3_', 'conv4_', 'conv5_', 'fc6', 'fc7')
+
+
+@pytest.fixture(scope='module')
+def records(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('shapes')
+    scripts.write_shapes(folder / 'voc', 1)
+    scripts.write_records(
+        folder / 'voc', folder / 'records', 'voc_2007_train')
+    return folder / 'records'
+
+
+def train_one_step(records, train_dir, checkpoint_path, model_name):
+    """Trains one head; returns a reader of the checkpoint."""
+    train.run(scripts.options(
+        'train_ssd_network', dataset_name='pascalvoc_2007',
+        dataset_dir=str(records), train_dir=str(train_dir), batch_size=1,
+        checkpoint_path=str(checkpoint_path), max_number_of_steps=1,
+        model_name=model_name,
+        trainable_scopes=[f'{model_name}/block11_box']))
+    return checkpoints.reader.open_reader(str(train_dir / 'model.ckpt-1'))
+
+
+def test_training_from_the_reduced_caffe_model(tmp_path, capsys, records):
+    # As VGG_ILSVRC_16_layers_fc_reduced: no classifier, and of format V1.
+    layers = [
+        layer for layer in caffe_files.layers(caffe_files.prototxt(300))
+        if layer.blobs and layer.name.startswith(TRUNK)
+        and '_norm' not in layer.name and '_mbox' not in layer.name]
+    path = tmp_path / 'reduced.caffemodel'
+    caffe_files.write(path, [
+        caffe_pb2.V1LayerParameter(name='data'),
+        *map(caffe_files.as_v1, layers)])
+    convert.convert(str(path), 'vgg_16_reduced', None, None, None, None)
+    assert 'next: python train_ssd_network.py --checkpoint_path=' in (
+        capsys.readouterr().out)
+    reader = train_one_step(
+        records, tmp_path / 'train', tmp_path / 'reduced.ckpt', 'ssd_300_vgg')
+    assert '30 of 71 variables restored' in capsys.readouterr().out
+    blobs = {layer.name: np.frombuffer(layer.blobs[0].data, '<f4').reshape(
+        layer.blobs[0].shape.dim) for layer in layers}
+    for name, scope in (('conv1_1', 'conv1/conv1_1'), ('fc6', 'conv6'),
+                        ('fc7', 'conv7')):
+        expected = blobs[name].transpose(2, 3, 1, 0)
+        if name == 'conv1_1':
+            expected = expected[:, :, ::-1]
+        np.testing.assert_array_equal(
+            reader.get_tensor(f'ssd_300_vgg/{scope}/weights'), expected)
+
+
+@pytest.fixture(scope='module')
+def vgg_16(tmp_path_factory):
+    """A file like slim's vgg_16.ckpt, with a quarter of the channels."""
+    prefix = tmp_path_factory.mktemp('vgg') / 'vgg_16.ckpt'
+    with tf.Graph().as_default(), tf.variable_scope('vgg_16'):
+        inputs = 3
+        for block, (num_layers, channels) in enumerate(
+                ((2, 16), (2, 32), (3, 64), (3, 128), (3, 128)), 1):
+            for layer in range(1, num_layers + 1):
+                add_layer(f'conv{block}/conv{block}_{layer}',
+                          [3, 3, inputs, channels])
+                inputs = channels
+        add_layer('fc6', [7, 7, 128, 1024])
+        add_layer('fc7', [1, 1, 1024, 1024])
+        add_layer('fc8', [1, 1, 1024, 1000])
+        scripts.save_graph(prefix, tf.train.SaverDef.V1)
+    return prefix
+
+
+def add_layer(scope, shape):
+    with tf.variable_scope(scope):
+        tf.get_variable('weights', shape)
+        tf.get_variable('biases', shape[-1:],
+                        initializer=tf.random_normal_initializer())
+
+
+def test_training_from_fully_connected_layers(
+        tmp_path, capsys, records, vgg_16):
+    after = train_one_step(records, tmp_path, vgg_16, 'ssd_300_vgg_quarter')
+    assert '30 of 71 variables restored' in capsys.readouterr().out
+    before = checkpoints.reader.open_reader(str(vgg_16))
+    for name, source, slices in (
+            ('conv5/conv5_3/weights', 'conv5/conv5_3/weights', np.s_[:]),
+            # Taps 0, 3 and 6 of seven; one of four outputs, and for fc7 the
+            # inputs that those are.
+            ('conv6/weights', 'fc6/weights', np.s_[::3, ::3, :, ::4]),
+            ('conv6/biases', 'fc6/biases', np.s_[::4]),
+            ('conv7/weights', 'fc7/weights', np.s_[:, :, ::4, ::4]),
+            ('conv7/biases', 'fc7/biases', np.s_[::4])):
+        np.testing.assert_array_equal(
+            after.get_tensor(f'ssd_300_vgg_quarter/{name}'),
+            before.get_tensor(f'vgg_16/{source}')[slices])
+
+
+def test_excluded_scopes_are_not_subsampled(vgg_16):
+    net = ssd_vgg_300.SSDQuarterNet()
+    with tf.Graph().as_default(), slim.arg_scope(net.arg_scope()):
+        net.net(tf.zeros([1, 300, 300, 3]))
+        entries, _ = checkpoints.restore.plan(
+            slim.get_model_variables(), str(vgg_16), net.name,
+            exclude_scopes=[f'{net.name}/conv6'])
+    reasons = {entry.variable.op.name: entry.reason for entry in entries}
+    assert reasons[f'{net.name}/conv6/weights'] == 'excluded'
+    assert reasons[f'{net.name}/conv7/weights'] is None
+
+
+def test_subsample():
+    values = np.arange(7 * 8).reshape(7, 8)
+    assert checkpoints.restore.subsample(values, [3, 2]).tolist() == [
+        [0, 4], [24, 28], [48, 52]]

@@ -1,0 +1,160 @@
+import stat
+import zipfile
+
+import pytest
+
+from engine import checkpoints
+
+
+def write_zip(path, *names):
+    with zipfile.ZipFile(path, 'w') as archive:
+        for name in names:
+            archive.writestr(name, f'content of {name}')
+
+
+def test_zip_is_unpacked_beside_itself(tmp_path):
+    path = tmp_path / 'ssd.ckpt.zip'
+    write_zip(path, 'folder/', 'folder/ssd.ckpt.index', 'README',
+              '../../ssd.ckpt.data-00000-of-00001')
+    assert checkpoints.paths.unpack(str(path)) == str(tmp_path / 'ssd.ckpt')
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        'ssd.ckpt.data-00000-of-00001', 'ssd.ckpt.index', 'ssd.ckpt.zip']
+    text = (tmp_path / 'ssd.ckpt.index').read_text()
+    assert text == 'content of folder/ssd.ckpt.index'
+
+
+def test_file_that_is_there_is_kept(tmp_path):
+    path = tmp_path / 'a.zip'
+    write_zip(path, 'a.ckpt.index')
+    kept = tmp_path / 'a.ckpt.index'
+    kept.write_text('CONTENT OF a.ckpt.index')
+    checkpoints.paths.unpack(str(path))
+    assert kept.read_text() == 'CONTENT OF a.ckpt.index'
+
+
+@pytest.mark.parametrize('names', [
+    ('README',), ('a.ckpt.index', 'b.ckpt.index'),
+    ('a.ckpt.data-00000-of-00001',), ('x/a.ckpt.index', 'y/a.ckpt.index')])
+def test_zip_must_hold_one_checkpoint(tmp_path, names):
+    path = tmp_path / 'a.zip'
+    write_zip(path, *names)
+    with pytest.raises(ValueError, match='a.zip: .*must hold one checkpoint'):
+        checkpoints.paths.unpack(str(path))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_damaged_zips(tmp_path):
+    path = tmp_path / 'a.zip'
+    path.write_bytes(b'no archive')
+    with pytest.raises(ValueError, match='a.zip: cannot be unpacked'):
+        checkpoints.paths.unpack(str(path))
+    write_zip(path, 'a.ckpt.index')
+    path.write_bytes(path.read_bytes().replace(b'content', b'CONTENT'))
+    with pytest.raises(ValueError, match='a.zip: cannot be unpacked'):
+        checkpoints.paths.unpack(str(path))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_names_that_climb_stay_in_the_folder(tmp_path):
+    folder = tmp_path / 'deep' / 'folder'
+    folder.mkdir(parents=True)
+    write_zip(folder / 'a.zip', '../../a.ckpt.index', '/a.ckpt.meta')
+    checkpoints.paths.unpack(str(folder / 'a.zip'))
+    assert sorted(path.name for path in folder.iterdir()) == [
+        'a.ckpt.index', 'a.ckpt.meta', 'a.zip']
+    assert [path.name for path in tmp_path.iterdir()] == ['deep']
+
+
+def test_a_link_becomes_a_file(tmp_path):
+    link = zipfile.ZipInfo('a.ckpt.index')
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / 'a.zip', 'w') as archive:
+        archive.writestr(link, '/etc/passwd')
+    checkpoints.paths.unpack(str(tmp_path / 'a.zip'))
+    assert not (tmp_path / 'a.ckpt.index').is_symlink()
+    assert (tmp_path / 'a.ckpt.index').read_text() == '/etc/passwd'
+
+
+def test_what_would_be_overwritten_is_kept(tmp_path):
+    write_zip(tmp_path / 'a.zip', 'mine.ckpt.index')
+    (tmp_path / 'mine.ckpt.index').write_text('mine')
+    with pytest.raises(ValueError, match='a.zip: .*mine.ckpt.index is there'):
+        checkpoints.paths.unpack(str(tmp_path / 'a.zip'))
+    assert (tmp_path / 'mine.ckpt.index').read_text() == 'mine'
+
+
+def test_an_archive_that_would_fill_the_disk(tmp_path):
+    with zipfile.ZipFile(
+            tmp_path / 'a.zip', 'w', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr('a.ckpt.index', bytes(1 << 26))
+        archive.writestr('a.ckpt.data-00000-of-00001', b'0')
+    with pytest.raises(ValueError, match=r'a.zip: .*become 67108865; weights'):
+        checkpoints.paths.unpack(str(tmp_path / 'a.zip'))
+    assert [path.name for path in tmp_path.iterdir()] == ['a.zip']
+
+
+def _with_field(content, local_place, central_place, value):
+    central = content.index(b'PK\1\2')
+    content = bytearray(content)
+    content[local_place] = content[central + central_place] = value
+    return bytes(content)
+
+
+@pytest.mark.parametrize('damage, message', [
+    (lambda content: content[:-30], 'not a zip file'),
+    (lambda content: content.replace(b'PK\1\2', b'PK\1\3'),
+     'Bad magic number'),
+    (lambda content: _with_field(content, 6, 8, 1), 'encrypted'),
+    (lambda content: _with_field(content, 8, 10, 12), 'a compression')])
+def test_archives_that_cannot_be_read(tmp_path, damage, message):
+    path = tmp_path / 'a.zip'
+    write_zip(path, 'a.ckpt.index')
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match=f'a.zip: cannot .*{message}'):
+        checkpoints.paths.unpack(str(path))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_only_checkpoint_of_a_folder(tmp_path):
+    with pytest.raises(ValueError, match='has no checkpoint'):
+        checkpoints.paths._only_checkpoint(str(tmp_path))
+    write_zip(tmp_path / 'a.ckpt.zip', 'a.ckpt.index')
+    for _ in range(2):
+        assert checkpoints.paths._only_checkpoint(
+            str(tmp_path)) == str(tmp_path / 'a.ckpt')
+    (tmp_path / 'b.ckpt.index').touch()
+    with pytest.raises(ValueError, match='several checkpoints.*a.ckpt, .*b.c'):
+        checkpoints.paths._only_checkpoint(str(tmp_path))
+
+
+def test_hikapok_names_are_refused_and_it_says_why():
+    with pytest.raises(ValueError, match='m.ckpt: .*HiKapok.* other sizes'):
+        checkpoints.paths.check_names(
+            ['ssd300/conv1/conv1_1/kernel',
+             'ssd300/multibox_head/loc_0/kernel'], 'm.ckpt')
+    checkpoints.paths.check_names(
+        ['ssd_300_vgg/block4_box/conv_loc/weights'], 'm')
+
+
+def test_format_v1_is_one_file(tmp_path):
+    path = tmp_path / 'a.zip'
+    write_zip(path, 'vgg/vgg_16.ckpt', '__MACOSX/vgg/._vgg_16.ckpt')
+    assert checkpoints.paths.unpack(str(path)) == str(tmp_path / 'vgg_16.ckpt')
+    assert checkpoints.paths._only_checkpoint(
+        str(tmp_path)) == str(tmp_path / 'vgg_16.ckpt')
+
+
+@pytest.mark.parametrize('name, is_checkpoint', [
+    ('a.caffemodel', False), ('a.ckpt', True), ('a.ckpt.index', True),
+    ('a.ckpt.data-00000-of-00001', True), ('b.ckpt', True), ('.', True),
+    ('no such file', False)])
+def test_checkpoints_are_known_by_what_they_are(
+        tmp_path, name, is_checkpoint):
+    (tmp_path / 'a.caffemodel').write_bytes(b'\xa2\x06\x00')
+    (tmp_path / 'a.ckpt').write_bytes(
+        bytes(40) + checkpoints.paths._TABLE_MAGIC)
+    (tmp_path / 'a.ckpt.data-00000-of-00001').touch()
+    for prefix in 'a.ckpt', 'b.ckpt':
+        (tmp_path / f'{prefix}.index').touch()
+    assert checkpoints.paths.is_checkpoint(
+        str(tmp_path / name)) is is_checkpoint

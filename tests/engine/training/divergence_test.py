@@ -1,0 +1,102 @@
+"""Steps that are not finite: refused, skipped, explained."""
+import collections
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from engine.training import divergence
+from engine.training import gradients
+from engine.training import optimization
+from tests import scripts
+
+Step = collections.namedtuple('Step', 'number train_op')
+NAN = float('nan')
+
+
+class Training:
+    """A variable whose gradients are the given ones, at a rate of 1."""
+
+    def __init__(self, tmp_path, values, **changes):
+        self.options = scripts.options(
+            'train_ssd_network', train_dir=str(tmp_path), optimizer='sgd',
+            **changes)
+        self.graph = tf.Graph()
+        with self.graph.as_default():
+            self.guard = divergence.Guard(self.options)
+            global_step = tf.train.get_or_create_global_step()
+            iterator = tf.data.make_initializable_iterator(
+                tf.data.Dataset.from_tensor_slices(
+                    np.array(values, np.float32)))
+            value = iterator.get_next()
+            dtype = tf.as_dtype(self.options.compute_dtype)
+            self.weights = tf.get_variable('weights', initializer=[0.])
+            scale = self.guard.loss_scale
+            gradient = tf.cast(
+                tf.cast([value * scale], dtype), tf.float32) / scale
+            loss = tf.where(tf.math.is_nan(value), value, 1.)
+            checked = self.guard.checked(loss, gradients.Gradients(
+                None, None, [self.weights], [gradient], [None]),
+                {'filename': tf.constant(['a.jpg'])}, global_step, 1.)
+            train_op = optimization.train_op(
+                checked, self.options, 1., global_step)
+            self.step = Step(global_step, train_op)
+            self.session = tf.Session()
+            self.session.run(
+                [tf.global_variables_initializer(), iterator.initializer])
+
+    def run(self):
+        """Returns whether a step was done, the variable and the step."""
+        values = self.guard.run(self.session, self.step)
+        weights, number = self.session.run([self.weights, self.step.number])
+        return values is not None, weights[0], number
+
+
+def test_stop_changes_nothing_and_says_where(tmp_path):
+    training = Training(tmp_path, [1, NAN])
+    assert training.run() == (True, -1, 1)
+    with pytest.raises(ValueError, match=(
+            'is not finite at step 2: loss nan, learning rate 1, images '
+            'a.jpg; gradient norms, of which 1 of 1 are not finite: weights '
+            'nan. The last finite checkpoint is None. Usual causes: ')):
+        training.run()
+    assert training.session.run(training.weights) == -1
+
+
+def test_skipped_steps_count_and_change_nothing(tmp_path):
+    training = Training(tmp_path, [1, NAN, np.inf, 2], on_nonfinite='skip')
+    assert training.guard.note() == ''
+    assert [training.run() for _ in range(4)] == [
+        (True, -1, 1), (False, -1, 2), (False, -1, 3), (True, -3, 4)]
+    assert training.guard.note() == (
+        ', 2 steps skipped, which were not finite')
+
+
+def test_ten_in_a_row_stop(tmp_path):
+    training = Training(
+        tmp_path, [NAN] * 9 + [1] + [NAN] * 10, on_nonfinite='skip')
+    for _ in range(19):
+        training.run()
+    with pytest.raises(ValueError, match='at step 20, 10 times in a row'):
+        training.run()
+
+
+def test_float16_finds_its_scale(tmp_path):
+    # 2 ** 9 times 100 is the first below 65504.
+    training = Training(tmp_path, [100] * 9, compute_dtype='float16')
+    done, weights, _ = zip(*[training.run() for _ in range(9)], strict=True)
+    assert done == (False,) * 6 + (True,) * 3
+    np.testing.assert_allclose(weights[-3:], [-100, -200, -300], rtol=1e-3)
+
+
+def test_float16_doubles_its_scale(tmp_path, monkeypatch):
+    monkeypatch.setattr(divergence, 'STEPS_TO_DOUBLE', 2)
+    training = Training(tmp_path, [1] * 4, compute_dtype='float16')
+    # The scale is 2 ** 15, then 2 ** 16, which float16 does not hold.
+    assert [training.run()[0] for _ in range(4)] == [True, True, False, True]
+
+
+def test_float16_that_diverges_stops(tmp_path):
+    training = Training(tmp_path, [NAN], compute_dtype='float16')
+    with pytest.raises(ValueError, match='not finite at step 1: loss nan'):
+        training.run()

@@ -1,0 +1,112 @@
+"""However a batch is split, its loss and its gradients are the same."""
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from engine import runtime
+from engine.training import gradients
+from nets import ssd_vgg_300
+from tests import scripts
+
+NETWORK = ssd_vgg_300.SSDNet(ssd_vgg_300.SSDNet.default_params._replace(
+    num_classes=3, depth_multiplier=1 / 32))
+
+
+def batch_of_4():
+    """Returns a batch; one image is without objects."""
+    rng = np.random.default_rng(0)
+    num_anchors = len(NETWORK.anchors())
+    labels = rng.choice(3, (4, num_anchors), p=[0.99, 0.006, 0.004])
+    labels[2] = 0
+    return {
+        'image': rng.uniform(-120, 120, (4, 300, 300, 3)).astype(np.float32),
+        'target/labels': labels,
+        'target/localisations': rng.normal(
+            size=(4, num_anchors, 4)).astype(np.float32)}
+
+
+def weights(seed, shape):
+    scale = np.sqrt(2 / np.prod(shape[:-1].as_list()))
+    return np.random.default_rng(seed).normal(0, scale, shape)
+
+
+def compute(num_clones=1, accumulate_steps=1, loss_scale=1., **changes):
+    """Returns the values of Gradients, with variables' names."""
+    options = scripts.options(
+        'train_ssd_network', num_clones=num_clones, clone_on_cpu=True,
+        accumulate_steps=accumulate_steps,
+        batch_size=4 // num_clones // accumulate_steps, **changes)
+    config = runtime.session_config(num_cpus=num_clones)
+    with tf.Graph().as_default(), tf.Session(config=config) as session:
+        result = gradients.of_batch(
+            options, NETWORK, {name: tf.constant(value) for name, value
+                               in batch_of_4().items()},
+            tf.constant(loss_scale))
+        variables = tf.trainable_variables()
+        # The same weights for any number of parts.
+        session.run(
+            [variable.initializer for variable in variables],
+            {variable.initializer.inputs[1]: weights(index, variable.shape)
+             for index, variable in enumerate(variables)})
+        names = [variable.op.name for variable in result.variables]
+        decays = [decay for decay in result.decays if decay is not None]
+        return result._replace(variables=names, decays=decays)._replace(
+            **dict(zip(('losses', 'regularization', 'gradients', 'decays'),
+                       session.run((result.losses, result.regularization,
+                                    result.gradients, decays)),
+                       strict=True)))
+
+
+@pytest.fixture(scope='module')
+def whole():
+    return compute()
+
+
+@pytest.mark.parametrize('num_clones, accumulate_steps', [
+    (2, 1), (4, 1), (1, 4), (2, 2)])
+def test_parts_add_up_to_the_whole(whole, num_clones, accumulate_steps):
+    assert len(set(whole.variables)) == len(whole.gradients) == 71
+    parts = compute(num_clones, accumulate_steps)
+    assert_close(parts, whole, 1e-5)
+    # Weights of the layers, and the L2 scale; no biases.
+    assert len(parts.decays) == 36
+    np.testing.assert_allclose(
+        parts.regularization, whole.regularization, rtol=1e-6)
+
+
+def assert_close(parts, whole, tolerance):
+    assert parts.variables == whole.variables
+    np.testing.assert_allclose(parts.losses, whole.losses, rtol=tolerance)
+    for name, value, other in zip(
+            whole.variables, whole.gradients, parts.gradients, strict=True):
+        np.testing.assert_allclose(
+            other, value, rtol=tolerance,
+            atol=tolerance * np.abs(value).max(), err_msg=name)
+
+
+def test_loss_scale_leaves_the_gradients(whole):
+    assert_close(compute(loss_scale=1024.), whole, 1e-5)
+
+
+@pytest.mark.parametrize('dtype, loss_tolerance, tolerance', [
+    ('bfloat16', .05, .5), ('float16', .005, .1)])
+def test_lower_precision_is_near(whole, dtype, loss_tolerance, tolerance):
+    near = compute(compute_dtype=dtype, loss_scale=64.)
+    np.testing.assert_allclose(
+        near.losses, whole.losses, rtol=loss_tolerance)
+    for name, value, other in zip(
+            whole.variables, whole.gradients, near.gradients, strict=True):
+        assert other.dtype == np.float32
+        # These weights are random, which is hard on them.
+        difference = np.linalg.norm(other - value)
+        assert difference < tolerance * np.linalg.norm(value), name
+    assert near.regularization == whole.regularization
+
+
+def test_only_trainable_scopes_have_gradients():
+    scope = 'ssd_300_vgg/block11_box'
+    result = compute(accumulate_steps=2, trainable_scopes=[scope])
+    assert result.variables == [
+        f'{scope}/{name}' for name in (
+            'conv_cls/weights', 'conv_cls/biases', 'conv_loc/weights',
+            'conv_loc/biases')]

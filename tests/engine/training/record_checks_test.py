@@ -1,0 +1,81 @@
+"""Records that no converter of this project writes, met in training."""
+import math
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from datasets import tfrecords
+from engine.training import record_checks
+from tests import scripts
+
+GOOD = [0.1, 0.1, 0.6, 0.6]
+
+
+def write(path, bboxes, labels):
+    """Writes a file of two records; the second has these objects."""
+    encoded = cv2.imencode('.jpg', np.zeros((60, 60, 3), np.uint8))[1]
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for name, boxes, ids in (
+                ('good.jpg', [GOOD], [1]), ('bad.jpg', bboxes, labels)):
+            writer.write(tfrecords.encode_example(tfrecords.Sample(
+                encoded.tobytes(), b'JPEG', name, 60, 60, boxes, ids,
+                ['x'] * len(ids), [0] * len(ids), [0] * len(ids))))
+
+
+def check(bboxes, labels):
+    """Returns the explanation of the error, None if there is none."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        sample = record_checks.checked({
+            'filename': tf.constant('bad.jpg'),
+            'object/label': tf.constant(labels, tf.int64),
+            'object/bbox': tf.reshape(
+                tf.constant(bboxes, tf.float32), [-1, 4])}, num_classes=3)
+        try:
+            assert session.run(sample['object/label']).tolist() == labels
+        except tf.errors.InvalidArgumentError as error:
+            return record_checks.explanation(error.message)
+    return None
+
+
+@pytest.mark.parametrize('bboxes, labels', [
+    ([], []), ([GOOD], [3]), ([GOOD, [0, 0, 1, 1]], [1, 2]),
+    ([[-.1, 0, 1.2, 1]], [1])])
+def test_records_that_can_be_trained_on(bboxes, labels):
+    assert check(bboxes, labels) is None
+
+
+@pytest.mark.parametrize('bbox, label, fault', [
+    ([math.nan, 0, 1, 1], 1, 'label 1 and box (ymin, xmin, ymax, xmax) nan, '
+     '0.0000, 1.0000, 1.0000; it is not finite.'),
+    ([0, 0, math.inf, 1], 1, '0.0000, 0.0000, inf, 1.0000; it is not finite.'),
+    ([.6, .1, .1, .6], 1, '0.6000, 0.1000, 0.1000, 0.6000; its end is before '
+     'its start.'),
+    ([.1, .6, .6, .1], 1, '; its end is before its start.'),
+    (GOOD, 4, 'label 4 and box (ymin, xmin, ymax, xmax) 0.1000, 0.1000, '
+     '0.6000, 0.6000; labels are 1 to 3.'),
+    (GOOD, 0, '; labels are 1 to 3.'), (GOOD, -1, '; labels are 1 to 3.')])
+def test_records_that_cannot(bbox, label, fault):
+    message = check([GOOD, bbox], [1, label])
+    assert message.startswith(
+        'A record that cannot be trained on: bad.jpg: object 2 has label ')
+    assert message.endswith(fault)
+
+
+def test_labels_without_boxes():
+    assert check([GOOD], [1, 2]) == (
+        'A record that cannot be trained on: bad.jpg: 2 labels for 1 boxes.')
+
+
+def test_training_names_the_image(tmp_path):
+    write(tmp_path / 'voc_2007_train_000.tfrecord', [[.6, .1, .1, .6]], [7])
+    process = scripts.run(
+        tmp_path, 'train_ssd_network.py --train_dir=train --dataset_dir=. '
+        '--dataset_name=pascalvoc_2007 --model_name=ssd_300_vgg_quarter '
+        '--batch_size=1 --max_number_of_steps=9', status=1)
+    _, line = process.stderr.splitlines()  # The first: no --checkpoint_path.
+    assert line == (
+        'train_ssd_network.py: A record that cannot be trained on: bad.jpg: '
+        'object 1 has label 7 and box (ymin, xmin, ymax, xmax) 0.6000, '
+        '0.1000, 0.1000, 0.6000; its end is before its start.')

@@ -1,0 +1,230 @@
+"""Networks: variables, shapes and outputs of the original."""
+import gc
+import os
+import weakref
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+
+from nets import layers
+from nets import nets_factory
+
+DATA = os.path.join(os.path.dirname(__file__), 'data')
+
+
+def build(name, batch_size=1, **arg_scope):
+    network = nets_factory.get_network(name)()
+    images = tf.placeholder(
+        tf.float32, [batch_size, *network.params.img_shape, 3])
+    with slim.arg_scope(network.arg_scope(**arg_scope)):
+        return network, images, network.net(images)
+
+
+def reference_weights(name, shape):
+    """The draw that tests/data/forward_*.npz was computed from."""
+    values = np.random.RandomState(
+        zlib.crc32(name.encode())).standard_normal(shape)
+    if name.endswith('weights'):
+        return values * np.sqrt(2 / np.prod(shape[:-1]))
+    return values + 20 if name.endswith('gamma') else values * .1
+
+
+@pytest.mark.parametrize('name', sorted(nets_factory.networks_map))
+def test_feature_shapes_and_anchor_counts_are_as_declared(name):
+    with tf.Graph().as_default():
+        network, _, (logits, localisations, end_points) = build(name)
+        params = network.params
+        for layer, shape in zip(
+                params.feat_layers, params.feat_shapes, strict=True):
+            assert tuple(end_points[layer].shape[1:3]) == shape
+        num_anchors = len(network.anchors())
+        assert num_anchors == {300: 8732, 512: 24564}[params.img_shape[0]]
+        assert logits.shape == [1, num_anchors, params.num_classes]
+        assert localisations.shape == [1, num_anchors, 4]
+
+
+@pytest.mark.parametrize('name', ['ssd_300_vgg', 'ssd_512_vgg'])
+def test_variables_are_the_originals(name):
+    """tests/data/variables_*.tsv: listed from the original's graph."""
+    with open(os.path.join(DATA, f'variables_{name}.tsv')) as lines:
+        expected = dict(line.rstrip('\n').split('\t') for line in lines)
+    with tf.Graph().as_default():
+        build(name)
+        got = {variable.op.name: 'x'.join(map(str, variable.shape.as_list()))
+               for variable in slim.get_model_variables()}
+    assert got == expected
+
+
+@pytest.mark.parametrize('size', [300, 512])
+def test_outputs_equal_the_originals(size):
+    """tests/data/forward_*.npz: the original's graph, checked with Caffe."""
+    expected = np.load(os.path.join(DATA, f'forward_{size}.npz'))
+    image = np.random.RandomState(size).uniform(
+        0, 255, (1, size, size, 3)) - (123, 117, 104)
+    with tf.Graph().as_default(), tf.Session() as session:
+        _, images, (logits, localisations, _) = build(f'ssd_{size}_vgg')
+        for variable in slim.get_model_variables():
+            variable.load(reference_weights(
+                variable.op.name, variable.shape.as_list()), session)
+        got = session.run(
+            [logits, localisations], {images: image.astype(np.float32)})
+    for values, key in zip(got, ('logits', 'localisations'), strict=True):
+        values = values[0, ::expected['stride']]
+        error = np.abs(values - expected[key]).max()
+        assert error <= 1e-4 * np.abs(expected[key]).max()
+
+
+def test_quarter_has_a_quarter_of_the_channels():
+    with tf.Graph().as_default():
+        _, _, (_, _, end_points) = build('ssd_300_vgg_quarter')
+        assert [end_points[f'block{i}'].shape[-1] for i in (1, 4, 7, 8)] == [
+            16, 128, 256, 128]
+
+
+def test_atrous_convolution_and_its_gradients_equal_slims():
+    image = np.random.RandomState(0).standard_normal((2, 9, 9, 3))
+    with tf.Graph().as_default(), tf.Session() as session:
+        image = tf.constant(image, tf.float32)
+        ours = layers.atrous_conv2d(
+            image, 4, 3, rate=6, scope='conv')
+        with tf.variable_scope('', reuse=True):
+            slims = slim.conv2d(image, 4, [3, 3], rate=6, scope='conv')
+        inputs = [image, *slim.get_variables('conv')]
+        assert len(inputs) == 3
+        session.run(tf.global_variables_initializer())
+        inputs[2].load(np.arange(4.), session)
+        for got, expected in session.run(list(zip(
+                [ours, *tf.gradients(ours ** 2, inputs)],
+                [slims, *tf.gradients(slims ** 2, inputs)], strict=True))):
+            np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize('dtype, tolerance', [
+    ('float32', 0), ('bfloat16', .03), ('float16', .003)])
+def test_outputs_in_lower_precision_are_near_and_variables_the_same(
+        dtype, tolerance):
+    image = cv2.resize(np.random.RandomState(0).uniform(
+        -128, 128, (6, 6, 3)).astype(np.float32), (300, 300))[None]
+    network = nets_factory.get_network('ssd_300_vgg_quarter')()
+    with tf.Graph().as_default() as graph, tf.Session() as session, \
+            slim.arg_scope(network.arg_scope(from_scratch=True)):
+        tf.set_random_seed(1)
+        image = tf.constant(image)
+        exact = network.net(image)
+        collections = {name: list(graph.get_collection(name))
+                       for name in graph.get_all_collection_keys()}
+        logits, localisations, end_points = network.net(
+            image, reuse=True, compute_dtype=dtype)
+        assert {layer.dtype for layer in end_points.values()} == {
+            tf.as_dtype(dtype)}
+        for name in ('trainable_variables', 'model_variables'):
+            assert graph.get_collection(name) == collections[name]
+        assert {variable.dtype.base_dtype for variable
+                in tf.global_variables()} == {tf.float32}
+        session.run(tf.global_variables_initializer())
+        for got, expected in session.run(
+                [(logits, exact[0]), (localisations, exact[1])]):
+            assert got.dtype == np.float32
+            np.testing.assert_allclose(
+                got, expected, atol=tolerance * np.abs(expected).max())
+
+
+@pytest.mark.parametrize('dtype, tolerance', [
+    ('bfloat16', .03), ('float16', .003)])
+def test_gradients_in_lower_precision_are_float32_and_near(dtype, tolerance):
+    image = np.random.RandomState(0).uniform(
+        0, 1, (2, 60, 60, 4)).astype(np.float32)
+    gradients = []
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(1)
+        for compute_dtype in ('float32', dtype):
+            with layers.mixed_precision(
+                    compute_dtype), tf.variable_scope(
+                        'net', reuse=tf.AUTO_REUSE,
+                        custom_getter=layers.float32_variable):
+                net = slim.conv2d(tf.cast(image, compute_dtype), 4, [3, 3],
+                                  scope='conv')
+                net = layers.atrous_conv2d(
+                    net, 4, 3, rate=6, scope='atrous')
+            gradients.append(tf.gradients(
+                tf.reduce_sum(tf.cast(net, tf.float32)),
+                slim.get_model_variables()))
+        session.run(tf.global_variables_initializer())
+        for expected, got in session.run(list(zip(*gradients, strict=True))):
+            assert got.dtype == np.float32
+            np.testing.assert_allclose(
+                got, expected, atol=tolerance * np.abs(expected).max())
+
+
+def test_a_graph_that_is_left_is_freed():
+    with tf.Graph().as_default() as graph:
+        images = tf.zeros([1, 9, 9, 3])
+        net = layers.atrous_conv2d(images, 4, 3, rate=6, scope='conv')
+        assert tf.gradients(net, images) is not None
+    graph = weakref.ref(graph)
+    del images, net
+    gc.collect()
+    assert graph() is None
+
+
+def test_l2_normalization_by_hand():
+    with tf.Graph().as_default(), tf.Session() as session:
+        normalized = layers.l2_normalization(
+            tf.constant([[[[3., 4.], [0., 0.]]]]), 20)
+        session.run(tf.global_variables_initializer())
+        np.testing.assert_allclose(
+            session.run(normalized), [[[[12., 16.], [0., 0.]]]], rtol=1e-6)
+
+
+def test_signal_keeps_its_size_from_scratch():
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(1)
+        _, images, (logits, _, end_points) = build(
+            'ssd_300_vgg_quarter', from_scratch=True)
+        session.run(tf.global_variables_initializer())
+        image = np.random.RandomState(0).uniform(
+            -128, 128, images.shape.as_list())
+        deviations = session.run(
+            [tf.math.reduce_std(end_points[f'block{i}']) for i in (1, 7, 11)]
+            + [tf.math.reduce_std(logits)], {images: image})
+    assert all(.1 < deviation < 10 for deviation in deviations), deviations
+
+
+@pytest.mark.parametrize('from_scratch', [True, False])
+def test_heads_start_near_0(from_scratch):
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(1)
+        build('ssd_300_vgg_quarter', from_scratch=from_scratch)
+        session.run(tf.global_variables_initializer())
+        heads = session.run({
+            variable.op.name: variable
+            for variable in slim.get_model_variables()
+            if '_box/conv_' in variable.op.name})
+    assert len(heads) == 6 * 2 * 2
+    for name, values in heads.items():
+        deviation = 0 if name.endswith('biases') else .01
+        assert abs(values.std() - deviation) < .001, name
+
+
+def test_weights_and_scale_are_decayed_but_not_biases():
+    with tf.Graph().as_default():
+        build('ssd_300_vgg', weight_decay=.1)
+        decayed = {loss.op.name.split('/Regularizer')[0]
+                   for loss in tf.losses.get_regularization_losses()}
+        num_weights = sum('biases' not in variable.op.name
+                          for variable in slim.get_model_variables())
+    assert len(decayed) == num_weights == 36
+
+
+def test_errors_name_the_value_and_what_is_known():
+    with pytest.raises(ValueError, match='inception_v3.*ssd_300_vgg'):
+        nets_factory.get_network('inception_v3')
+    network = nets_factory.get_network('ssd_300_vgg')
+    with pytest.raises(ValueError, match='kitti.*coco, voc'):
+        network.with_anchors(network.default_params, 'kitti')
+    with tf.Graph().as_default(), pytest.raises(ValueError, match='512'):
+        network().net(tf.zeros([1, 512, 512, 3]))
