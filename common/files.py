@@ -3,35 +3,55 @@ import contextlib
 import hashlib
 import os
 import urllib.parse
+from collections.abc import Iterable
+from collections.abc import Iterator
 
 # Systems allow 255, of which endings take some.
 _MAX_NAME_BYTES = 200
 # Not allowed in file names on some system; % marks what was replaced.
 _UNSAFE_IN_FILE_NAMES = '<>:"/\\|?*%'
+# In the names of files that are not whole yet.
+PARTIAL = '.partial'
 
 
-def write_whole(path, parts):
+@contextlib.contextmanager
+def whole(path: str) -> Iterator[str]:
+    """Makes a file appear whole or not at all.
+
+    Args:
+      path: of the file; its folder is made if it is missing.
+
+    Yields:
+      The path to write to meanwhile, beside the file and with its ending. It
+      becomes `path` at the end, and is removed after an error.
+    """
+    os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
+    root, ending = os.path.splitext(path)
+    partial_path = f'{root}.{os.getpid()}{PARTIAL}{ending}'
+    try:
+        with naming(path):
+            yield partial_path
+            os.replace(partial_path, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(partial_path)
+
+
+def write_whole(path: str, parts: Iterable[str | bytes]):
     """Writes a file that has its name only when it is whole.
 
     Args:
       path: of the file; its folder is made if it is missing.
-      parts: iterable of str, written as UTF-8, or of bytes.
+      parts: what it holds; str is written as UTF-8.
     """
-    os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
-    partial_path = f'{path}.{os.getpid()}.partial'
-    try:
-        with naming(path), open(partial_path, 'wb') as file:
+    with whole(path) as partial_path:
+        with open(partial_path, 'wb') as file:
             for part in parts:
                 file.write(part.encode() if isinstance(part, str) else part)
-        os.replace(partial_path, path)
-    except BaseException:
-        if os.path.exists(partial_path):
-            os.remove(partial_path)
-        raise
 
 
 @contextlib.contextmanager
-def naming(path):
+def naming(path: str) -> Iterator[None]:
     """Puts a path into an OSError that has none: that of a full disk."""
     try:
         yield
@@ -42,7 +62,7 @@ def naming(path):
             error.errno, f'{error.strerror}, on writing', path) from None
 
 
-def check_folder(folder):
+def check_folder(folder: str):
     """Makes a folder, unless it is there, and writes a file to try it.
 
     Raises:
@@ -53,7 +73,7 @@ def check_folder(folder):
     os.remove(path)
 
 
-def file_name(text):
+def file_name(text: str) -> str:
     """Returns text, such as a class's name, as a file's name without ending.
 
     A long one is cut, and has a sum of the whole behind it.
@@ -66,7 +86,7 @@ def file_name(text):
     return encoded[:_MAX_NAME_BYTES].decode(errors='ignore') + '~' + digest
 
 
-def quote(name, unsafe=''):
+def quote(name: str, unsafe: str = '') -> str:
     """Returns name with %XX for unsafe and for unprintable characters."""
     return ''.join(
         character if character.isprintable() and character not in unsafe

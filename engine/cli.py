@@ -3,6 +3,7 @@
 TensorFlow takes seconds to import and logs a page while it does; scripts
 import it only after their flags are parsed, so that --help is quick.
 """
+import faulthandler
 import os
 import signal
 import sys
@@ -30,8 +31,9 @@ def run(main):
     What a user can do something about (a ValueError, an OSError, an error of
     a TensorFlow operation, too little memory) becomes a message on stderr
     and exit status 1. So does anything else, which is an error of this
-    program and says so. With --debug the traceback comes first. Ctrl-C and
-    SIGTERM raise KeyboardInterrupt in `main` and end quietly.
+    program and says so. With --debug the traceback comes first, and what the
+    libraries log. Ctrl-C and SIGTERM raise KeyboardInterrupt in `main` and
+    end quietly; a second Ctrl-C ends at once.
     """
     is_debugging = flags.DEFINE_boolean(
         'debug', False, 'On an error, show where in the program it was.',
@@ -41,9 +43,12 @@ def run(main):
 
     def guarded_main(argv):
         signal.signal(signal.SIGTERM, _terminate)
+        # A shell's background jobs ignore Ctrl-C.
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, _interrupt)
+        threading.excepthook = _describe_thread_error
         if not is_debugging.value:
-            # What a thread raises is raised again where its work is used.
-            threading.excepthook = lambda thread_error: None
+            _keep_stderr_to_ourselves()
         try:
             if len(argv) > 1:
                 raise ValueError(
@@ -62,13 +67,37 @@ def run(main):
     app.run(guarded_main)
 
 
-def _terminate(signal_number, frame):
-    """Raises Terminated, once: `timeout` and others send SIGTERM twice."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Terminated
+def import_tensorflow():
+    """Imports TensorFlow without its notes on graphics drivers.
+
+    For notebooks, whose stderr is shown to its last line.
+    """
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    try:
+        with open(os.devnull, 'w', encoding='utf-8') as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
-def describe(error):
+def values(flag_values: flags.FlagValues, tuple_class: type) -> tuple:
+    """Returns a NamedTuple of the flags that its fields are called after."""
+    return tuple_class(**{
+        name: flag_values[name].value for name in tuple_class._fields})
+
+
+def require(flag_values: flags.FlagValues, *names: str):
+    """Raises ValueError if any of the named string flags was left out."""
+    missing = [f'--{name}' for name in names if not flag_values[name].value]
+    if missing:
+        raise ValueError(f'{", ".join(missing)} must be given; see --help.')
+
+
+def describe(error: BaseException) -> str:
     """Returns what an exception says to a user, fit for a terminal.
 
     One line, but for a ValueError that lists several faults.
@@ -87,31 +116,49 @@ def describe(error):
     return '\n'.join(map(files.quote, lines))
 
 
+def _keep_stderr_to_ourselves():
+    """Leaves Python's stderr as it is; what libraries write goes nowhere.
+
+    TensorFlow logs in C++ whatever its settings say, some of it before any
+    setting is read, and more on some processors than on others.
+    """
+    sys.stderr.flush()
+    own = os.dup(2)
+    sys.stderr = open(own, 'w', encoding=sys.stderr.encoding,
+                      errors='backslashreplace', buffering=1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    # A crash in C++ is not silent: where it was is told.
+    faulthandler.enable(sys.stderr)
+
+
+def _terminate(signal_number, frame):
+    """Raises Terminated, once: `timeout` and others send SIGTERM twice."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated
+
+
+def _interrupt(signal_number, frame):
+    """Raises KeyboardInterrupt once; a second Ctrl-C ends the process."""
+    signal.signal(signal.SIGINT, _end_at_once)
+    raise KeyboardInterrupt
+
+
+def _end_at_once(signal_number, frame):
+    print('\nEnded by a second Ctrl-C; what was not saved is lost.',
+          file=sys.stderr, flush=True)
+    os._exit(INTERRUPTED)
+
+
+def _describe_thread_error(arguments):
+    """Says in one line what ended a thread whose result nobody waits for."""
+    if arguments.exc_type is not SystemExit:
+        print(f'In a thread: {describe(arguments.exc_value)}',
+              file=sys.stderr)
+
+
 def _operation_errors():
     """Returns the errors of TensorFlow, none before it is imported."""
     tensorflow = sys.modules.get('tensorflow')
     return () if tensorflow is None else tensorflow.errors.OpError
-
-
-def import_tensorflow():
-    """Imports TensorFlow without its notes on graphics drivers.
-
-    They are written before any setting of the log can hold them back.
-    """
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    try:
-        with open(os.devnull, 'w', encoding='utf-8') as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        import tensorflow  # noqa: F401
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-
-
-def require(flag_values, *names):
-    """Raises ValueError if any of the named string flags was left out."""
-    missing = [f'--{name}' for name in names if not flag_values[name].value]
-    if missing:
-        raise ValueError(f'{", ".join(missing)} must be given; see --help.')

@@ -1,5 +1,4 @@
 """Which network, with which classes and anchors; and what it detects."""
-import tf_slim as slim
 
 from datasets import dataset_factory
 from datasets import label_map
@@ -152,9 +151,8 @@ def detections(network, images, bbox_img, compute_dtype, **selection):
       postprocessing.Detections; bboxes relative to the images as they were,
       clipped.
     """
-    with slim.arg_scope(network.arg_scope()):
-        logits, localisations, _ = network.net(
-            images, compute_dtype=compute_dtype)
+    logits, localisations, _ = network.net(
+        images, is_training=False, compute_dtype=compute_dtype)
     found = network.detect(logits, localisations, **selection)
     bbox_img = bbox_img[:, None]
     return found._replace(bboxes=boxes.resize(

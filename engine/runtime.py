@@ -1,25 +1,42 @@
 """TensorFlow as all scripts use it: graph mode, quiet, memory as needed."""
+import contextlib
 import ctypes
 import platform
 import warnings
+from collections.abc import Iterator
 
 import tensorflow.compat.v1 as tf
 
 # glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+# slim calls its layers so; nothing that a user can change.
+_SLIMS_WARNING = '`layer.apply` is deprecated'
 
 
 def prepare():
     """Switches TensorFlow 1 semantics on; call before building a graph."""
     # What TensorFlow's Python logs as an error it also raises.
     tf.logging.set_verbosity(tf.logging.FATAL)
-    # slim calls its layers so; nothing that a user can change.
-    warnings.filterwarnings('ignore', message='`layer.apply` is deprecated')
+    warnings.filterwarnings('ignore', message=_SLIMS_WARNING)
     tf.disable_v2_behavior()
     _keep_memory()
 
 
-def session_config(gpu_memory_fraction=1., num_cpus=1):
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Builds a graph in a program of others without TensorFlow's warnings."""
+    verbosity = tf.logging.get_verbosity()
+    tf.logging.set_verbosity(tf.logging.FATAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', message=_SLIMS_WARNING)
+            yield
+    finally:
+        tf.logging.set_verbosity(verbosity)
+
+
+def session_config(gpu_memory_fraction: float = 1.,
+                   num_cpus: int = 1) -> tf.ConfigProto:
     """Returns a ConfigProto: soft placement, GPU memory grown as needed.
 
     Args:

@@ -1,9 +1,27 @@
 """Layers that slim lacks, with slim's variable names; mixed precision."""
+from collections.abc import Callable
+from typing import NamedTuple
+
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
+# Collection of the MovingStatistics of networks that are built for training.
+MOVING_STATISTICS = 'moving_statistics'
 
-def float32_variable(getter, *args, **kwargs):
+
+class MovingStatistic(NamedTuple):
+    """A moving average of batch norm, and what a batch gives to it."""
+    variable: tf.Variable
+    value: tf.Tensor  # float32, of the variable's shape.
+    decay: float
+
+    def update(self) -> tf.Operation:
+        """Returns the operation that moves the average."""
+        return self.variable.assign_sub(
+            (self.variable - self.value) * (1 - self.decay)).op
+
+
+def float32_variable(getter: Callable, *args, **kwargs) -> tf.Tensor:
     """Gives a layer of lower precision its variable, kept in float32.
 
     A custom_getter of tf.variable_scope: checkpoints, collections, decay and
@@ -14,7 +32,17 @@ def float32_variable(getter, *args, **kwargs):
     return variable if dtype == tf.float32 else tf.cast(variable, dtype)
 
 
-def mixed_precision(compute_dtype):
+def l2_regularizer(scale: float) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns slim.l2_regularizer, of the float32 variable in every case.
+
+    A layer of lower precision gives what float32_variable has cast.
+    """
+    regularizer = slim.l2_regularizer(scale)
+    return lambda weights: regularizer(
+        weights.op.inputs[0] if weights.op.type == 'Cast' else weights)
+
+
+def mixed_precision(compute_dtype: tf.DType | str):
     """Returns a context in which biases have gradients that can be used.
 
     TensorFlow's BiasAddGrad adds up bfloat16 in bfloat16 on a CPU: of a sum
@@ -34,15 +62,17 @@ def _bias_add_gradient(operation, gradient):
 
 
 @slim.add_arg_scope
-def head_conv2d(*args, **kwargs):
+def head_conv2d(*args, **kwargs) -> tf.Tensor:
     """slim.conv2d, as a name of its own for arg_scope."""
     return slim.conv2d(*args, **kwargs)
 
 
 @slim.add_arg_scope
-def atrous_conv2d(inputs, num_outputs, kernel_size, rate, scope,
-                  activation_fn=tf.nn.relu, weights_initializer=None,
-                  weights_regularizer=None):
+def atrous_conv2d(inputs: tf.Tensor, num_outputs: int, kernel_size: int,
+                  rate: int, scope: str,
+                  activation_fn: Callable = tf.nn.relu,
+                  weights_initializer: Callable | None = None,
+                  weights_regularizer: Callable | None = None) -> tf.Tensor:
     """Dilated convolution, stride 1, SAME, by the native kernel.
 
     The same variables and values as slim.conv2d(rate=...), which goes
@@ -109,8 +139,9 @@ def _dilated_convolution_gradient(operation, outputs_gradient):
 
 
 @slim.add_arg_scope
-def l2_normalization(inputs, scale, scope='L2Normalization',
-                     weights_regularizer=None):
+def l2_normalization(inputs: tf.Tensor, scale: float,
+                     scope: str = 'L2Normalization',
+                     weights_regularizer: Callable | None = None) -> tf.Tensor:
     """Normalises each cell over its channels and scales every channel.
 
     Caffe normalize_layer.cpp with across_spatial: false (ParseNet).
@@ -133,6 +164,55 @@ def l2_normalization(inputs, scale, scope='L2Normalization',
         return inputs * tf.math.rsqrt(squares + 1e-10) * gamma
 
 
-def pad2d(inputs, pad):
+@slim.add_arg_scope
+def batch_norm(inputs: tf.Tensor, is_training: bool, decay: float = 0.997,
+               epsilon: float = 0.001, has_scale: bool = True,
+               scope: str = 'BatchNorm') -> tf.Tensor:
+    """Batch normalisation (Ioffe and Szegedy 2015), as a normalizer_fn.
+
+    slim.batch_norm does not run on today's TensorFlow; its variables are
+    beta, gamma, moving_mean and moving_variance, as here. What a batch gives
+    to the last two is added to MOVING_STATISTICS, for the training to apply.
+
+    Args:
+      inputs: float [batch, height, width, channels].
+      is_training: whether to take the batch's statistics, not the moving
+        ones; net() gives it by the arg_scope.
+      decay: of the moving statistics.
+      epsilon: added to the variance.
+      has_scale: whether there is a gamma.
+      scope: variable scope.
+
+    Returns:
+      float [batch, height, width, channels], of the inputs' dtype.
+    """
+    channels = inputs.shape[-1:]
+    with tf.variable_scope(scope):
+        beta = slim.model_variable(
+            'beta', channels, initializer=tf.zeros_initializer())
+        gamma = tf.ones(channels)
+        if has_scale:
+            gamma = slim.model_variable(
+                'gamma', channels, initializer=tf.ones_initializer())
+        mean, variance = (
+            slim.model_variable(
+                name, channels, initializer=initializer, trainable=False,
+                collections=[tf.GraphKeys.MOVING_AVERAGE_VARIABLES])
+            for name, initializer in (
+                ('moving_mean', tf.zeros_initializer()),
+                ('moving_variance', tf.ones_initializer())))
+        if not is_training:
+            return tf.nn.fused_batch_norm(
+                inputs, gamma, beta, mean, variance, epsilon,
+                is_training=False)[0]
+        outputs, *values = tf.nn.fused_batch_norm(
+            inputs, gamma, beta, epsilon=epsilon)
+        for variable, value in zip((mean, variance), values, strict=True):
+            tf.add_to_collection(
+                MOVING_STATISTICS, MovingStatistic(variable, value, decay))
+        return outputs
+
+
+def pad2d(inputs: tf.Tensor, pad: int) -> tf.Tensor:
     """Pads height and width with `pad` zeros on each side."""
     return tf.pad(inputs, [[0, 0], [pad, pad], [pad, pad], [0, 0]])

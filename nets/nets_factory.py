@@ -1,4 +1,5 @@
 """Networks by name."""
+from nets import ssd
 from nets import ssd_vgg_300
 from nets import ssd_vgg_512
 
@@ -9,7 +10,7 @@ networks_map = {
 }
 
 
-def get_network(name):
+def get_network(name: str) -> type[ssd.SSDNet]:
     """Returns the SSDNet class of a name.
 
     Raises:

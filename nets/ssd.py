@@ -3,8 +3,10 @@
 A network is data (SSDParams) over this code: it declares its layers and
 anchors, and gives `trunk`, which computes the feature layers.
 """
-import collections
+from collections.abc import Callable
+from typing import NamedTuple
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
@@ -14,47 +16,57 @@ from detection import losses
 from detection import postprocessing
 from detection import targets
 from nets import layers
+from preprocessing import ssd_vgg_preprocessing
 
-SSDParams = collections.namedtuple('SSDParams', [
-    'img_shape',         # (height, width) of the input, in pixels
-    'num_classes',       # with background
-    'feat_layers',       # names of the layers that predict
-    'feat_shapes',       # (height, width) of each, in cells
-    'extra_blocks',      # ExtraBlocks, after the trunk
-    'depth_multiplier',  # scales the channels of trunk and extra blocks
-    'anchor_sizes',      # per layer (min, max), in pixels
-    'anchor_ratios',     # per layer, width / height beside 1
-    'anchor_steps',      # per layer, pixels between cells
-    'anchor_offset',     # of the first cell's centre, in steps
-    'normalizations',    # per layer initial L2 scale, None for none
-    'prior_scaling',     # of cx, cy, w, h
-])
 
-ExtraBlock = collections.namedtuple(
-    'ExtraBlock', 'name bottleneck channels kernel stride pad')
-ExtraBlock.__doc__ = """A 1x1 convolution, then one that reduces the size.
+class ExtraBlock(NamedTuple):
+    """A 1x1 convolution, then one that reduces the size."""
+    name: str        # End point and scope.
+    bottleneck: int  # Outputs of the first,
+    channels: int    # and of the second.
+    kernel: int      # Of the second, in cells, as are stride and pad.
+    stride: int
+    pad: int         # On each side, as in Caffe.
 
-name: end point and scope. bottleneck, channels: outputs of the two.
-kernel, stride, pad: of the second, in cells; pad on each side, as in Caffe.
-"""
+
+class SSDParams(NamedTuple):
+    """What a network is, but for its trunk."""
+    img_shape: tuple[int, int]  # Height and width of the input, in pixels.
+    num_classes: int            # With background.
+    feat_layers: tuple[str, ...]    # Names of the layers that predict.
+    feat_shapes: tuple[tuple[int, int], ...]  # Height, width, in cells.
+    extra_blocks: tuple[ExtraBlock, ...]      # After the trunk.
+    anchor_sizes: tuple[tuple[float, ...], ...]   # (min, max), in pixels.
+    anchor_ratios: tuple[tuple[float, ...], ...]  # Width / height beside 1.
+    anchor_steps: tuple[float, ...]     # Pixels between cells.
+    normalizations: tuple[float | None, ...]  # Initial L2 scales.
+    depth_multiplier: float = 1.  # Of the channels of trunk and extra blocks.
+    anchor_offset: float = 0.5    # Of the first cell's centre, in steps.
+    prior_scaling: tuple[float, ...] = boxes.PRIOR_SCALING  # cx, cy, w, h.
+    # The input is (pixels - mean) * scale, RGB.
+    mean: tuple[float, float, float] = ssd_vgg_preprocessing.MEAN
+    scale: float = 1.
 
 
 class SSDNet:
     """A detector's graph.
 
-    Subclasses declare `name`, `default_params`, `anchor_presets`, `trunk`.
-    net(), then losses() to train or detect() to use. No method changes the
-    object; the default of params is the class's default_params.
+    Subclasses declare `name`, `default_params`, `anchor_presets`, `trunk`
+    and, where theirs differ, `activation_fn`, `arg_scope` and
+    `pretrained_source`. net(), then losses() to train or detect() to use. No
+    method changes the object; the default of params is the class's
+    default_params.
     """
-    name = None
-    default_params = None
-    anchor_presets = None
+    name: str
+    default_params: SSDParams
+    anchor_presets: dict[str, tuple[tuple[float, float], ...]]
+    activation_fn = staticmethod(tf.nn.relu)
 
-    def __init__(self, params=None):
+    def __init__(self, params: SSDParams | None = None):
         self.params = self.default_params if params is None else params
 
     @classmethod
-    def with_anchors(cls, params, preset):
+    def with_anchors(cls, params: SSDParams, preset: str) -> SSDParams:
         """Returns params with the anchor sizes of a preset, by its name."""
         if preset not in cls.anchor_presets:
             raise ValueError(
@@ -62,20 +74,36 @@ class SSDNet:
                 f'{", ".join(sorted(cls.anchor_presets))}.')
         return params._replace(anchor_sizes=cls.anchor_presets[preset])
 
-    def trunk(self, images, end_points):
+    def trunk(self, images: tf.Tensor,
+              end_points: dict[str, tf.Tensor]) -> tf.Tensor:
         """Returns the last trunk layer; fills end_points with the others."""
         raise NotImplementedError
 
-    def depth(self, channels):
+    def pretrained_source(self, names: list[str]) -> dict[str, str]:
+        """Returns what variables are called in a checkpoint of the trunk.
+
+        Args:
+          names: of this network's variables, below its scope.
+
+        Returns:
+          Name here -> name there, below the scope of that network, of those
+          that differ. A kernel there may be larger: it is subsampled.
+        """
+        del names
+        return {}
+
+    def depth(self, channels: int) -> int:
         """Returns the number of channels at this network's width."""
         return int(channels * self.params.depth_multiplier)
 
-    def arg_scope(self, weight_decay=0.0005, from_scratch=False):
-        """Returns the slim arg_scope to build net() in.
+    def arg_scope(self, is_training: bool, weight_decay: float,
+                  from_scratch: bool) -> dict:
+        """Returns the slim arg_scope that net() builds the network in.
 
         Args:
-          weight_decay: of weights and of the L2 scale, not of biases, as in
-            Caffe.
+          is_training: whether batch norm takes the batch's statistics.
+          weight_decay: L2 factor of convolutions and of the L2 scale, as in
+            Caffe; not of biases, batch norm and depthwise kernels.
           from_scratch: whether no weights are restored. Layers before a
             ReLU then start by He et al. 2015, so that the signal keeps its
             size through the depth; else by Glorot, as in the original. The
@@ -85,29 +113,41 @@ class SSDNet:
         initializer = tf.initializers.glorot_uniform()
         if from_scratch:
             initializer = tf.initializers.variance_scaling(2.)
-        regularizer = slim.l2_regularizer(weight_decay)
+        convolutions = [slim.conv2d, layers.atrous_conv2d]
         with slim.arg_scope(
-                [slim.conv2d, layers.atrous_conv2d],
+                [*convolutions, slim.separable_conv2d],
+                activation_fn=self.activation_fn,
                 weights_initializer=initializer), slim.arg_scope(
-                [layers.head_conv2d],
-                weights_initializer=tf.initializers.random_normal(stddev=.01)):
+                [*convolutions, layers.l2_normalization],
+                weights_regularizer=layers.l2_regularizer(weight_decay)):
             with slim.arg_scope(
-                    [slim.conv2d, layers.atrous_conv2d,
-                     layers.l2_normalization],
-                    weights_regularizer=regularizer):
+                    [layers.head_conv2d], weights_initializer=
+                    tf.initializers.random_normal(stddev=.01),
+                    normalizer_fn=None), slim.arg_scope(
+                    [layers.batch_norm], is_training=is_training):
                 with slim.arg_scope(
-                        [slim.conv2d, slim.max_pool2d],
+                        [slim.conv2d, slim.separable_conv2d, slim.max_pool2d],
                         padding='SAME') as scope:
                     return scope
 
-    def net(self, images, reuse=None, compute_dtype=tf.float32):
+    def net(self, images: tf.Tensor, is_training: bool,
+            weight_decay: float = 0., from_scratch: bool = False,
+            reuse: bool | None = None,
+            compute_dtype: tf.DType | str = tf.float32,
+            activation_fn: Callable | None = None,
+            ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
         """Builds the network.
 
         Args:
-          images: float32 [batch, height, width, 3], RGB, mean subtracted.
+          images: float32 [batch, height, width, 3], RGB, minus the network's
+            mean and times its scale.
+          is_training, weight_decay, from_scratch: see arg_scope. Losses of
+            the decay are among tf.losses.get_regularization_losses().
           reuse: whether to reuse the variables, as in tf.variable_scope.
           compute_dtype: of convolutions, ReLUs and pools: tf.float32,
             bfloat16 or float16, or its name. Variables are float32 always.
+          activation_fn: in place of the network's own, to look at what
+            layers give.
 
         Returns:
           logits: float32 [batch, num_anchors, num_classes].
@@ -124,9 +164,14 @@ class SSDNet:
                 f'{self.name} takes images of {params.img_shape}, '
                 f'not {images.shape.as_list()[1:3]}.')
         end_points = {}
-        with layers.mixed_precision(compute_dtype), tf.variable_scope(
-                self.name, reuse=reuse,
-                custom_getter=layers.float32_variable):
+        with (slim.arg_scope(self.arg_scope(
+                is_training, weight_decay, from_scratch)),
+              slim.arg_scope(
+                [slim.conv2d, slim.separable_conv2d, layers.atrous_conv2d],
+                activation_fn=activation_fn or self.activation_fn),
+              layers.mixed_precision(compute_dtype),
+              tf.variable_scope(self.name, reuse=reuse,
+                                custom_getter=layers.float32_variable)):
             net = self.trunk(tf.cast(images, compute_dtype), end_points)
             for block in params.extra_blocks:
                 net = self._extra_block(net, block)
@@ -137,26 +182,29 @@ class SSDNet:
             tf.concat(parts, axis=1) for parts in zip(*heads, strict=True))
         return logits, localisations, end_points
 
-    def anchors(self):
+    def anchors(self) -> np.ndarray:
         """Returns all anchors: float32 numpy [num_anchors, 4]."""
         params = self.params
         return anchors.all_anchors(
             params.feat_shapes, params.img_shape, params.anchor_sizes,
             params.anchor_ratios, params.anchor_steps, params.anchor_offset)
 
-    def encode(self, labels, bboxes, match_threshold=0.5):
+    def encode(self, labels: tf.Tensor, bboxes: tf.Tensor,
+               match_threshold: float = 0.5) -> targets.Targets:
         """Returns the Targets of one image; see targets.encode."""
         return targets.encode(
             labels, bboxes, self.anchors(), self.params.prior_scaling,
             match_threshold)
 
-    def losses(self, logits, localisations, batch_targets, **kwargs):
+    def losses(self, logits: tf.Tensor, localisations: tf.Tensor,
+               batch_targets: targets.Targets, **kwargs) -> losses.Losses:
         """Returns the Losses of a batch of Targets; see ssd_losses."""
         return losses.ssd_losses(
             logits, localisations, batch_targets.labels,
             batch_targets.localisations, **kwargs)
 
-    def detect(self, logits, localisations, **kwargs):
+    def detect(self, logits: tf.Tensor, localisations: tf.Tensor,
+               **kwargs) -> postprocessing.Detections:
         """Returns the Detections of a batch; see select_detections."""
         bboxes = boxes.decode(
             localisations, self.anchors(), self.params.prior_scaling)

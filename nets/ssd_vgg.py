@@ -12,18 +12,21 @@ from nets import ssd
 VGG_BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 # Side of the value range of the input, which is not normalised to 1.
 INPUT_SCALE = 64.
+# Layer here -> in VGG-16's checkpoints.
+FULLY_CONNECTED = {'conv6/': 'fc6/', 'conv7/': 'fc7/'}
 
 
 class SSDVGGNet(ssd.SSDNet):
     """SSD over VGG-16; no dropout, as in Caffe."""
 
-    def arg_scope(self, weight_decay=0.0005, from_scratch=False):
+    def arg_scope(self, is_training: bool, weight_decay: float,
+                  from_scratch: bool) -> dict:
         """See SSDNet.arg_scope; from scratch also scales the input down.
 
         The pixels deviate by about 64 from the mean, and VGG's pretrained
         first layer expects that; a new one must bring them to 1.
         """
-        scope = super().arg_scope(weight_decay, from_scratch)
+        scope = super().arg_scope(is_training, weight_decay, from_scratch)
         if not from_scratch:
             return scope
         with slim.arg_scope(scope), slim.arg_scope(
@@ -32,7 +35,18 @@ class SSDVGGNet(ssd.SSDNet):
                     2. / INPUT_SCALE ** 2)) as scope:
             return scope
 
-    def trunk(self, images, end_points):
+    def pretrained_source(self, names: list[str]) -> dict[str, str]:
+        """See SSDNet.pretrained_source: VGG's fully connected layers.
+
+        Every third tap of fc6's 7x7 and every fourth output are taken, as in
+        DeepLab-LargeFOV (paper, section 3).
+        """
+        return {name: name.replace(ours, theirs, 1)
+                for ours, theirs in FULLY_CONNECTED.items()
+                for name in names if name.startswith(ours)}
+
+    def trunk(self, images: tf.Tensor,
+              end_points: dict[str, tf.Tensor]) -> tf.Tensor:
         """See SSDNet.trunk: block1 to block5 are taken before the pool."""
         net = images
         for index, (repetitions, channels) in enumerate(VGG_BLOCKS, 1):

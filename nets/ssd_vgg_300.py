@@ -1,5 +1,4 @@
 """SSD300 over VGG-16: 8732 anchors. Caffe examples/ssd/ssd_pascal.py."""
-from detection import boxes
 from nets import ssd
 from nets import ssd_vgg
 
@@ -24,14 +23,11 @@ class SSDNet(ssd_vgg.SSDVGGNet):
             ssd.ExtraBlock('block9', 128, 256, kernel=3, stride=2, pad=1),
             ssd.ExtraBlock('block10', 128, 256, kernel=3, stride=1, pad=0),
             ssd.ExtraBlock('block11', 128, 256, kernel=3, stride=1, pad=0)),
-        depth_multiplier=1.,
         anchor_sizes=anchor_presets['coco'],
         anchor_ratios=((2, 1 / 2), (2, 1 / 2, 3, 1 / 3), (2, 1 / 2, 3, 1 / 3),
                        (2, 1 / 2, 3, 1 / 3), (2, 1 / 2), (2, 1 / 2)),
         anchor_steps=(8, 16, 32, 64, 100, 300),
-        anchor_offset=0.5,
-        normalizations=(20, None, None, None, None, None),
-        prior_scaling=boxes.PRIOR_SCALING)
+        normalizations=(20, None, None, None, None, None))
 
 
 class SSDQuarterNet(SSDNet):

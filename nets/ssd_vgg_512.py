@@ -1,5 +1,4 @@
 """SSD512 over VGG-16: 24564 anchors. Extra blocks as in the original."""
-from detection import boxes
 from nets import ssd
 from nets import ssd_vgg
 
@@ -27,12 +26,9 @@ class SSDNet(ssd_vgg.SSDVGGNet):
             ssd.ExtraBlock('block10', 128, 256, kernel=3, stride=2, pad=1),
             ssd.ExtraBlock('block11', 128, 256, kernel=3, stride=2, pad=1),
             ssd.ExtraBlock('block12', 128, 256, kernel=4, stride=1, pad=1)),
-        depth_multiplier=1.,
         anchor_sizes=anchor_presets['coco'],
         anchor_ratios=((2, 1 / 2), (2, 1 / 2, 3, 1 / 3), (2, 1 / 2, 3, 1 / 3),
                        (2, 1 / 2, 3, 1 / 3), (2, 1 / 2, 3, 1 / 3),
                        (2, 1 / 2), (2, 1 / 2)),
         anchor_steps=(8, 16, 32, 64, 128, 256, 512),
-        anchor_offset=0.5,
-        normalizations=(20, None, None, None, None, None, None),
-        prior_scaling=boxes.PRIOR_SCALING)
+        normalizations=(20, None, None, None, None, None, None))

@@ -1,29 +1,34 @@
-"""Preprocessings by name: that of a network, or of what they do."""
+"""Preprocessings by name: what they do, not for which network."""
+import types
+
+from nets import nets_factory
 from preprocessing import resize_only
 from preprocessing import ssd_vgg_preprocessing
 
 preprocessings_map = {
-    'ssd_300_vgg': ssd_vgg_preprocessing,
-    'ssd_512_vgg': ssd_vgg_preprocessing,
-    'ssd_300_vgg_quarter': ssd_vgg_preprocessing,
+    'ssd_vgg': ssd_vgg_preprocessing,
     'resize_only': resize_only,
 }
 
 
-def get_preprocessing(name):
+def get_preprocessing(name: str | None = None) -> types.ModuleType:
     """Returns the module of a preprocessing.
 
     Args:
-      name: of a network, or 'resize_only'.
+      name: of preprocessings_map; or, as in the original, of a network, as
+        None: SSD's own, ssd_vgg.
 
     Returns:
       A module with `preprocess_for_train`, `preprocess_for_eval` and
-      `Resize`.
+      `Resize`. The first two take the mean and the scale of the network.
 
     Raises:
       ValueError: if the name is not known.
     """
+    if name is None or name in nets_factory.networks_map:
+        name = 'ssd_vgg'
     if name not in preprocessings_map:
-        raise ValueError(f'Unknown preprocessing {name!r}; '
-                         f'known: {sorted(preprocessings_map)}.')
+        raise ValueError(f'--preprocessing_name={name}: unknown '
+                         f'preprocessing; known: '
+                         f'{", ".join(sorted(preprocessings_map))}.')
     return preprocessings_map[name]

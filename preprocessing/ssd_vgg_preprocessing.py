@@ -1,6 +1,6 @@
-"""Caffe SSD's training and test images, for the VGG networks.
+"""Caffe SSD's training and test images.
 
-Images become float32 RGB 0..255 minus MEAN; a bbox is [ymin, xmin, ymax,
+Images become float32 RGB, (0..255 - mean) * scale; a bbox is [ymin, xmin, ymax,
 xmax], relative to the image.
 """
 import enum
@@ -10,7 +10,7 @@ import tensorflow.compat.v1 as tf
 
 from preprocessing import tf_image
 
-MEAN = (123.0, 117.0, 104.0)  # RGB; Caffe's VGG, rounded as in SSD.
+MEAN = (123.0, 117.0, 104.0)  # Of VGG, RGB, as SSD has it.
 
 
 class Resize(enum.IntEnum):
@@ -21,7 +21,11 @@ class Resize(enum.IntEnum):
     WARP_RESIZE = 4
 
 
-def preprocess_for_train(encoded_image, labels, bboxes, out_shape, seed):
+def preprocess_for_train(
+        encoded_image: tf.Tensor, labels: tf.Tensor, bboxes: tf.Tensor,
+        out_shape: tuple[int, int], seed: tf.Tensor,
+        mean: tuple[float, ...] = MEAN, scale: float = 1.,
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Augments one image: Caffe SSD's recipe, paper section 2.2.
 
     Distort, expand, crop, resize, mirror, subtract the mean; but worked out
@@ -38,9 +42,10 @@ def preprocess_for_train(encoded_image, labels, bboxes, out_shape, seed):
       bboxes: float32 [n, 4]; n may be 0.
       out_shape: height and width, two ints.
       seed: int64 [2]; the same seed gives the same result.
+      mean, scale: of the network's input.
 
     Returns:
-      image: float32 [out_shape[0], out_shape[1], 3], minus MEAN.
+      image: float32 [out_shape[0], out_shape[1], 3].
       labels: int64 [m]; m may be 0.
       bboxes: float32 [m, 4], within 0..1, with positive areas.
     """
@@ -69,7 +74,7 @@ def preprocess_for_train(encoded_image, labels, bboxes, out_shape, seed):
             decode_window(source_low, source_size), target_size,
             interpolation[0])
         image = tf_image.distort_color(image, color)
-        image = tf_image.subtract_mean(image, MEAN)
+        image = tf_image.normalise(image, mean, scale)
         return tf_image.place(image, target_low, out_shape)
 
     image = tf.cond(tf.reduce_all(source_size > 0), visible_image,
@@ -79,7 +84,11 @@ def preprocess_for_train(encoded_image, labels, bboxes, out_shape, seed):
     return image, labels, bboxes
 
 
-def preprocess_for_eval(image, out_shape, resize=Resize.WARP_RESIZE):
+def preprocess_for_eval(
+        image: tf.Tensor, out_shape: tuple[int, int],
+        resize: Resize = Resize.WARP_RESIZE,
+        mean: tuple[float, ...] = MEAN,
+        scale: float = 1.) -> tuple[tf.Tensor, tf.Tensor]:
     """Prepares one image for detection.
 
     WARP_RESIZE is Caffe's: OpenCV's bilinear resize on bytes, so the values
@@ -94,9 +103,10 @@ def preprocess_for_eval(image, out_shape, resize=Resize.WARP_RESIZE):
       image: string [], the bytes of a JPEG, PNG or BMP; or uint8 [h, w, 3].
       out_shape: height and width, two ints; NONE ignores them.
       resize: a Resize. PAD_AND_RESIZE never enlarges.
+      mean, scale: of the network's input.
 
     Returns:
-      image: float32 [out_shape[0], out_shape[1], 3], minus MEAN.
+      image: float32 [out_shape[0], out_shape[1], 3].
       bbox_img: float32 [4], the whole image in the result's coordinates.
 
     Raises:
@@ -108,7 +118,7 @@ def preprocess_for_eval(image, out_shape, resize=Resize.WARP_RESIZE):
     bbox_img = tf.constant([0.0, 0.0, 1.0, 1.0])
     if resize == Resize.NONE:
         image = tf.cast(image, tf.float32)
-        return tf_image.subtract_mean(image, MEAN), bbox_img
+        return tf_image.normalise(image, mean, scale), bbox_img
 
     size = tf.constant(out_shape)
     if resize == Resize.WARP_RESIZE:
@@ -117,7 +127,7 @@ def preprocess_for_eval(image, out_shape, resize=Resize.WARP_RESIZE):
         image = tf.round(tf_image.resize(image, _fitting(image, size)))
     else:
         image = tf.cast(image, tf.float32)
-    image = tf_image.subtract_mean(image, MEAN)
+    image = tf_image.normalise(image, mean, scale)
     if resize != Resize.WARP_RESIZE:
         image, bbox_img = tf_image.crop_or_pad(image, size)
     return tf.ensure_shape(image, [*out_shape, 3]), bbox_img

@@ -4,8 +4,6 @@ Pure functions. Whatever is random takes its uniforms in [0, 1) as an
 argument: the caller draws them all at once, from one seed. Images are RGB,
 0..255, [height, width, 3]; a bbox is [ymin, xmin, ymax, xmax], relative to
 the image.
-
-Longer than 200 lines: the operations of one recipe, most of them short.
 """
 import enum
 
@@ -324,13 +322,14 @@ def place(image, low, size):
     return tf.reshape(tf.pad(rows, paddings), tf.concat([size, [3]], 0))
 
 
-def subtract_mean(image, mean):
-    """Returns an image [h, w, 3] minus a mean colour (three numbers)."""
+def normalise(image: tf.Tensor, mean: tuple[float, ...],
+              scale: float) -> tf.Tensor:
+    """Returns (image [h, w, 3] - mean colour) * scale, float32."""
     # As rows of w * 3 numbers: three times as fast as a broadcast [3].
     shape = tf.shape(image)
     rows = tf.reshape(image, [shape[0], shape[1] * 3])
-    return tf.reshape(rows - tf.tile(tf.constant(mean, tf.float32),
-                                     shape[1:2]), shape)
+    rows -= tf.tile(tf.constant(mean, tf.float32), shape[1:2])
+    return tf.reshape(rows if scale == 1 else rows * scale, shape)
 
 
 def _decode_other(encoded):

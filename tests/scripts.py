@@ -8,7 +8,6 @@ import types
 import xml.etree.ElementTree as ElementTree
 
 import tensorflow.compat.v1 as tf
-import tf_slim as slim
 from absl import flags
 from tf_slim.nets import vgg
 
@@ -111,8 +110,8 @@ def save_network(path, network=None, write_version=tf.train.SaverDef.V2):
     """
     network = network or ssd_vgg_300.SSDNet()
     images = [1, *network.params.img_shape, 3]
-    with tf.Graph().as_default(), slim.arg_scope(network.arg_scope()):
-        network.net(tf.zeros(images))
+    with tf.Graph().as_default():
+        network.net(tf.zeros(images), is_training=False)
         save_graph(path, write_version)
 
 

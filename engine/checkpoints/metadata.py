@@ -15,9 +15,11 @@ NAME = 'ssd_metadata'
 VERSION = 1
 # Key of the metadata -> field of SSDParams.
 _PARAMS_KEYS = {
-    key: key for key in ('anchor_sizes', 'anchor_ratios', 'anchor_steps',
-                         'anchor_offset', 'prior_scaling')}
-MEAN_PIXEL = (123., 117., 104.)
+    **{key: key for key in ('anchor_sizes', 'anchor_ratios', 'anchor_steps',
+                            'anchor_offset', 'prior_scaling')},
+    'image_shape': 'img_shape', 'mean_pixel': 'mean', 'scale': 'scale'}
+# Earlier checkpoints do not have it: their networks' own is meant.
+_OPTIONAL_KEYS = {'scale'}
 
 
 def make(network: ssd.SSDNet, class_names: list[str]) -> dict:
@@ -32,8 +34,6 @@ def make(network: ssd.SSDNet, class_names: list[str]) -> dict:
         'format_version': VERSION,
         'model_name': network.name,
         'classes': list(class_names),
-        'image_shape': list(params['img_shape']),
-        'mean_pixel': list(MEAN_PIXEL),
         **{key: _as_lists(params[field])
            for key, field in _PARAMS_KEYS.items()},
     }
@@ -78,22 +78,28 @@ def parse(content: bytes) -> dict:
     if version != VERSION:
         raise ValueError(f'{NAME} is of version {str(version)[:20]}; this '
                          f'program reads version {VERSION}.')
-    missing = {'model_name', 'classes', *_PARAMS_KEYS} - set(metadata)
+    missing = ({'model_name', 'classes', *_PARAMS_KEYS}
+               - _OPTIONAL_KEYS - set(metadata))
     if missing:
         raise ValueError(f'{NAME} lacks {", ".join(sorted(missing))}.')
     try:
-        nets_factory.get_network(metadata['model_name'])
+        network = nets_factory.get_network(metadata['model_name'])
     except ValueError as error:
         raise ValueError(f'{NAME}: {error}') from None
+    shape = network.default_params.img_shape
+    if tuple(metadata['image_shape']) != shape:
+        raise ValueError(
+            f'{NAME}: image_shape is {metadata["image_shape"]}, but '
+            f'{network.name} takes {list(shape)}.')
     return metadata
 
 
 def apply(params: ssd.SSDParams, metadata: dict) -> ssd.SSDParams:
-    """Returns SSDParams with the anchors and classes of a checkpoint."""
+    """Returns SSDParams with all that a checkpoint says of them."""
     return params._replace(
         num_classes=len(metadata['classes']) + 1,
         **{field: _as_tuples(metadata[key])
-           for key, field in _PARAMS_KEYS.items()})
+           for key, field in _PARAMS_KEYS.items() if key in metadata})
 
 
 def _as_lists(value):

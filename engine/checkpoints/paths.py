@@ -9,6 +9,7 @@ import zlib
 
 import tensorflow.compat.v1 as tf
 
+from common import files
 from engine.checkpoints import reader
 
 # A part of a checkpoint of format V2; its prefix is the first group.
@@ -174,15 +175,16 @@ def unpack(path: str) -> str:
         with zipfile.ZipFile(path) as archive:
             infos = [info for info in archive.infolist()
                      if prefix_of(info.filename)]
-            files = {os.path.basename(info.filename): info for info in infos}
-            names = prefixes(list(files))
-            if len(names) != 1 or len(files) < len(infos):
+            members = {
+                os.path.basename(info.filename): info for info in infos}
+            names = prefixes(list(members))
+            if len(names) != 1 or len(members) < len(infos):
                 raise ValueError(
                     'it must hold one checkpoint (.index and .data-..., or '
                     'one .ckpt); it holds '
                     f'{sorted(archive.namelist())[:5]}.')
             _check_sizes(infos, os.path.getsize(path))
-            for name, info in files.items():
+            for name, info in members.items():
                 _extract(archive, info, os.path.join(folder, name))
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError,
             OverflowError, RuntimeError, ValueError) as error:
@@ -213,15 +215,10 @@ def _extract(archive, info, path):
         raise ValueError(
             f'{path} is there, and is not what the archive holds; move it '
             f'away, or give {prefix_of(path)} if it is the one you mean.')
-    temporary_path = f'{path}.part'
-    try:
+    with files.whole(path) as partial_path:
         with archive.open(info) as source, open(
-                temporary_path, 'wb') as target:
+                partial_path, 'wb') as target:
             shutil.copyfileobj(source, target)
-        os.replace(temporary_path, path)
-    finally:
-        if os.path.exists(temporary_path):
-            os.remove(temporary_path)
 
 
 def _crc(path):

@@ -14,8 +14,10 @@ import tensorflow.compat.v1 as tf
 
 from common import errors
 
-# What TensorFlow's reader raises: IndexError where a .data file is cut off.
-_ERRORS = (tf.errors.OpError, ValueError, RuntimeError, IndexError)
+# What TensorFlow's reader raises: IndexError where a .data file is cut off,
+# MemoryError where a flipped bit makes a size of an .index immense.
+_ERRORS = (tf.errors.OpError, ValueError, RuntimeError, IndexError,
+           MemoryError)
 
 
 def open_reader(prefix: str):

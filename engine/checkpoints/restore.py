@@ -4,35 +4,42 @@ A training starts from the checkpoint of another one, or of VGG-16. A plan
 says for every variable of the network which tensor of the checkpoint it
 starts from; what differs in shape or is left out starts anew.
 """
-import collections
 import contextlib
 import operator
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from engine.checkpoints import reader
+from nets import ssd
 
-# variable: of the network. source: name in the checkpoint, None for a new
-# start. reason: why it starts anew.
-Entry = collections.namedtuple('Entry', 'variable source reason')
-
-# VGG's fully connected layers and what they become (paper section 3,
-# DeepLab-LargeFOV): every third tap of fc6's 7x7, every fourth output.
-FULLY_CONNECTED = {'conv6': 'fc6', 'conv7': 'fc7'}
+# Of VGG's fully connected layers every fourth output is taken.
 OUTPUT_STRIDE = 4
+
 # What tf.train.ExponentialMovingAverage adds to a variable's name.
 _AVERAGE = '/ExponentialMovingAverage'
 
 
-def plan(variables, prefix, network_name, model_scope=None,
-         exclude_scopes=(), ignore_missing=False):
+class Entry(NamedTuple):
+    """What a variable of a network starts from."""
+    variable: tf.Variable
+    source: str | None  # Its name in the checkpoint; None for a new start.
+    reason: str | None  # Why it starts anew.
+
+
+def plan(variables: list[tf.Variable], prefix: str, network: ssd.SSDNet,
+         model_scope: str | None = None, exclude_scopes: Sequence[str] = (),
+         ignore_missing: bool = False) -> tuple[list[Entry], list[str]]:
     """Returns a list of Entry, one per variable, and a list of warnings.
 
     Args:
       variables: of the network.
       prefix: of the checkpoint.
-      network_name: scope of the variables.
+      network: SSDNet, whose name is the scope of the variables.
       model_scope: scope of the same variables in the checkpoint; where it
         holds none, the checkpoint's own scope is found.
       exclude_scopes: scopes of variables that start anew.
@@ -42,9 +49,12 @@ def plan(variables, prefix, network_name, model_scope=None,
     Raises:
       ValueError: if nothing is restored, or a variable is missing.
     """
+    network_name = network.name
     shapes = reader.open_reader(prefix).get_variable_to_shape_map()
+    sources = network.pretrained_source(
+        [variable.op.name[len(network_name) + 1:] for variable in variables])
     scope, warnings = _find_scope(
-        shapes, variables, network_name, model_scope, prefix)
+        shapes, variables, sources, network_name, model_scope, prefix)
     exclude_scopes = [excluded.strip() for excluded in exclude_scopes]
     warnings += [
         f'--checkpoint_exclude_scopes: {excluded!r} holds no variable of '
@@ -57,7 +67,9 @@ def plan(variables, prefix, network_name, model_scope=None,
                for excluded in exclude_scopes):
             entries.append(Entry(variable, None, 'excluded'))
         else:
-            entries.append(_entry(variable, shapes, scope, network_name))
+            name = variable.op.name[len(network_name) + 1:]
+            entries.append(_entry(
+                variable, shapes, scope, name, sources.get(name)))
     if not any(entry.source for entry in entries):
         raise ValueError(
             f'{prefix}: nothing in it fits {network_name}; it holds '
@@ -73,7 +85,7 @@ def plan(variables, prefix, network_name, model_scope=None,
     return entries, warnings
 
 
-def format_plan(entries, prefix):
+def format_plan(entries: list[Entry], prefix: str) -> str:
     """Returns the table of what is restored and what starts anew, text."""
     num_restored = sum(entry.source is not None for entry in entries)
     lines = [f'{prefix}: {num_restored} of {len(entries)} variables '
@@ -85,7 +97,8 @@ def format_plan(entries, prefix):
     return '\n'.join(lines)
 
 
-def initializer(entries, prefix):
+def initializer(entries: list[Entry],
+                prefix: str) -> Callable[[tf.Session], None]:
     """Returns a function of a session that loads what a plan restores."""
     def initialize(session):
         stored = reader.open_reader(prefix)
@@ -100,7 +113,7 @@ def initializer(entries, prefix):
     return initialize
 
 
-def subsample(values, shape):
+def subsample(values: np.ndarray, shape: list[int]) -> np.ndarray:
     """Returns every n-th value along each axis so that `shape` is left.
 
     Makes conv6 and conv7 of VGG's fc6 and fc7, for the atrous convolution.
@@ -115,7 +128,8 @@ def subsample(values, shape):
 
 
 @contextlib.contextmanager
-def weights_of(prefix, moving_average_decay=None):
+def weights_of(prefix: str,
+               moving_average_decay: float | None = None) -> Iterator[None]:
     """Gives the networks built within the weights of a checkpoint.
 
     As constants: oneDNN brings a constant kernel into its own order once, a
@@ -158,12 +172,14 @@ def in_scope(name: str, scope: str) -> bool:
     return name == scope or name.startswith(scope.rstrip('/') + '/')
 
 
-def _find_scope(shapes, variables, network_name, model_scope, prefix):
+def _find_scope(shapes, variables, sources, network_name, model_scope,
+                prefix):
     """Returns the checkpoint's scope of the network, and warnings."""
-    own = [variable.op.name[len(network_name):] for variable in variables]
+    own = {variable.op.name[len(network_name) + 1:] for variable in variables}
 
     def num_found(scope):
-        return sum(scope + name in shapes for name in own)
+        return sum(f'{scope}/{name}' in shapes
+                   for name in own.union(sources.values()))
 
     scopes = sorted({name.split('/')[0] for name in shapes if '/' in name})
     best = max(scopes, key=num_found, default=network_name)
@@ -177,8 +193,16 @@ def _find_scope(shapes, variables, network_name, model_scope, prefix):
         f'scope; its own, {best}, is used.']
 
 
-def _entry(variable, shapes, scope, network_name):
-    name = variable.op.name[len(network_name) + 1:]
+def _entry(variable, shapes, scope, name, other_name):
+    """Returns the Entry of a variable that is not excluded.
+
+    Args:
+      variable: of the network.
+      shapes: of the checkpoint's variables.
+      scope: of the network's variables there.
+      name: of the variable, below its scope.
+      other_name: what it is called in a checkpoint of the trunk, or None.
+    """
     shape = variable.shape.as_list()
     source = f'{scope}/{name}'
     if source in shapes:
@@ -186,11 +210,12 @@ def _entry(variable, shapes, scope, network_name):
             return Entry(variable, source, None)
         return Entry(
             variable, None, f'is {shape}, in the checkpoint {shapes[source]}')
-    layer, _, rest = name.partition('/')
-    source = f'{scope}/{FULLY_CONNECTED.get(layer)}/{rest}'
-    if (source in shapes and len(shapes[source]) == len(shape)
-            and all(map(operator.ge, shapes[source], shape))
-            and shapes[source][-1] in (shape[-1],
-                                       shape[-1] * OUTPUT_STRIDE)):
+    source = f'{scope}/{other_name}'
+    if source in shapes and _can_be_subsampled(shapes[source], shape):
         return Entry(variable, source, None)
     return Entry(variable, None, 'not in the checkpoint')
+
+
+def _can_be_subsampled(have, want):
+    return (len(have) == len(want) and all(map(operator.ge, have, want))
+            and have[-1] in (want[-1], want[-1] * OUTPUT_STRIDE))

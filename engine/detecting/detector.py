@@ -172,7 +172,7 @@ def _build(network, **kwargs):
 
 def _preprocess(network, pixels, sizes):
     """Returns images and bbox_img, as an evaluation prepares them."""
-    preprocessing = preprocessing_factory.get_preprocessing(network.name)
+    preprocessing = preprocessing_factory.get_preprocessing()
     # int64: a batch of large images has more bytes than an int32 counts.
     shapes = tf.pad(tf.cast(sizes, tf.int64), [[0, 0], [0, 1]],
                     constant_values=3)  # [batch, 3]
@@ -182,7 +182,8 @@ def _preprocess(network, pixels, sizes):
         shape, start, length = values
         image = tf.reshape(pixels[start:start + length], shape)
         return preprocessing.preprocess_for_eval(
-            image, network.params.img_shape)
+            image, network.params.img_shape, mean=network.params.mean,
+            scale=network.params.scale)
 
     return tf.map_fn(
         prepare, (shapes, tf.cumsum(lengths, exclusive=True), lengths),

@@ -1,7 +1,19 @@
-"""Scores checkpoints. `options` holds the flags of eval_ssd_network.py."""
-import collections
+"""Scores checkpoints.
+
+From Python:
+
+    from engine.evaluation import evaluate
+    from engine.evaluation import options
+
+    results = evaluate.run(
+        options.Data(dataset_name='bccd', dataset_dir='tfrecords'),
+        options.Model(checkpoint_path='logs'),
+        run=options.Run(eval_dir='logs/eval'))
+    print(results.metrics['AP_VOC07'], results.classes[0].metrics)
+"""
 import gc
 import os
+import time
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -14,38 +26,35 @@ from detection import average_precision
 from engine import checkpoints
 from engine import models
 from engine import runtime
-from engine.evaluation import results as eval_results
+from engine.evaluation import options
+from engine.evaluation import results
 from engine.evaluation import undecodable
 from preprocessing import preprocessing_factory
 
 SECONDS_BETWEEN_CHECKPOINTS = 10
-
-# The graph of an evaluation: what a batch gives (dict of tensors), and the
-# operation that starts over.
-Graph = collections.namedtuple('Graph', 'outputs initializer')
+_DETECTION, _RUN = options.Detection(), options.Run()
 
 
-def run(options):
-    """Scores a checkpoint, or every one that comes.
+def run(data: options.Data, model: options.Model,
+        detection: options.Detection = _DETECTION,
+        run: options.Run = _RUN) -> average_precision.Results:
+    """Scores a checkpoint, or without an end every one that comes.
+
+    Prints the results and writes them to run.eval_dir.
 
     Raises:
-      ValueError: if flags, data and checkpoint do not fit together.
+      ValueError: if data, checkpoint and options do not fit together.
       OSError: if the eval_dir cannot be written to.
     """
     runtime.prepare()
-    dataset = models.open_dataset(options)
-    files.check_folder(options.eval_dir)
-    if not options.wait_for_checkpoints:
-        evaluate_checkpoint(
-            options, dataset, checkpoints.paths.find(options.checkpoint_path))
-        return
-    print(f'Waiting for checkpoints in {options.checkpoint_path}; '
-          'Ctrl-C ends it.', flush=True)
-    for prefix in tf.train.checkpoints_iterator(
-            options.checkpoint_path,
-            min_interval_secs=SECONDS_BETWEEN_CHECKPOINTS):
+    dataset = models.open_dataset(data)
+    files.check_folder(run.eval_dir)
+    if not run.wait_for_checkpoints:
+        return _score(checkpoints.paths.find(model.checkpoint_path), dataset,
+                      data, model, detection, run)
+    for prefix in _as_they_come(model.checkpoint_path):
         try:
-            evaluate_checkpoint(options, dataset, prefix)
+            _score(prefix, dataset, data, model, detection, run)
         except (ValueError, OSError):
             if tf.train.checkpoint_exists(prefix):
                 raise
@@ -54,71 +63,100 @@ def run(options):
         gc.collect()  # A graph, with 100 MB of weights, is a cycle.
 
 
-def evaluate_checkpoint(options, dataset, prefix):
-    """Scores one checkpoint; prints and writes the results.
+def _as_they_come(folder):
+    """Yields the prefix of each checkpoint that a training writes."""
+    paths, folder = checkpoints.paths, os.path.expanduser(folder)
+    is_there = os.path.isdir(folder)
+    if not is_there and (
+            os.path.exists(folder) or paths.is_checkpoint(folder)
+            or paths.prefix_of(folder.removesuffix('.zip'))):
+        raise ValueError(
+            f'--checkpoint_path={folder}: --wait_for_checkpoints needs the '
+            'folder of a training, which may begin later; leave that flag '
+            'out to score one checkpoint.')
+    print(f'Waiting for checkpoints in {folder}'
+          f'{"" if is_there else ", which is not there yet"}; Ctrl-C ends it.',
+          flush=True)
+    previous = None
+    while True:
+        prefix = paths.named_latest(folder)
+        if prefix not in (None, previous):
+            yield prefix
+        previous = prefix
+        time.sleep(SECONDS_BETWEEN_CHECKPOINTS)
 
-    Returns:
-      voc_metrics.Results.
-    """
+
+def _score(prefix, dataset, data, model, detection, run):
+    """Returns the Results of one checkpoint; prints and writes them."""
     metadata = checkpoints.metadata.read(prefix)
     if metadata is not None:
         models.check_same_classes(
             dataset.labels, metadata['classes'], prefix)
     network = models.make_network(
-        options.model_name, dataset.labels, metadata, options.anchors)
+        model.model_name, dataset.labels, metadata, model.anchors)
     with tf.Graph().as_default():
         with checkpoints.restore.weights_of(
-                prefix, options.moving_average_decay):
-            graph = _build(options, dataset, network)
-        with tf.Session(options.master, config=runtime.session_config(
-                options.gpu_memory_fraction)) as session:
-            session.run(graph.initializer)
+                prefix, model.moving_average_decay):
+            outputs, initializer = _build(
+                dataset, network, data, model, detection)
+        with tf.Session(run.master, config=runtime.session_config(
+                run.gpu_memory_fraction)) as session:
+            session.run(initializer)
             with undecodable.named(dataset.data_sources):
                 names, groundtruths, detections = _collect(
-                    session, graph.outputs, _num_batches(options, dataset))
-    results = average_precision.evaluate(
-        groundtruths, detections, dataset.labels, options.matching_threshold)
-    _report(options, dataset, prefix, names, groundtruths, detections,
-            results)
-    return results
+                    session, outputs, _num_batches(data, dataset))
+    scored = results.Scored(
+        names, groundtruths, detections, average_precision.evaluate(
+            groundtruths, detections, dataset.labels,
+            detection.matching_threshold))
+    _report(prefix, dataset, scored, detection.matching_threshold, run)
+    return scored.results
 
 
-def _build(options, dataset, network):
-    """Builds the Graph of an evaluation."""
+def _build(dataset, network, data, model, detection):
+    """Builds the graph of an evaluation.
+
+    Returns:
+      What a batch gives, a dict of tensors, and the operation that starts
+      over.
+    """
     preprocessing = preprocessing_factory.get_preprocessing(
-        options.preprocessing_name or network.name)
+        model.preprocessing_name)
+    params = network.params
 
     def transform(sample):
         image, bbox_img = preprocessing.preprocess_for_eval(
-            sample['image/encoded'], network.params.img_shape,
-            preprocessing.Resize(int(options.eval_resize)))
-        # Without resizing the images must have the network's size.
-        image = tf.ensure_shape(image, [*network.params.img_shape, 3])
-        return {'image': image, 'bbox_img': bbox_img,
-                'shape': sample['shape'], 'filename': sample['filename'],
-                'object/label': sample['object/label'],
-                'object/bbox': sample['object/bbox'],
-                'object/difficult': sample['object/difficult']}
+            sample['image/encoded'], params.img_shape,
+            preprocessing.Resize(int(model.eval_resize)),
+            params.mean, params.scale)
+        return {
+            # Without resizing the images must have the network's size.
+            'image': tf.ensure_shape(image, [*params.img_shape, 3]),
+            'bbox_img': bbox_img,
+            **{item: sample[item] for item in (
+                'shape', 'filename', 'object/label', 'object/bbox',
+                'object/difficult')}}
 
     with tf.device('/device:CPU:0'):
         provider = data_provider.eval_batches(
-            dataset, transform, options.batch_size,
-            options.num_preprocessing_threads)
+            dataset, transform, data.batch_size,
+            data.num_preprocessing_threads)
         items = list(provider.list_items())
         batch = dict(zip(items, provider.get(items), strict=True))
     batch['detections'] = models.detections(
         network, batch.pop('image'), batch.pop('bbox_img'),
-        options.compute_dtype, select_threshold=options.select_threshold,
-        select_top_k=options.select_top_k,
-        nms_threshold=options.nms_threshold, keep_top_k=options.keep_top_k)
-    if not options.remove_difficult:
+        model.compute_dtype, select_threshold=detection.select_threshold,
+        select_top_k=detection.select_top_k,
+        nms_threshold=detection.nms_threshold,
+        keep_top_k=detection.keep_top_k)
+    if not detection.remove_difficult:
         batch['object/difficult'] = tf.zeros_like(batch['object/difficult'])
-    return Graph(batch, provider.initializer)
+    return batch, provider.initializer
 
 
-def _num_batches(options, dataset):
-    whole = -(-dataset.num_samples // options.batch_size)
-    return min(whole, options.max_num_batches or whole)
+def _num_batches(data, dataset):
+    whole = -(-dataset.num_samples // data.batch_size)
+    return min(whole, data.max_num_batches or whole)
 
 
 def _collect(session, outputs, num_batches):
@@ -164,28 +202,27 @@ def _rows(images, order):
         for column in range(1, len(images[0])))
 
 
-def _report(options, dataset, prefix, names, groundtruths, detections,
-            results):
+def _report(prefix, dataset, scored, matching_threshold, run):
     """Prints the table; writes devkit files, metrics.json, scalars, report."""
     step = checkpoints.reader.global_step(prefix)
-    print(f'{prefix} (step {step}) on {len(names)} images of '
+    num_images = len(scored.image_names)
+    print(f'{prefix} (step {step}) on {num_images} images of '
           f'{dataset.name} {dataset.split_name}:')
-    print(eval_results.format_table(results))
-    metrics_path = eval_results.write_files(
-        options.eval_dir, dataset.split_name, names, detections, results,
-        checkpoint=prefix, step=step, dataset=dataset.name,
-        split=dataset.split_name, num_images=len(names))
-    eval_results.write_scalars(options.eval_dir, results, step)
-    print(f'Results: {metrics_path}, devkit files beside it; curves: '
-          f'tensorboard --logdir={options.eval_dir}', flush=True)
-    if options.report:
+    print(results.format_table(scored.results))
+    path = results.write_files(
+        run.eval_dir, dataset.split_name, scored, checkpoint=prefix,
+        step=step, dataset=dataset.name, split=dataset.split_name,
+        num_images=num_images)
+    results.write_scalars(run.eval_dir, scored.results, step)
+    print(f'Results: {path}, devkit files beside it; curves: '
+          f'tensorboard --logdir={run.eval_dir}', flush=True)
+    if run.report:
         # Not above: it imports matplotlib.
         from engine.evaluation import report
         path = report.write(
-            os.path.join(options.eval_dir, 'report'), {
-                'checkpoint': prefix, 'step': str(step),
+            os.path.join(run.eval_dir, 'report'), {
+                'checkpoint': prefix, 'step': step,
                 'data': f'{dataset.name} {dataset.split_name}',
-                'images': str(len(names))},
-            dataset.data_sources, names, groundtruths, detections, results,
-            options.matching_threshold)
+                'images': num_images},
+            dataset.data_sources, scored, matching_threshold)
         print(f'Report: {path}', flush=True)

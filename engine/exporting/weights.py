@@ -29,10 +29,10 @@ def export(checkpoint_path, output_path):
             f'{prefix}: has no {checkpoints.metadata.NAME}; it is not of a '
             'training of this project.')
     network = models.make_network(None, metadata['classes'], metadata)
-    with (tf.Graph().as_default(), tf.Session() as session,
-          slim.arg_scope(network.arg_scope())):
+    with tf.Graph().as_default(), tf.Session() as session:
         network.net(tf.placeholder(
-            tf.float32, [None, *network.params.img_shape, 3]))
+            tf.float32, [None, *network.params.img_shape, 3]),
+            is_training=False)
         kept = checkpoints.reader.Saver([
             *slim.get_model_variables(),
             tf.train.get_or_create_global_step(),

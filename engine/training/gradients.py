@@ -5,22 +5,25 @@ A batch is `--accumulate_steps` parts, which follow one another, of
 the whole, so losses and gradients add up to those of one big batch.
 `options` holds the flags of train_ssd_network.py as attributes.
 """
-import collections
+from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
-import tf_slim as slim
 
 from detection import losses
 from detection import targets
 from engine.training import deployment
 from engine.training import optimization
+from nets import layers
 
-# losses: losses.Losses; regularization: the weights' decay, float32 scalar.
-# variables: those that are trained and have a gradient; gradients: float32
-# tensors in their order, of the loss; decays: those of the decay, None for a
-# variable that does not decay.
-Gradients = collections.namedtuple(
-    'Gradients', 'losses regularization variables gradients decays')
+
+class Gradients(NamedTuple):
+    """What a step is made of."""
+    losses: losses.Losses
+    regularization: tf.Tensor  # The weights' decay, float32 scalar.
+    variables: list[tf.Variable]  # Those that are trained, with a gradient.
+    gradients: list[tf.Tensor]  # Of the loss, float32, in their order.
+    decays: list[tf.Tensor | None]  # Of the decay; None where none is.
+    statistics: list[layers.MovingStatistic]  # Of batch norm, of one share.
 
 
 def of_batch(options, network, batch, loss_scale):
@@ -53,14 +56,16 @@ def of_batch(options, network, batch, loss_scale):
         variables, gradients = _gradients(
             tf.add_n(all_losses[-1][:3]) * loss_scale, options)
         sums = _add(sums, gradients) if sums else gradients
+    # Once a step, in float32, however the batch is split: the losses of the
+    # regularisers belong to the variables, which are made once.
+    regularization = tf.add_n(
+        [tf.constant(0.), *tf.losses.get_regularization_losses()])
     return Gradients(
         losses.Losses(*map(tf.add_n, zip(*all_losses, strict=True))),
-        options.weight_decay * tf.add_n([
-            tf.nn.l2_loss(variable) for variable in tf.trainable_variables()
-            if _decays(variable)]),
-        variables, [gradient / loss_scale for gradient in sums],
-        [options.weight_decay * variable if _decays(variable) else None
-         for variable in variables])
+        regularization, variables,
+        [gradient / loss_scale for gradient in sums],
+        tf.gradients(regularization, variables),
+        _first_statistics())
 
 
 def _gradients(loss, options):
@@ -72,9 +77,12 @@ def _gradients(loss, options):
     return tuple(map(list, zip(*pairs, strict=True)))
 
 
-def _decays(variable):
-    """Whether it is a weight or the L2 scale; Caffe's biases do not decay."""
-    return not variable.op.name.endswith('biases')
+def _first_statistics():
+    """Returns the MovingStatistics of the first share of the batch."""
+    first = {}
+    for statistic in tf.get_collection(layers.MOVING_STATISTICS):
+        first.setdefault(statistic.variable.op.name, statistic)
+    return list(first.values())
 
 
 def _add(sums, gradients):
@@ -90,16 +98,15 @@ def _clone_losses(options, network, images, batch_targets, num_positives):
     devices = deployment.clone_devices(
         options.num_clones, options.clone_on_cpu)
     clones = deployment.split((images, batch_targets), options.num_clones)
-    # The decay is added to the gradients, in float32 and once.
-    scope = network.arg_scope(
-        weight_decay=0., from_scratch=options.checkpoint_path is None)
     clone_losses = []
     for device, (clone_images, clone_targets) in zip(
             devices, clones, strict=True):
-        with tf.device(device), slim.arg_scope(scope):
+        with tf.device(device):
             logits, localisations, _ = network.net(
-                clone_images, reuse=tf.AUTO_REUSE,
-                compute_dtype=tf.as_dtype(options.compute_dtype))
+                clone_images, is_training=True,
+                weight_decay=options.weight_decay,
+                from_scratch=options.checkpoint_path is None,
+                reuse=tf.AUTO_REUSE, compute_dtype=options.compute_dtype)
             clone_losses.append(network.losses(
                 logits, localisations, clone_targets,
                 negative_ratio=options.negative_ratio,

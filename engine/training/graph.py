@@ -87,7 +87,7 @@ def batches(options, dataset, network, start_step):
     target/labels and target/localisations: the images' targets.Targets.
     """
     preprocessing = preprocessing_factory.get_preprocessing(
-        options.preprocessing_name or network.name)
+        options.preprocessing_name)
 
     def transform(sample, sample_seed):
         sample = record_checks.checked(sample, len(dataset.labels))
@@ -98,7 +98,8 @@ def batches(options, dataset, network, start_step):
             bboxes = tf.boolean_mask(bboxes, is_easy)
         image, labels, bboxes = preprocessing.preprocess_for_train(
             sample['image/encoded'], labels, bboxes,
-            network.params.img_shape, sample_seed)
+            network.params.img_shape, sample_seed, network.params.mean,
+            network.params.scale)
         encoded = network.encode(labels, bboxes, options.match_threshold)
         return {'image': image, 'filename': sample['filename'],
                 'target/labels': encoded.labels,
@@ -134,7 +135,7 @@ def _summarize_images(network, batch, class_names):
             localisations, network.anchors(), network.params.prior_scaling,
             xp=np)
         return np.stack([
-            _draw_objects(*image, class_names)
+            _draw_objects(*image, network.params, class_names)
             for image in zip(images, labels, bboxes, strict=True)])
 
     with tf.device('/device:CPU:0'):
@@ -145,17 +146,18 @@ def _summarize_images(network, batch, class_names):
         tf.summary.image('batch', pictures, NUM_SUMMARY_IMAGES)
 
 
-def _draw_objects(image, labels, bboxes, class_names):
+def _draw_objects(image, labels, bboxes, params, class_names):
     """Returns a preprocessed image as a picture with its objects.
 
     Args:
-      image: float32 [height, width, 3], RGB, mean subtracted.
+      image: float32 [height, width, 3], RGB, as the network sees it.
       labels: int64 [num_anchors], 0 where unmatched.
       bboxes: float32 [num_anchors, 4], of the matched anchors' objects.
+      params: SSDParams, with the mean and scale of the image.
       class_names: names of the labels from 1 on.
     """
     picture = np.clip(
-        image + checkpoints.metadata.MEAN_PIXEL, 0, 255).astype(np.uint8)
+        np.round(image / params.scale + params.mean), 0, 255).astype(np.uint8)
     pixels = np.round(bboxes * [*picture.shape[:2], *picture.shape[:2]])
     # An object has several anchors, all of which decode to its bbox.
     objects = np.unique(np.column_stack(

@@ -12,8 +12,6 @@ import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
 from datasets import data_provider
-from nets import layers
-from nets import ssd_vgg
 from preprocessing import preprocessing_factory
 
 # Images that are looked at, or all, if there are fewer.
@@ -36,9 +34,9 @@ def fit_to_data(options, dataset, network):
     """
     images = tf.placeholder(
         tf.float32, [None, *network.params.img_shape, 3])
-    moments = _moments(network, images)
     variables = {variable.op.name: variable
                  for variable in slim.get_model_variables()}
+    moments = _moments(network, images, variables)
     # All are known before the first weight changes.
     with tf.control_dependencies(
             [value for pair in moments.values() for value in pair]):
@@ -53,36 +51,38 @@ def fit_to_data(options, dataset, network):
         assignments, {images: _first_images(options, dataset, network)})
 
 
-def _moments(network, images):
+def _moments(network, images, variables):
     """Returns {scope of a layer: mean and deviation, float32 [channels]}.
 
     They are those that the layer has once all layers before it are fitted.
     """
     moments = {}
 
-    def fitted_relu(values):
+    def fitted(values):
+        scope = tf.get_variable_scope().name
+        if f'{scope}/biases' not in variables:  # It has a norm of its own.
+            return network.activation_fn(values)
         mean, variance = tf.nn.moments(values, [0, 1, 2])
         deviation = tf.maximum(tf.sqrt(variance), MIN_DEVIATION)
-        moments[tf.get_variable_scope().name] = mean, deviation
-        return tf.nn.relu((values - mean) / deviation)
+        moments[scope] = mean, deviation
+        return network.activation_fn((values - mean) / deviation)
 
-    with slim.arg_scope(network.arg_scope()), slim.arg_scope(
-            [slim.conv2d, layers.atrous_conv2d, ssd_vgg.first_conv2d],
-            activation_fn=fitted_relu):
-        network.net(images, reuse=True)
+    network.net(images, is_training=False, reuse=True, activation_fn=fitted)
     return moments
 
 
 def _first_images(options, dataset, network):
     """Returns images of the data as a network sees them, numpy."""
     preprocessing = preprocessing_factory.get_preprocessing(
-        options.preprocessing_name or network.name)
+        options.preprocessing_name)
     with tf.Graph().as_default(), tf.Session(
             config=tf.ConfigProto(device_count={'GPU': 0})) as session:
         provider = data_provider.eval_batches(
             dataset, lambda sample: {
                 'image': preprocessing.preprocess_for_eval(
-                    sample['image/encoded'], network.params.img_shape)[0]},
+                    sample['image/encoded'], network.params.img_shape,
+                    mean=network.params.mean,
+                    scale=network.params.scale)[0]},
             batch_size=1)
         image, = provider.get(['image'])
         session.run(provider.initializer)

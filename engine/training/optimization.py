@@ -151,19 +151,30 @@ def train_op(gradients, options, rate, global_step, aggregator=None):
     """
     opt = optimizer(options, rate)
 
-    def apply(loss_gradients):
-        step = opt.apply_gradients(_complete(
-            loss_gradients, gradients, options), global_step)
+    def apply(loss_gradients, updates=()):
+        step = tf.group(opt.apply_gradients(_complete(
+            loss_gradients, gradients, options), global_step), *updates)
         if options.moving_average_decay is None:
             return step
         average = tf.train.ExponentialMovingAverage(
             options.moving_average_decay, global_step)
         with tf.control_dependencies([step]):
-            return average.apply(tf.trainable_variables())
+            return average.apply(averaged_variables())
 
+    # Nothing is changed by a batch whose gradients are refused.
+    with tf.control_dependencies(gradients.gradients):
+        updates = [statistic.update() for statistic in gradients.statistics]
     if aggregator is None:
-        return apply(gradients.gradients)
-    return aggregator.train_op(apply, gradients, global_step)
+        return apply(gradients.gradients, updates)
+    if options.task:  # The chief's batches move the statistics.
+        updates = []
+    return tf.group(
+        aggregator.train_op(apply, gradients, global_step), *updates)
+
+
+def averaged_variables() -> list[tf.Variable]:
+    """Returns what has moving averages: weights, statistics of batch norm."""
+    return tf.trainable_variables() + tf.moving_average_variables()
 
 
 def _complete(loss_gradients, gradients, options):

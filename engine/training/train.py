@@ -90,9 +90,9 @@ def _train(options, dataset, latest):
             options, dataset, network, start_step, guard, aggregator)
         init_fn = None
         if latest is not None:
-            checkpoints.reader.check_complete(
-                latest, checkpoints.reader.variables_to_restore(
-                    tf.global_variables()))
+            checkpoints.reader.check_complete(latest, {
+                variable.op.name: variable
+                for variable in tf.global_variables()})
             print(f'{latest}: training goes on from step {start_step}.')
         elif distributed.is_chief(options):
             init_fn = _start(options, dataset, network)
@@ -124,7 +124,7 @@ def _start(options, dataset, network):
         return lambda scaffold, session: fit(session)
     prefix = checkpoints.paths.find(options.checkpoint_path)
     plan, warnings = checkpoints.restore.plan(
-        slim.get_model_variables(), prefix, network.name,
+        slim.get_model_variables(), prefix, network,
         options.checkpoint_model_scope,
         options.checkpoint_exclude_scopes or (),
         options.ignore_missing_vars)

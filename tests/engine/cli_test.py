@@ -9,7 +9,10 @@ import tensorflow.compat.v1 as tf
 from engine import cli
 from tests import scripts
 
-HEAD = 'import sys, time\nfrom engine import cli\ndef main():\n    '
+HEAD = '''import os, sys, threading, time
+from engine import cli
+def main():
+    '''
 TAIL = '\ncli.run(main)\n'
 
 
@@ -97,6 +100,44 @@ def test_signals_end_quietly_after_what_is_to_be_done(
     finally:
         process.kill()
     assert (process.returncode, output, errors) == (status, 'saved\n', '')
+
+
+def test_a_second_interrupt_ends_it_at_once(tmp_path):
+    statement = """try:
+        print('ready', flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        print('saving', flush=True)
+        time.sleep(60)"""
+    process = subprocess.Popen(
+        command(tmp_path, statement), cwd=scripts.ROOT,
+        env={'PYTHONPATH': str(scripts.ROOT)}, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    try:
+        for line in ('ready\n', 'saving\n'):
+            assert process.stdout.readline() == line
+            process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == cli.INTERRUPTED
+    assert errors.strip() == (
+        'Ended by a second Ctrl-C; what was not saved is lost.')
+
+
+def test_what_libraries_write_to_stderr_goes_nowhere(tmp_path):
+    statement = 'os.write(2, b"E0000 log"); raise ValueError("ours")'
+    assert end(tmp_path, statement) == (1, ['script.py: ours'])
+    assert 'E0000 log' in end(tmp_path, statement, '--debug')[1][0]
+
+
+def test_an_error_that_nobody_waits_for_is_told(tmp_path):
+    statement = ('thread = threading.Thread(target=lambda: 1 / 0)\n'
+                 '    thread.start(); thread.join()')
+    status, (line,) = end(tmp_path, statement)
+    assert status == 0
+    assert line.startswith('In a thread: ') and 'ZeroDivisionError' in line
 
 
 def test_operation_errors_are_one_line():

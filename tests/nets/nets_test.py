@@ -12,16 +12,16 @@ import tf_slim as slim
 
 from nets import layers
 from nets import nets_factory
+from tests import scripts
 
-DATA = os.path.join(os.path.dirname(__file__), 'data')
+DATA = scripts.DATA
 
 
-def build(name, batch_size=1, **arg_scope):
+def build(name, batch_size=1, **kwargs):
     network = nets_factory.get_network(name)()
     images = tf.placeholder(
         tf.float32, [batch_size, *network.params.img_shape, 3])
-    with slim.arg_scope(network.arg_scope(**arg_scope)):
-        return network, images, network.net(images)
+    return network, images, network.net(images, is_training=False, **kwargs)
 
 
 def reference_weights(name, shape):
@@ -110,15 +110,14 @@ def test_outputs_in_lower_precision_are_near_and_variables_the_same(
     image = cv2.resize(np.random.RandomState(0).uniform(
         -128, 128, (6, 6, 3)).astype(np.float32), (300, 300))[None]
     network = nets_factory.get_network('ssd_300_vgg_quarter')()
-    with tf.Graph().as_default() as graph, tf.Session() as session, \
-            slim.arg_scope(network.arg_scope(from_scratch=True)):
+    with tf.Graph().as_default() as graph, tf.Session() as session:
         tf.set_random_seed(1)
         image = tf.constant(image)
-        exact = network.net(image)
+        exact = network.net(image, is_training=False, from_scratch=True)
         collections = {name: list(graph.get_collection(name))
                        for name in graph.get_all_collection_keys()}
         logits, localisations, end_points = network.net(
-            image, reuse=True, compute_dtype=dtype)
+            image, is_training=False, reuse=True, compute_dtype=dtype)
         assert {layer.dtype for layer in end_points.values()} == {
             tf.as_dtype(dtype)}
         for name in ('trainable_variables', 'model_variables'):
@@ -227,4 +226,4 @@ def test_errors_name_the_value_and_what_is_known():
     with pytest.raises(ValueError, match='kitti.*coco, voc'):
         network.with_anchors(network.default_params, 'kitti')
     with tf.Graph().as_default(), pytest.raises(ValueError, match='512'):
-        network().net(tf.zeros([1, 512, 512, 3]))
+        network().net(tf.zeros([1, 512, 512, 3]), is_training=False)

@@ -266,5 +266,11 @@ def test_factory_names_the_known():
     with pytest.raises(ValueError) as error:
         preprocessing_factory.get_preprocessing('vgg')
     assert str(error.value) == (
-        "Unknown preprocessing 'vgg'; known: ['resize_only', 'ssd_300_vgg', "
-        "'ssd_300_vgg_quarter', 'ssd_512_vgg'].")
+        '--preprocessing_name=vgg: unknown preprocessing; known: '
+        'resize_only, ssd_vgg.')
+
+
+def test_a_networks_name_means_the_recipe_of_ssd():
+    for name in (None, 'ssd_vgg', 'ssd_300_vgg', 'ssd_512_vgg'):
+        assert preprocessing_factory.get_preprocessing(
+            name) is ssd_vgg_preprocessing

@@ -296,7 +296,8 @@ def test_crop_or_pad(size, rows, bbox):
     np.testing.assert_allclose(bbox_img, bbox, rtol=1e-6)
 
 
-def test_subtract_mean():
+def test_normalise():
     image = tf.constant(np.full((2, 3, 3), 100, np.float32))
-    result = evaluate(tf_image.subtract_mean(image, (1.0, 2.0, 3.0)))
-    np.testing.assert_array_equal(result, np.full((2, 3, 3), [99, 98, 97]))
+    for scale, expected in ((1, [99, 98, 97]), (.5, [49.5, 49, 48.5])):
+        result = evaluate(tf_image.normalise(image, (1.0, 2.0, 3.0), scale))
+        np.testing.assert_array_equal(result, np.full((2, 3, 3), expected))

@@ -108,17 +108,11 @@ def test_training_from_fully_connected_layers(
 
 def test_excluded_scopes_are_not_subsampled(vgg_16):
     net = ssd_vgg_300.SSDQuarterNet()
-    with tf.Graph().as_default(), slim.arg_scope(net.arg_scope()):
-        net.net(tf.zeros([1, 300, 300, 3]))
+    with tf.Graph().as_default():
+        net.net(tf.zeros([1, 300, 300, 3]), is_training=False)
         entries, _ = checkpoints.restore.plan(
-            slim.get_model_variables(), str(vgg_16), net.name,
+            slim.get_model_variables(), str(vgg_16), net,
             exclude_scopes=[f'{net.name}/conv6'])
     reasons = {entry.variable.op.name: entry.reason for entry in entries}
     assert reasons[f'{net.name}/conv6/weights'] == 'excluded'
     assert reasons[f'{net.name}/conv7/weights'] is None
-
-
-def test_subsample():
-    values = np.arange(7 * 8).reshape(7, 8)
-    assert checkpoints.restore.subsample(values, [3, 2]).tolist() == [
-        [0, 4], [24, 28], [48, 52]]

@@ -7,7 +7,6 @@ import zipfile
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-import tf_slim as slim
 
 from engine import checkpoints
 from engine.evaluation import evaluate
@@ -72,9 +71,8 @@ def test_every_form_is_restored(tmp_path, published, form):
         str(published / folder[:2] / 'a.ckpt')).get_tensor(NAME)
     net = ssd_vgg_300.SSDQuarterNet()
     with tf.Graph().as_default() as graph, tf.Session() as session:
-        with slim.arg_scope(
-                net.arg_scope()), checkpoints.restore.weights_of(prefix):
-            net.net(tf.zeros([1, 300, 300, 3]))
+        with checkpoints.restore.weights_of(prefix):
+            net.net(tf.zeros([1, 300, 300, 3]), is_training=False)
         convolution = graph.get_operation_by_name(
             NAME.replace('weights', 'Conv2D'))
         np.testing.assert_array_equal(

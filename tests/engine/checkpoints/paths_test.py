@@ -23,13 +23,23 @@ def test_zip_is_unpacked_beside_itself(tmp_path):
     assert text == 'content of folder/ssd.ckpt.index'
 
 
-def test_file_that_is_there_is_kept(tmp_path):
-    path = tmp_path / 'a.zip'
+def test_the_same_file_is_kept_and_another_one_is_refused(tmp_path):
+    path = tmp_path / 'a.ckpt.zip'
     write_zip(path, 'a.ckpt.index')
-    kept = tmp_path / 'a.ckpt.index'
-    kept.write_text('CONTENT OF a.ckpt.index')
-    checkpoints.paths.unpack(str(path))
-    assert kept.read_text() == 'CONTENT OF a.ckpt.index'
+    there = tmp_path / 'a.ckpt.index'
+    there.write_text('content of a.ckpt.index')
+    time = there.stat().st_mtime_ns
+    assert checkpoints.paths.unpack(str(path)) == str(tmp_path / 'a.ckpt')
+    assert there.stat().st_mtime_ns == time
+    # As long as the member, but older or newer weights.
+    there.write_text('CONTENT of a.ckpt.index')
+    for find in checkpoints.paths.unpack, checkpoints.paths.locate:
+        with pytest.raises(ValueError, match=(
+                r'a.ckpt.zip: cannot be unpacked: .*a.ckpt.index is there, and '
+                r'is not what the archive holds; move it away, or give .*ckpt '
+                'if it is the one you mean')):
+            find(str(path))
+    assert there.read_text() == 'CONTENT of a.ckpt.index'
 
 
 @pytest.mark.parametrize('names', [

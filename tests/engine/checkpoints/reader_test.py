@@ -1,7 +1,6 @@
-"""What engine.checkpoints finds, reads and refuses."""
+"""What is found, read and refused of checkpoints."""
 import concurrent.futures
 import json
-import math
 import os
 
 import pytest
@@ -12,6 +11,7 @@ from nets import ssd_vgg_300
 from tests import scripts
 
 CLASSES = ('cat', 'dög')
+DATA = '.data-00000-of-00001'
 
 
 def save(path, metadata=None, step=0, **shapes):
@@ -32,60 +32,73 @@ def prefix(tmp_path):
     return save(tmp_path / 'model.ckpt-7', step=7, net=[2, 3])
 
 
-@pytest.mark.parametrize('ending', [
-    '', '.index', '.meta', '.data-00000-of-00001'])
+@pytest.mark.parametrize('ending', ['', '.index', '.meta', DATA])
 def test_find_by_any_file(prefix, ending):
     assert checkpoints.paths.find(prefix + ending) == prefix
 
 
-def test_find_in_a_folder(prefix):
-    assert checkpoints.paths.find(os.path.dirname(prefix)) == prefix
-    assert checkpoints.paths.find(os.path.dirname(prefix) + '/') == prefix
-
-
-def test_find_takes_the_latest(prefix, tmp_path):
-    latest = save(tmp_path / 'model.ckpt-9')
-    assert checkpoints.paths.find(str(tmp_path)) == latest
-
-
-def test_find_in_the_home_folder(prefix, monkeypatch):
-    monkeypatch.setenv('HOME', os.path.dirname(prefix))
+def test_find_in_a_folder(prefix, tmp_path, monkeypatch):
+    assert checkpoints.paths.find(str(tmp_path)) == prefix
+    assert checkpoints.paths.find(f'{tmp_path}/') == prefix
+    monkeypatch.setenv('HOME', str(tmp_path))
     assert checkpoints.paths.find('~/model.ckpt-7') == prefix
+    latest = save(tmp_path / 'model.ckpt-10')
+    assert checkpoints.paths.find(str(tmp_path)) == latest
+    # The file "checkpoint" may choose an older one; without it the steps do.
+    tf.train.update_checkpoint_state(str(tmp_path), 'model.ckpt-7')
+    assert checkpoints.paths.find(str(tmp_path)) == prefix
+    (tmp_path / 'checkpoint').unlink()
+    assert checkpoints.paths.find(str(tmp_path)) == latest
 
 
 def test_find_what_is_not_there(tmp_path):
     with pytest.raises(ValueError, match='model.ckpt: no such checkpoint'):
         checkpoints.paths.find(str(tmp_path / 'model.ckpt'))
+    (tmp_path / f'model.ckpt-1{DATA}.tempstate123').touch()
+    (tmp_path / 'model.ckpt-1.index.tempstate123').touch()
     with pytest.raises(ValueError, match='the folder has no checkpoint'):
         checkpoints.paths.find(str(tmp_path))
 
 
-def test_damaged_file(prefix):
-    with open(prefix + '.index', 'r+b') as file:
-        file.truncate(10)
-    with pytest.raises(ValueError, match='index: a damaged checkpoint'):
+def test_a_copied_folder_means_its_own_files(prefix, tmp_path, capsys):
+    """As the original writes it: with the absolute path of its first place."""
+    newer = save(tmp_path / 'first' / 'model.ckpt-9')
+    (tmp_path / 'checkpoint').write_text(f'model_checkpoint_path: "{newer}"')
+    assert checkpoints.paths.find(str(tmp_path)) == prefix
+    assert f'{tmp_path}/model.ckpt-9: not a whole checkpoint' in (
+        capsys.readouterr().err)
+
+
+@pytest.mark.parametrize('ending', ['.index', DATA])
+@pytest.mark.parametrize('size', [0, 20, -1])
+def test_cut_files_are_refused(prefix, ending, size):
+    os.truncate(prefix + ending, size % os.path.getsize(prefix + ending))
+    with pytest.raises(ValueError, match='ckpt-7: not a whole checkpoint: '):
         checkpoints.reader.open_reader(prefix)
 
 
-@pytest.mark.parametrize('ending, size, message', [
-    ('.index', 100, r'index: a damaged checkpoint: its end is missing'),
-    ('.data-00000-of-00001', 20, r"index: .*data-00000-of-00001 is cut off: "
-     r"it has 20 bytes, 'net' ends at 32\."),
-    ('.data-00000-of-00001', None, 'data-00000-of-00001 is missing'),
-    ('.index', None, 'No such file or directory.*ckpt-7'),
-])
-def test_cut_and_missing_files(prefix, ending, size, message):
-    if size is None:
-        os.remove(prefix + ending)
-    else:
-        os.truncate(prefix + ending, size)
-    with pytest.raises((ValueError, OSError), match=message):
+def test_missing_files_are_named(prefix):
+    os.rename(prefix + DATA, prefix + '.data-00000-of-00002')
+    with pytest.raises(ValueError, match='ckpt-7.data-00001-of-00002 is miss'):
         checkpoints.reader.open_reader(prefix)
+    os.remove(prefix + '.data-00000-of-00002')
+    with pytest.raises(ValueError, match=f'ckpt-7{DATA} is missing'):
+        checkpoints.reader.open_reader(prefix)
+    os.remove(prefix + '.index')
+    with pytest.raises(ValueError, match='ckpt-7: not a whole checkpoint'):
+        checkpoints.reader.open_reader(prefix)
+
+
+def test_cut_strings_are_a_sentence(tmp_path):
+    """Their length is in no shape: found when they are read."""
+    prefix = save(tmp_path / 'a.ckpt', metadata='x' * 1000)
+    os.truncate(prefix + DATA, 900)
+    with pytest.raises(ValueError, match='a.ckpt: ssd_metadata cannot be read'):
+        checkpoints.metadata.read(prefix)
 
 
 def test_flipped_bits_are_noticed(prefix):
-    path = prefix + '.data-00000-of-00001'
-    with open(path, 'r+b') as file:
+    with open(prefix + DATA, 'r+b') as file:
         content = bytearray(file.read())
         content[1] ^= 1  # global_step is the first by name.
         file.seek(0)
@@ -100,17 +113,6 @@ def test_flipped_bits_are_noticed(prefix):
             checkpoints.reader.Saver().restore(session, prefix)
 
 
-@pytest.mark.parametrize('value', [1.5, [1, 2], 'one'])
-def test_a_step_that_is_none(tmp_path, value):
-    with tf.Graph().as_default():
-        tf.get_variable('global_step', initializer=tf.constant(value))
-        with tf.Session() as session:
-            session.run(tf.global_variables_initializer())
-            prefix = tf.train.Saver().save(session, str(tmp_path / 'a.ckpt'))
-    with pytest.raises(ValueError, match='a.ckpt: global_step is not a whole'):
-        checkpoints.reader.global_step(prefix)
-
-
 @pytest.mark.parametrize('content', [
     b'', b'model_checkpoint_path: "mod', b'\xff\xfe',
     b'model_checkpoint_path: "model.ckpt-99"',
@@ -118,7 +120,6 @@ def test_a_step_that_is_none(tmp_path, value):
 def test_state_file_that_is_damaged(prefix, tmp_path, content, capsys):
     save(tmp_path / 'model.ckpt-10', step=10)
     (tmp_path / 'checkpoint').write_bytes(content)
-    (tmp_path / 'model.ckpt-11.index.tempstate123').touch()
     os.truncate(prefix + '.index', 9)
     assert checkpoints.paths.find(str(tmp_path)).endswith('model.ckpt-10')
     line, = capsys.readouterr().err.splitlines()
@@ -126,13 +127,6 @@ def test_state_file_that_is_damaged(prefix, tmp_path, content, capsys):
     assert str(tmp_path) in line
     os.truncate(tmp_path / 'model.ckpt-10.index', 9)
     with pytest.raises(ValueError, match='there is no whole checkpoint'):
-        checkpoints.paths.find(str(tmp_path))
-
-
-def test_a_save_that_was_broken_off_is_no_checkpoint(tmp_path):
-    for ending in ('data-00000-of-00001', 'index'):
-        (tmp_path / f'model.ckpt-1.{ending}.tempstate123').touch()
-    with pytest.raises(ValueError, match='the folder has no checkpoint'):
         checkpoints.paths.find(str(tmp_path))
 
 
@@ -146,23 +140,28 @@ def test_global_step(prefix, tmp_path):
 
 
 def test_metadata_comes_back(tmp_path):
-    params = ssd_vgg_300.SSDNet.with_anchors(
-        ssd_vgg_300.SSDNet.default_params, 'voc')._replace(num_classes=3)
-    network = ssd_vgg_300.SSDNet(params)
+    network = ssd_vgg_300.SSDNet(ssd_vgg_300.SSDNet.with_anchors(
+        ssd_vgg_300.SSDNet.default_params, 'voc')._replace(
+            num_classes=3, mean=(123.68, 116.78, 103.94), scale=.5))
     metadata = checkpoints.metadata.make(network, CLASSES)
+    assert json.loads(json.dumps(metadata)) == metadata
     with tf.Graph().as_default(), tf.Session() as session:
         checkpoints.metadata.variable(metadata)
         session.run(tf.global_variables_initializer())
         prefix = tf.train.Saver().save(session, str(tmp_path / 'model'))
     read = checkpoints.metadata.read(prefix)
     assert read == metadata
-    assert read['model_name'] == 'ssd_300_vgg'
-    assert read['classes'] == ['cat', 'dög']
-    assert read['mean_pixel'] == [123, 117, 104]
-    assert read['image_shape'] == [300, 300]
-    assert read['format_version'] == 1
+    assert {key: read[key] for key in (
+        'model_name', 'classes', 'mean_pixel', 'scale', 'image_shape',
+        'format_version')} == {
+            'model_name': 'ssd_300_vgg', 'classes': ['cat', 'dög'],
+            'mean_pixel': [123.68, 116.78, 103.94], 'scale': .5,
+            'image_shape': [300, 300], 'format_version': 1}
     assert checkpoints.metadata.apply(
-        ssd_vgg_300.SSDNet.default_params, read) == params
+        ssd_vgg_300.SSDNet.default_params, read) == network.params
+    del read['scale']  # As earlier checkpoints have it.
+    assert checkpoints.metadata.apply(
+        ssd_vgg_300.SSDNet.default_params, read).scale == 1
 
 
 def test_checkpoint_of_the_original_has_no_metadata(prefix):
@@ -171,14 +170,10 @@ def test_checkpoint_of_the_original_has_no_metadata(prefix):
 
 @pytest.mark.parametrize('text, message', [
     ('{', 'ssd_metadata is damaged'),
-    ('[]', 'ssd_metadata is damaged'),
-    ('[' * 100000, 'ssd_metadata is damaged: RecursionError'),
-    (' ' * (1 << 24) + '{}', 'a text of at most'),
     ('{}', "ssd_metadata is damaged: KeyError.'format_version'"),
     ('{"format_version": 2}', 'is of version 2; .* reads version 1'),
     ('{"format_version": 1, "classes": []}',
-     'lacks anchor_offset, anchor_ratios, anchor_sizes'),
-], ids=range(7))
+     'lacks anchor_offset, anchor_ratios, anchor_sizes')])
 def test_damaged_metadata(tmp_path, text, message):
     prefix = save(tmp_path / 'model.ckpt', metadata=text)
     with pytest.raises(ValueError, match=f'model.ckpt: .*{message}'):
@@ -186,41 +181,15 @@ def test_damaged_metadata(tmp_path, text, message):
 
 
 @pytest.mark.parametrize('key, value, message', [
-    ('model_name', 7, "model_name is '7'; it must be a name"),
     ('model_name', 'resnet', 'resnet: unknown network'),
-    ('classes', 'cat', 'a list of names'),
-    ('classes', [], 'a list of names'),
-    ('classes', ['cat', 1], 'printable characters'),
-    ('classes', ['\x1b[2J'], 'printable characters'),
-    ('classes', ['a', 'b', 'b'], "classes is 'b'; it must be there once"),
-    ('anchor_sizes', [[30, 60]], '6 lists of positive numbers'),
-    ('anchor_sizes', [[30, math.nan]] * 6, '6 lists of positive numbers'),
-    ('anchor_sizes', [[]] * 6, 'one or two sizes per layer'),
-    ('anchor_ratios', [[2] * 101] * 6, '6 lists of positive numbers'),
-    ('anchor_ratios', [[10 ** 400]] * 6, '6 lists of positive numbers'),
-    ('anchor_ratios', {'a': [[[1]]]}, '6 lists of positive numbers'),
-    ('anchor_steps', ['8'] * 6, '6 positive numbers'),
-    ('anchor_offset', True, 'a positive number'),
-    ('prior_scaling', [.1, .1, .2, 0], '4 positive numbers'),
-])
-def test_metadata_with_a_wrong_value(key, value, message):
+    ('image_shape', [512, 512],
+     r'\[512, 512\], but ssd_300_vgg takes \[300, 300\]')])
+def test_metadata_that_contradicts_the_network(key, value, message):
     metadata = checkpoints.metadata.make(ssd_vgg_300.SSDNet(), CLASSES)
-    checkpoints.metadata.parse(json.dumps(metadata).encode())
+    assert checkpoints.metadata.parse(json.dumps(metadata)) == metadata
     metadata[key] = value
     with pytest.raises(ValueError, match=f'^ssd_metadata: .*{message}'):
-        checkpoints.metadata.parse(json.dumps(metadata).encode())
-
-
-def test_metadata_is_json_that_others_can_read():
-    metadata = checkpoints.metadata.make(ssd_vgg_300.SSDNet(), CLASSES)
-    assert json.loads(json.dumps(metadata)) == metadata
-
-
-def test_variables_to_restore():
-    with tf.Graph().as_default():
-        variable = tf.get_variable('net/weights', [1])
-        assert checkpoints.reader.variables_to_restore([variable]) == {
-            'net/weights': variable}
+        checkpoints.metadata.parse(json.dumps(metadata))
 
 
 def test_check_complete(prefix):
@@ -247,10 +216,13 @@ def test_format_of_version_1(tmp_path):
         tf.get_variable('net', initializer=[1., 2.])
         scripts.save_graph(path, tf.train.SaverDef.V1)
     assert path.is_file()
-    prefix = checkpoints.paths.find(str(path))
-    assert prefix == str(path)
-    reader = checkpoints.reader.open_reader(prefix)
-    assert reader.get_tensor('net').tolist() == [1, 2]
+    assert checkpoints.paths.find(str(path)) == str(path)
+    stored = checkpoints.reader.open_reader(str(path))
+    assert stored.get_tensor('net').tolist() == [1, 2]
+    for size in (path.stat().st_size - 1, 30):
+        os.truncate(path, size)
+        with pytest.raises(ValueError, match='old.ckpt: not a whole'):
+            checkpoints.reader.open_reader(str(path))
 
 
 def test_reading_beside_a_training_never_sees_half_a_checkpoint(tmp_path):
@@ -275,12 +247,12 @@ def test_reading_beside_a_training_never_sees_half_a_checkpoint(tmp_path):
         while not training.done() or steps[-1] not in seen:
             prefix = tf.train.latest_checkpoint(str(tmp_path))
             try:
-                reader = prefix and checkpoints.reader.open_reader(prefix)
+                stored = prefix and checkpoints.reader.open_reader(prefix)
                 if prefix is not None:
                     number = checkpoints.reader.global_step(prefix)
                     assert prefix.endswith(f'-{number}')
                     assert (checkpoints.reader.read(
-                        reader, prefix, 'weights') == number).all()
+                        stored, prefix, 'weights') == number).all()
                     seen.add(number)
             except (ValueError, OSError):
                 assert not tf.train.checkpoint_exists(prefix)

@@ -1,9 +1,10 @@
-"""Which variable starts from what: engine.checkpoints.restore.plan."""
+"""What a network gets out of a checkpoint: plans, and constants."""
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
 from engine import checkpoints
+from nets import ssd_vgg_300
 from tests import scripts
 
 VARIABLES = {
@@ -18,6 +19,8 @@ VGG = {
     'vgg_16/fc6/weights': [7, 7, 2, 16], 'vgg_16/fc6/biases': [16],
     'vgg_16/fc8/weights': [1, 1, 16, 1000],
 }
+NET = ssd_vgg_300.SSDNet()
+NET.name = 'net'
 WEIGHTS = 'net/conv1/weights'
 HEAD = 'net/block4_box/conv_cls/weights'
 
@@ -40,7 +43,7 @@ def make_plan(tmp_path, shapes, **kwargs):
         scripts.save_graph(tmp_path / 'model.ckpt')
     with tf.Graph().as_default():
         entries, warnings = checkpoints.restore.plan(
-            make_variables(VARIABLES), str(tmp_path / 'model.ckpt'), 'net',
+            make_variables(VARIABLES), str(tmp_path / 'model.ckpt'), NET,
             **kwargs)
     return {entry.variable.op.name: (entry.source, entry.reason)
             for entry in entries}, warnings
@@ -138,12 +141,6 @@ def test_subsample_takes_every_third_tap_and_every_fourth_output():
         checkpoints.restore.subsample(np.arange(12), [3]), [0, 4, 8])
 
 
-def test_subsample_of_the_same_shape_is_the_same():
-    values = np.arange(6).reshape(2, 3)
-    np.testing.assert_array_equal(
-        checkpoints.restore.subsample(values, [2, 3]), values)
-
-
 def test_initializer_loads_what_the_plan_says(tmp_path):
     prefix = str(tmp_path / 'vgg.ckpt')
     with tf.Graph().as_default():
@@ -154,7 +151,7 @@ def test_initializer_loads_what_the_plan_says(tmp_path):
         variables = make_variables(VARIABLES)
         session.run(tf.global_variables_initializer())
         before = dict(zip(VARIABLES, session.run(variables), strict=True))
-        entries, _ = checkpoints.restore.plan(variables, prefix, 'net')
+        entries, _ = checkpoints.restore.plan(variables, prefix, NET)
         checkpoints.restore.initializer(entries, prefix)(session)
         after = dict(zip(VARIABLES, session.run(variables), strict=True))
     np.testing.assert_array_equal(
@@ -163,3 +160,48 @@ def test_initializer_loads_what_the_plan_says(tmp_path):
         after['net/conv6/weights'],
         reader.get_tensor('vgg_16/fc6/weights')[::3, ::3, :, ::4])
     np.testing.assert_array_equal(after[HEAD], before[HEAD])
+
+
+@pytest.fixture
+def averages(tmp_path):
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.get_variable('net/a', initializer=1.)
+        tf.get_variable('net/a/ExponentialMovingAverage', initializer=2.)
+        tf.get_variable('net/half', initializer=tf.constant(3., tf.float16))
+        session.run(tf.global_variables_initializer())
+        return tf.train.Saver().save(session, str(tmp_path / 'a.ckpt'))
+
+
+@pytest.mark.parametrize('decay, expected', [(None, 1), (0.9, 2)])
+def test_weights_or_their_moving_averages_as_constants(
+        averages, decay, expected):
+    with tf.Graph().as_default(), tf.Session() as session:
+        with (checkpoints.restore.weights_of(averages, decay),
+              tf.variable_scope('net')):
+            weight = tf.get_variable('a', [])
+        assert session.run(weight) == expected
+        assert not tf.global_variables()
+
+
+@pytest.mark.parametrize('name, shape, decay, fault', [
+    ('b', [2], None, 'net/b is missing'),
+    ('half', [], 0.9, 'net/half/ExponentialMovingAverage is missing'),
+    ('a', [2], None, r'net/a is \[\], not \[2\]'),
+    ('half', [], None, 'net/half is float16, not float32')])
+def test_weights_that_do_not_fit_are_refused(
+        averages, name, shape, decay, fault):
+    with tf.Graph().as_default(), pytest.raises(
+            ValueError, match=f'a.ckpt: does not fit the network: {fault}'):
+        with (checkpoints.restore.weights_of(averages, decay),
+              tf.variable_scope('net')):
+            tf.get_variable(name, shape)
+
+
+def test_averages_that_the_checkpoint_does_not_have(tmp_path):
+    with tf.Graph().as_default():
+        make_variables(VARIABLES)
+        scripts.save_graph(tmp_path / 'a.ckpt')
+    with pytest.raises(ValueError, match=(
+            'a.ckpt: has no moving averages; leave --moving_average_decay')):
+        with checkpoints.restore.weights_of(str(tmp_path / 'a.ckpt'), .9):
+            pass

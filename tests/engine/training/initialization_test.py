@@ -2,7 +2,6 @@
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-import tf_slim as slim
 
 from engine import models
 from engine.training import initialization
@@ -25,8 +24,8 @@ def fitted(tmp_path_factory):
         tf.set_random_seed(1)
         images = tf.constant(
             initialization._first_images(options, dataset, network))
-        with slim.arg_scope(network.arg_scope(from_scratch=True)):
-            logits, localisations, end_points = network.net(images)
+        logits, localisations, end_points = network.net(
+            images, is_training=False, from_scratch=True)
         fit = initialization.fit_to_data(options, dataset, network)
         session.run(tf.global_variables_initializer())
         before = session.run(end_points)

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-import tf_slim as slim
 from tensorflow.core.framework import types_pb2
 
 from detection import targets
@@ -67,8 +66,8 @@ def project_graph(network):
     num_anchors = len(network.anchors())
     with tf.Graph().as_default() as graph:
         images = tf.placeholder(tf.float32, [2, 300, 300, 3], 'images')
-        with slim.arg_scope(network.arg_scope(WEIGHT_DECAY)):
-            logits, localisations, _ = network.net(images)
+        logits, localisations, _ = network.net(
+            images, is_training=True, weight_decay=WEIGHT_DECAY)
         parts = network.losses(logits, localisations, targets.Targets(
             tf.placeholder(tf.int64, [2, num_anchors], 'labels'),
             tf.placeholder(tf.float32, [2, num_anchors, 4], 'offsets')))
