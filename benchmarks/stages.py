@@ -16,6 +16,7 @@ from datasets.voc import folders
 from engine import models
 from engine.detecting import detect
 from engine.evaluation import evaluate
+from engine.evaluation import options
 from engine.training import graph
 from nets import nets_factory
 from preprocessing import tf_image
@@ -110,18 +111,16 @@ def convert(spec):
 
 def evaluation(spec):
     """eval_ssd_network.py's work on the first batches of a data set."""
-    options = engines.script_options(
-        'eval_ssd_network', dataset_name=spec['dataset_name'],
-        dataset_dir=spec['dataset_dir'], dataset_split_name='train',
-        checkpoint_path=spec['checkpoint'], batch_size=spec['batch'],
-        report=False, max_num_batches=spec['num_images'] // spec['batch'])
-    dataset = models.open_dataset(options)
+    data = options.Data(
+        spec['dataset_name'], spec['dataset_dir'], 'train',
+        batch_size=spec['batch'],
+        max_num_batches=spec['num_images'] // spec['batch'])
+    model = options.Model(spec['checkpoint'])
 
     def run():
         with tempfile.TemporaryDirectory() as folder:
-            options.eval_dir = folder
-            evaluate.evaluate_checkpoint(
-                options, dataset, spec['checkpoint'])
+            evaluate.run(data, model, run=options.Run(
+                eval_dir=folder, report=False))
 
     return engines.Contestant(run, spec['num_images'], flops=None)
 

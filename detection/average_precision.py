@@ -10,63 +10,86 @@ else wrong; where the object is difficult it does not count at all. Below 0.5
 it is wrong. Recall is with regard to the objects that are not difficult.
 Equal scores are ordered by image, then bbox: no result depends on input order.
 """
-import collections
+import typing
+from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 
 from detection import boxes
 
-# The objects of all images, one a row, in the annotations' order.
-#   images: int [num_objects], the image's number.
-#   classes: int [num_objects].
-#   bboxes: float [num_objects, 4].
-#   difficult: bool [num_objects].
-GroundTruths = collections.namedtuple(
-    'GroundTruths', 'images classes bboxes difficult')
 
-# The detections of all images, one a row, in any order. The images' numbers
-# settle ties: let them follow from the files' names, not from reading order.
-#   images: int [num_detections], the image's number.
-#   classes: int [num_detections].
-#   scores: float [num_detections].
-#   bboxes: float [num_detections, 4].
-Detections = collections.namedtuple(
-    'Detections', 'images classes scores bboxes')
+class GroundTruths(typing.NamedTuple):
+    """The objects of all images, one a row, in the annotations' order."""
 
-# What becomes of each detection, in the order of Detections. One that is
-# neither a true positive nor ignored is a false positive: a duplicate where
-# its overlap reaches the threshold.
-#   objects: int [num_detections], the row in GroundTruths of the object of
-#     the same class and image that it overlaps most; -1 if there is none.
-#   overlaps: float [num_detections], with that object; 0 if there is none.
-#   is_true_positive: bool [num_detections].
-#   is_ignored: bool [num_detections]: the object is difficult.
-Matches = collections.namedtuple(
-    'Matches', 'objects overlaps is_true_positive is_ignored')
-
-# Of one class, by its name.
-#   ap_voc07, ap_voc12: float, NaN without an object to find.
-#   num_objects: int, without the difficult ones.
-#   num_detections: int, with the ignored ones.
-#   scores, precision, recall: float [detections not ignored], the curve.
-ClassResult = collections.namedtuple(
-    'ClassResult', 'name ap_voc07 ap_voc12 num_objects num_detections '
-    'scores precision recall')
-
-# Of all classes: a tuple of ClassResult, and the means over the classes that
-# have an object to find, NaN if none has.
-Results = collections.namedtuple('Results', 'classes map_voc07 map_voc12')
+    images: np.ndarray  # int [num_objects], the image's number.
+    classes: np.ndarray  # int [num_objects].
+    bboxes: np.ndarray  # float [num_objects, 4].
+    difficult: np.ndarray  # bool [num_objects].
 
 
-def overlap(bboxes_a, bboxes_b):
+class Detections(typing.NamedTuple):
+    """The detections of all images, one a row, in any order.
+
+    The images' numbers settle ties: let them follow from the files' names,
+    not from reading order.
+    """
+
+    images: np.ndarray  # int [num_detections], the image's number.
+    classes: np.ndarray  # int [num_detections].
+    scores: np.ndarray  # float [num_detections].
+    bboxes: np.ndarray  # float [num_detections, 4].
+
+
+class Matches(typing.NamedTuple):
+    """What becomes of each detection, in the order of Detections.
+
+    One that is neither a true positive nor ignored is a false positive: a
+    duplicate where its overlap reaches the threshold.
+    """
+
+    # int [num_detections], the row in GroundTruths of the object of the same
+    # class and image that it overlaps most; -1 if there is none.
+    objects: np.ndarray
+    overlaps: np.ndarray  # float [num_detections], with it; 0 without one.
+    is_true_positive: np.ndarray  # bool [num_detections].
+    is_ignored: np.ndarray  # bool [num_detections]: the object is difficult.
+
+
+class ClassResult(typing.NamedTuple):
+    """What is measured of one class; the curve is by descending score."""
+
+    name: str
+    metrics: dict[str, float]  # NaN without an object to find.
+    num_objects: int  # Without the difficult ones.
+    num_detections: int  # With the ignored ones.
+    scores: np.ndarray  # float [detections not ignored], the curve.
+    precision: np.ndarray  # As scores.
+    recall: np.ndarray  # As scores.
+
+
+class Results(typing.NamedTuple):
+    """What is measured of all classes, by any rule.
+
+    The name of a metric is what it measures and, after an underscore, by
+    whose rule. The first is the headline. A class may lack some of them.
+    """
+
+    metrics: dict[str, float]  # NaN without an object to find.
+    classes: tuple[ClassResult, ...]
+
+
+def overlap(bboxes_a: np.ndarray, bboxes_b: np.ndarray) -> np.ndarray:
     """Returns the overlap (IoU) of broadcastable bboxes in pixels, [...]."""
     end_included = np.array([0, 0, 1, 1])
     return boxes.jaccard(
         bboxes_a + end_included, bboxes_b + end_included, xp=np)
 
 
-def best_objects(object_groups, object_bboxes, detection_groups,
-                 detection_bboxes):
+def best_objects(
+        object_groups: np.ndarray, object_bboxes: np.ndarray,
+        detection_groups: np.ndarray, detection_bboxes: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
     """Finds the object of its group that each detection overlaps most.
 
     Args:
@@ -99,7 +122,8 @@ def best_objects(object_groups, object_bboxes, detection_groups,
     return objects, overlaps
 
 
-def match_detections(groundtruths, detections, matching_threshold=0.5):
+def match_detections(groundtruths: GroundTruths, detections: Detections,
+                     matching_threshold: float = 0.5) -> Matches:
     """Returns the Matches of Detections with GroundTruths."""
     num_classes = 1 + max(groundtruths.classes.max(initial=0),
                           detections.classes.max(initial=0))
@@ -119,7 +143,8 @@ def match_detections(groundtruths, detections, matching_threshold=0.5):
     return Matches(objects, overlaps, is_true_positive, is_ignored)
 
 
-def average_precision_voc07(precision, recall):
+def average_precision_voc07(
+        precision: np.ndarray, recall: np.ndarray) -> float:
     """Returns the mean of the best precision at recalls 0, 0.1, ... 1.
 
     `precision` and `recall` are float [n], at each detection by descending
@@ -130,23 +155,31 @@ def average_precision_voc07(precision, recall):
     return float(np.append(_envelope(precision), 0)[first].mean())
 
 
-def average_precision_voc12(precision, recall):
+def average_precision_voc12(
+        precision: np.ndarray, recall: np.ndarray) -> float:
     """Returns the area below the best precision from each recall on."""
     steps = np.diff(recall, prepend=0)
     return float(np.sum(steps * _envelope(precision)))
 
 
-def evaluate(groundtruths, detections, class_names, matching_threshold=0.5):
+# By name; of precision and recall, float [n] each.
+METRICS = {'AP_VOC07': average_precision_voc07,
+           'AP_VOC12': average_precision_voc12}
+
+
+def evaluate(groundtruths: GroundTruths, detections: Detections,
+             class_names: Sequence[str],
+             matching_threshold: float = 0.5) -> Results:
     """Scores the detections of a data set.
 
     Args:
-      groundtruths: GroundTruths.
-      detections: Detections.
+      groundtruths: the objects.
+      detections: what was found.
       class_names: names of the classes from 1 on; another is a ValueError.
       matching_threshold: the overlap from which a detection is right.
 
     Returns:
-      Results, its classes in the order of class_names.
+      Results with METRICS, its classes in the order of class_names.
     """
     for of_what, classes in (('an object', groundtruths.classes),
                              ('a detection', detections.classes)):
@@ -157,14 +190,12 @@ def evaluate(groundtruths, detections, class_names, matching_threshold=0.5):
                 f'{len(class_names)}, the number of names.')
     matches = match_detections(groundtruths, detections, matching_threshold)
     order = by_score(detections)
-    results = tuple(
+    return mean_over_classes(
         _evaluate_class(
             name, np.count_nonzero(
                 (groundtruths.classes == label) & ~groundtruths.difficult),
             order[detections.classes[order] == label], detections, matches)
         for label, name in enumerate(class_names, 1))
-    return Results(results, _mean([result.ap_voc07 for result in results]),
-                   _mean([result.ap_voc12 for result in results]))
 
 
 def _evaluate_class(name, num_objects, rows, detections, matches):
@@ -172,16 +203,26 @@ def _evaluate_class(name, num_objects, rows, detections, matches):
     counted = rows[~matches.is_ignored[rows]]
     true_positives = np.cumsum(matches.is_true_positive[counted])
     precision = true_positives / np.arange(1, len(counted) + 1)
-    ap_voc07 = ap_voc12 = np.nan
     recall = true_positives / (num_objects or np.nan)
-    if num_objects:
-        ap_voc07 = average_precision_voc07(precision, recall)
-        ap_voc12 = average_precision_voc12(precision, recall)
-    return ClassResult(name, ap_voc07, ap_voc12, num_objects, len(rows),
-                       detections.scores[counted], precision, recall)
+    return ClassResult(
+        name, {metric: measure(precision, recall) if num_objects else np.nan
+               for metric, measure in METRICS.items()},
+        num_objects, len(rows), detections.scores[counted], precision, recall)
 
 
-def by_score(detections):
+def mean_over_classes(classes: Iterable[ClassResult]) -> Results:
+    """Returns Results with the mean of what the classes hold of a metric."""
+    classes, values = tuple(classes), {}
+    for result in classes:
+        for name, value in result.metrics.items():
+            values.setdefault(name, []).extend(
+                [] if np.isnan(value) else [value])
+    return Results({
+        name: float(np.mean(numbers)) if numbers else np.nan
+        for name, numbers in values.items()}, classes)
+
+
+def by_score(detections: Detections) -> np.ndarray:
     """Returns the rows by descending score, then by image and bbox."""
     return np.lexsort(
         (*detections.bboxes.T[::-1], detections.images, -detections.scores))
@@ -190,9 +231,3 @@ def by_score(detections):
 def _envelope(precision):
     """Returns the best precision from each detection on, [n]."""
     return np.maximum.accumulate(precision[::-1])[::-1]
-
-
-def _mean(values):
-    """Returns the mean of the values that are not NaN; NaN if none is."""
-    numbers = [value for value in values if not np.isnan(value)]
-    return float(np.mean(numbers)) if numbers else np.nan

@@ -13,10 +13,10 @@ that is not right is wrong for one reason, the first of these that holds:
 So that no threshold on scores has to be chosen, what is counted of a class
 are its N most confident detections, N being the number of its objects; what
 none of them finds is missed: N = correct + missed. Difficult objects, and
-the detections that fit them, are left out as in voc_metrics, whose
-GroundTruths and Detections these are.
+the detections that fit them, are left out as in average_precision.
 """
 import collections
+import typing
 
 import numpy as np
 
@@ -29,17 +29,23 @@ ERRORS = (CLASS, LOCALISATION, DUPLICATE, BACKGROUND)
 # Hoiem et al. 2012, section 2.2.
 MIN_OVERLAP = 0.1
 
-# kinds: str [num_detections], one of KINDS.
-# objects: int [num_detections], the row in GroundTruths of the object that
-#   the kind is about; -1 for background.
-# is_counted: bool [num_detections], among the N most confident of its class.
-# is_found, is_missed: bool [num_objects], by those that are counted; neither
-#   where an object is difficult.
-Breakdown = collections.namedtuple(
-    'Breakdown', 'kinds objects is_counted is_found is_missed')
+
+class Breakdown(typing.NamedTuple):
+    """What is wrong with each detection, and which objects are missed."""
+
+    kinds: np.ndarray  # str [num_detections], one of KINDS.
+    # int [num_detections], the row in GroundTruths of the object that the
+    # kind is about; -1 for background.
+    objects: np.ndarray
+    # bool [num_detections], among the N most confident of its class.
+    is_counted: np.ndarray
+    # bool [num_objects], by those that are counted; no difficult ones.
+    is_missed: np.ndarray
 
 
-def break_down(groundtruths, detections, matching_threshold=0.5):
+def break_down(groundtruths: average_precision.GroundTruths,
+               detections: average_precision.Detections,
+               matching_threshold: float = 0.5) -> Breakdown:
     """Returns the Breakdown of Detections with regard to GroundTruths."""
     matches = average_precision.match_detections(
         groundtruths, detections, matching_threshold)
@@ -57,18 +63,19 @@ def break_down(groundtruths, detections, matching_threshold=0.5):
     objects = np.where(kinds == CLASS, any_objects, matches.objects)
     objects[kinds == BACKGROUND] = -1
     is_counted = _most_confident(groundtruths, detections, kinds != IGNORED)
-    is_found = np.zeros(len(groundtruths.classes), bool)
-    is_found[objects[is_counted & (kinds == CORRECT)]] = True
-    return Breakdown(kinds, objects, is_counted, is_found,
-                     ~is_found & ~groundtruths.difficult)
+    is_missed = ~groundtruths.difficult
+    is_missed[objects[is_counted & (kinds == CORRECT)]] = False
+    return Breakdown(kinds, objects, is_counted, is_missed)
 
 
-def count(breakdown, groundtruths, detections, num_classes):
+def count(breakdown: Breakdown, groundtruths: average_precision.GroundTruths,
+          detections: average_precision.Detections,
+          num_classes: int) -> list[dict[str, int]]:
     """Counts the kinds of a Breakdown per class.
 
     Returns:
-      A list of num_classes dicts, from class 1 on: {CORRECT, each of ERRORS,
-      'missed', 'objects': int}.
+      num_classes dicts, from class 1 on, of 'objects', CORRECT, each of
+      ERRORS, and 'missed'.
     """
     counts = []
     for label in range(1, num_classes + 1):
@@ -83,12 +90,15 @@ def count(breakdown, groundtruths, detections, num_classes):
     return counts
 
 
-def confusions(breakdown, groundtruths, detections):
+def confusions(breakdown: Breakdown,
+               groundtruths: average_precision.GroundTruths,
+               detections: average_precision.Detections,
+               ) -> list[tuple[int, int, int]]:
     """Counts which class is taken for which, among the counted detections.
 
     Returns:
-      A list of (count, class of the object, class of the detection), the
-      most frequent first.
+      Tuples (count, class of the object, class of the detection), the most
+      frequent first.
     """
     rows = breakdown.is_counted & (breakdown.kinds == CLASS)
     pairs = collections.Counter(zip(

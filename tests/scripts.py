@@ -16,6 +16,8 @@ from datasets.shapes import drawing
 from datasets.shapes import synthetic_shapes
 from datasets.voc import folders
 from datasets.voc import pascalvoc
+from engine.evaluation import evaluate as evaluation
+from engine.evaluation import options as evaluation_options
 from nets import ssd_vgg_300
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -68,6 +70,21 @@ def _defaults(script):
     for flag in own:
         delattr(flags.FLAGS, flag.name)
     return {flag.name: flag.value for flag in own}
+
+
+def chosen(tuple_classes, changes):
+    """Returns a NamedTuple of each class: its defaults, but for changes."""
+    assert set(changes) <= {
+        name for chosen in tuple_classes for name in chosen._fields}
+    return [chosen(**{name: changes[name] for name in chosen._fields
+                      if name in changes}) for chosen in tuple_classes]
+
+
+def evaluate(**changes):
+    """Evaluates with eval_ssd_network's defaults, but for changes."""
+    return evaluation.run(*chosen(
+        [evaluation_options.Data, evaluation_options.Model,
+         evaluation_options.Detection, evaluation_options.Run], changes))
 
 
 def write_shapes(folder, num_train, num_test=0, seed=0, **kwargs):

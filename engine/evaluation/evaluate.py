@@ -11,6 +11,7 @@ From Python:
         run=options.Run(eval_dir='logs/eval'))
     print(results.metrics['AP_VOC07'], results.classes[0].metrics)
 """
+import functools
 import gc
 import os
 import time
@@ -49,12 +50,12 @@ def run(data: options.Data, model: options.Model,
     runtime.prepare()
     dataset = models.open_dataset(data)
     files.check_folder(run.eval_dir)
+    score = functools.partial(_score, dataset, data, model, detection, run)
     if not run.wait_for_checkpoints:
-        return _score(checkpoints.paths.find(model.checkpoint_path), dataset,
-                      data, model, detection, run)
+        return score(checkpoints.paths.find(model.checkpoint_path))
     for prefix in _as_they_come(model.checkpoint_path):
         try:
-            _score(prefix, dataset, data, model, detection, run)
+            score(prefix)
         except (ValueError, OSError):
             if tf.train.checkpoint_exists(prefix):
                 raise
@@ -81,12 +82,12 @@ def _as_they_come(folder):
     while True:
         prefix = paths.named_latest(folder)
         if prefix not in (None, previous):
+            previous = prefix
             yield prefix
-        previous = prefix
         time.sleep(SECONDS_BETWEEN_CHECKPOINTS)
 
 
-def _score(prefix, dataset, data, model, detection, run):
+def _score(dataset, data, model, detection, run, prefix):
     """Returns the Results of one checkpoint; prints and writes them."""
     metadata = checkpoints.metadata.read(prefix)
     if metadata is not None:
@@ -102,14 +103,16 @@ def _score(prefix, dataset, data, model, detection, run):
         with tf.Session(run.master, config=runtime.session_config(
                 run.gpu_memory_fraction)) as session:
             session.run(initializer)
+            num_batches = -(-dataset.num_samples // data.batch_size)
             with undecodable.named(dataset.data_sources):
                 names, groundtruths, detections = _collect(
-                    session, outputs, _num_batches(data, dataset))
+                    session, outputs,
+                    min(num_batches, data.max_num_batches or num_batches))
     scored = results.Scored(
         names, groundtruths, detections, average_precision.evaluate(
             groundtruths, detections, dataset.labels,
-            detection.matching_threshold))
-    _report(prefix, dataset, scored, detection.matching_threshold, run)
+            run.matching_threshold))
+    _report(dataset, run, prefix, scored)
     return scored.results
 
 
@@ -145,18 +148,10 @@ def _build(dataset, network, data, model, detection):
         batch = dict(zip(items, provider.get(items), strict=True))
     batch['detections'] = models.detections(
         network, batch.pop('image'), batch.pop('bbox_img'),
-        model.compute_dtype, select_threshold=detection.select_threshold,
-        select_top_k=detection.select_top_k,
-        nms_threshold=detection.nms_threshold,
-        keep_top_k=detection.keep_top_k)
-    if not detection.remove_difficult:
+        model.compute_dtype, **detection._asdict())
+    if not data.remove_difficult:
         batch['object/difficult'] = tf.zeros_like(batch['object/difficult'])
     return batch, provider.initializer
-
-
-def _num_batches(data, dataset):
-    whole = -(-dataset.num_samples // data.batch_size)
-    return min(whole, data.max_num_batches or whole)
 
 
 def _collect(session, outputs, num_batches):
@@ -172,37 +167,32 @@ def _collect(session, outputs, num_batches):
         values = session.run(outputs)
         found = values['detections']
         for index, filename in enumerate(values['filename']):
-            image = len(names)
-            names.append(records.image_name(filename.decode(), image))
-            height, width = values['shape'][index, :2]
-            pixels = np.array([height, width, height, width], np.float32)
+            names.append(records.image_name(filename.decode(), len(names)))
+            pixels = np.tile(values['shape'][index, :2], 2).astype(np.float32)
             is_object = values['object/label'][index] > 0  # others pad
             groundtruths.append((
-                image, values['object/label'][index, is_object],
+                values['object/label'][index, is_object],
                 # Annotations are in pixels; the records' float32 is not.
-                np.round(values['object/bbox'][index, is_object] * pixels,
-                         3),
+                np.round(values['object/bbox'][index, is_object] * pixels, 3),
                 values['object/difficult'][index, is_object] > 0))
             num = found.num[index]
             detections.append((
-                image, found.classes[index, :num], found.scores[index, :num],
+                found.classes[index, :num], found.scores[index, :num],
                 found.bboxes[index, :num] * pixels))
     order = sorted(range(len(names)), key=names.__getitem__)
-    return ([names[image] for image in order],
-            average_precision.GroundTruths(*_rows(groundtruths, order)),
-            average_precision.Detections(*_rows(detections, order)))
+
+    def rows(images):
+        images = [images[index] for index in order]
+        numbers = np.repeat(np.arange(len(order)),
+                            [len(classes) for classes, *_ in images])
+        return numbers, *map(np.concatenate, zip(*images, strict=True))
+
+    return ([names[index] for index in order],
+            average_precision.GroundTruths(*rows(groundtruths)),
+            average_precision.Detections(*rows(detections)))
 
 
-def _rows(images, order):
-    """Returns the columns of (image, array, ...) rows, joined in order."""
-    numbers = np.repeat(
-        np.arange(len(order)), [len(images[image][1]) for image in order])
-    return numbers, *(
-        np.concatenate([images[image][column] for image in order])
-        for column in range(1, len(images[0])))
-
-
-def _report(prefix, dataset, scored, matching_threshold, run):
+def _report(dataset, run, prefix, scored):
     """Prints the table; writes devkit files, metrics.json, scalars, report."""
     step = checkpoints.reader.global_step(prefix)
     num_images = len(scored.image_names)
@@ -224,5 +214,5 @@ def _report(prefix, dataset, scored, matching_threshold, run):
                 'checkpoint': prefix, 'step': step,
                 'data': f'{dataset.name} {dataset.split_name}',
                 'images': num_images},
-            dataset.data_sources, scored, matching_threshold)
+            dataset.data_sources, scored, run.matching_threshold)
         print(f'Report: {path}', flush=True)

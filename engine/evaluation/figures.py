@@ -6,20 +6,24 @@ window. Class names are never read as mathematics: they may hold a $.
 import io
 import math
 import warnings
+from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import figure
 from matplotlib.backends import backend_agg
 
+from detection import average_precision
+
 DOTS_PER_INCH = 150
 BLUE, DARK, GREY, LIGHT = '#2f6fb0', '#1f2933', '#9aa5b1', '#e4e7eb'
 
 
-def best_f1(result):
-    """Returns where precision and recall of a ClassResult are best balanced.
+def best_f1(
+        result: average_precision.ClassResult) -> tuple[float, int | None]:
+    """Returns where precision and recall of a class are best balanced.
 
-    Returns:
-      (F1, row of the curve); (NaN, None) if there is no curve.
+    The F1 and the row of the curve; NaN and None if there is no curve.
     """
     total = result.precision + result.recall
     f1 = np.divide(2 * result.precision * result.recall, total,
@@ -30,12 +34,8 @@ def best_f1(result):
     return float(f1[row]), row
 
 
-def precision_recall(result):
-    """Returns the PNG of a class's precision-recall curve.
-
-    Args:
-      result: voc_metrics.ClassResult.
-    """
+def precision_recall(result: average_precision.ClassResult) -> bytes:
+    """Returns the PNG of a class's precision-recall curve."""
     # The margins are given: to compute them takes as long as the drawing.
     canvas, axes = _axes(3.4, 3)
     canvas.figure.subplots_adjust(.15, .16, .96, .9)
@@ -44,7 +44,8 @@ def precision_recall(result):
     axes.grid(color=LIGHT)
     title = _shortened(result.name)
     if result.num_objects:
-        title += f'   AP {result.ap_voc07:.3f}'
+        for name, value in list(result.metrics.items())[:1]:
+            title += f'   {name.split("_")[0]} {value:.3f}'
         axes.plot(result.recall, result.precision, color=BLUE, linewidth=1.8)
     f1, row = best_f1(result)
     if row is not None:
@@ -65,47 +66,44 @@ def precision_recall(result):
     return _png(canvas)
 
 
-def overview(results):
-    """Returns the PNG of all classes' average precisions, the best first.
+def overview(results: average_precision.Results) -> bytes:
+    """Returns the PNG of the first two metrics of all classes, best first."""
+    def values(metric):
+        return np.array([result.metrics.get(metric, math.nan)
+                         for result in results.classes])[order]
 
-    Args:
-      results: voc_metrics.Results.
-    """
-    classes = sorted(
-        results.classes, key=lambda result: -np.nan_to_num(
-            result.ap_voc07, nan=-1))
-    canvas, axes = _axes(5, 1.1 + .27 * len(classes), layout='constrained')
-    places = np.arange(len(classes))
-    values = np.nan_to_num([result.ap_voc07 for result in classes])
-    axes.barh(places, values, color=BLUE, height=.7)
-    axes.plot([result.ap_voc12 for result in classes], places, 'd',
-              color=DARK, markersize=4)
-    for place, result in zip(places, classes, strict=True):
-        has_none = math.isnan(result.ap_voc07)
-        axes.text(1.02, place, '-' if has_none else f'{result.ap_voc07:.3f}',
+    order, places = slice(None), np.arange(len(results.classes))
+    headline, *others = list(results.metrics)[:2]
+    order = np.argsort(-np.nan_to_num(values(headline), nan=-1), kind='stable')
+    canvas, axes = _axes(5, 1.1 + .27 * len(places), layout='constrained')
+    axes.barh(places, np.nan_to_num(values(headline)), color=BLUE, height=.7)
+    for place, value in zip(places, values(headline), strict=True):
+        axes.text(1.02, place, '-' if math.isnan(value) else f'{value:.3f}',
                   va='center', color=DARK, fontsize=9)
-    title = 'no object to find'
-    if not math.isnan(results.map_voc07):
-        axes.axvline(results.map_voc07, color=DARK, linestyle='--',
-                     linewidth=1)
-        title = (f'mAP {results.map_voc07:.3f} (VOC07, bars and line), '
-                 f'{results.map_voc12:.3f} (VOC12, diamonds)')
+    for other in others:
+        axes.plot(values(other), places, 'd', color=DARK, markersize=4)
+    title, mean = 'no object to find', results.metrics[headline]
+    if not math.isnan(mean):
+        axes.axvline(mean, color=DARK, linestyle='--', linewidth=1)
+        title = ', '.join([
+            f'm{headline.split("_")[0]} {mean:.3f} '
+            f'({headline.split("_")[-1]}, bars and line)',
+            *(f'{results.metrics[other]:.3f} ({other.split("_")[-1]}, '
+              'diamonds)' for other in others)])
     axes.set_title(title, fontsize=10, color=DARK, loc='left')
     axes.set(xlim=(0, 1.12), xticks=np.arange(0, 1.1, .2))
-    axes.set_yticks(places, [_shortened(result.name) for result in classes],
-                    parse_math=False)
-    axes.set_ylim(len(classes) - .4, -.6)
+    axes.set_yticks(places, [
+        _shortened(results.classes[index].name) for index in order],
+        parse_math=False)
+    axes.set_ylim(len(places) - .4, -.6)
     axes.tick_params(axis='y', length=0)
     axes.grid(axis='x', color=LIGHT)
     return _png(canvas)
 
 
-def learning_curves(curves):
-    """Returns the PNG of mAP over the steps of trainings.
-
-    Args:
-      curves: dict, name -> [(step, VOC07 mAP)].
-    """
+def learning_curves(
+        curves: Mapping[str, Sequence[tuple[int, float]]]) -> bytes:
+    """Returns the PNG of trainings by name: their steps and VOC07's mAP."""
     canvas, axes = _axes(6, 3.2 + .2 * len(curves), layout='constrained')
     for name, points in curves.items():
         steps, values = zip(*points, strict=True)

@@ -1,12 +1,17 @@
 """The images of an evaluation's report: which ones, and what is drawn."""
 import collections
+import typing
+from collections.abc import Collection
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from common import drawing
 from datasets import records
+from datasets import tfrecords
 from detection import error_kinds
+from engine.evaluation import results
 
 NUM_PICTURES = 12
 MAX_SIDE = 560
@@ -15,54 +20,56 @@ JPEG_QUALITY = 82
 # visualization.class_color are green, orange, crimson and blue.
 FOUND, MISSED, WRONG, DIFFICULT = 7, 5, 8, 1
 
-# image: number of the image; rows: int [n], the detections that are wrong,
-# to be drawn; num_missed: how many objects were.
-Choice = collections.namedtuple('Choice', 'image rows num_missed')
+
+class Choice(typing.NamedTuple):
+    """An image that is shown."""
+
+    image: int  # Its number.
+    rows: np.ndarray  # int [n], the wrong detections, to be drawn.
+    text: str  # Why it is shown.
 
 
-def most_confident_errors(breakdown, detections):
+def most_confident_errors(scored: results.Scored,
+                          breakdown: error_kinds.Breakdown) -> list[Choice]:
     """Chooses the images of the wrong detections of the highest scores.
 
-    Returns:
-      At most NUM_PICTURES Choices, an image once. Their first row is the
-      detection they are chosen for.
+    At most NUM_PICTURES, an image once.
     """
+    detections = scored.detections
     wrong = np.flatnonzero(np.isin(breakdown.kinds, error_kinds.ERRORS))
     wrong = wrong[np.lexsort((wrong, -detections.scores[wrong]))]
     _, firsts = np.unique(detections.images[wrong], return_index=True)
     choices = []
     for row in wrong[np.sort(firsts)[:NUM_PICTURES]]:
-        others = _counted_errors(breakdown, detections, detections.images[row])
-        choices.append(Choice(
-            int(detections.images[row]),
-            np.append(row, others[others != row]), None))
+        image = int(detections.images[row])
+        others = _counted_errors(detections, breakdown, image)
+        choices.append(Choice(image, np.append(row, others[others != row]),
+                              describe(row, scored, breakdown)))
     return choices
 
 
-def most_missed(breakdown, groundtruths, detections):
-    """Chooses the images with the most missed objects.
-
-    Returns:
-      At most NUM_PICTURES Choices.
-    """
+def most_missed(scored: results.Scored,
+                breakdown: error_kinds.Breakdown) -> list[Choice]:
+    """Chooses the images with the most missed objects, of NUM_PICTURES."""
     missed = collections.Counter(
-        groundtruths.images[breakdown.is_missed].tolist())
+        scored.groundtruths.images[breakdown.is_missed].tolist())
     most = sorted(missed.items(), key=lambda item: (-item[1], item[0]))
-    return [Choice(image, _counted_errors(breakdown, detections, image),
-                   num_missed)
+    return [Choice(image, _counted_errors(scored.detections, breakdown, image),
+                   f'{num_missed} missed')
             for image, num_missed in most[:NUM_PICTURES]]
 
 
-def read_images(paths, names, images):
+def read_images(paths: Sequence[str], names: Sequence[str],
+                images: Collection[int]) -> dict[int, tfrecords.Sample]:
     """Reads some images again: one pass over the records, no graph.
 
     Args:
       paths: of the shards, in order.
-      names: of the images that were scored, in the order of their numbers.
-      images: set of the numbers that are wanted.
+      names: of the images that were scored, by their numbers.
+      images: the numbers that are wanted.
 
     Returns:
-      {number: tfrecords.Sample}.
+      The records by the numbers of their images.
     """
     # Images of the same name kept the order of the records.
     numbers = collections.defaultdict(collections.deque)
@@ -79,40 +86,32 @@ def read_images(paths, names, images):
     return found
 
 
-def draw(choice, sample, groundtruths, detections, breakdown, class_names):
+def draw(choice: Choice, sample: tfrecords.Sample, scored: results.Scored,
+         breakdown: error_kinds.Breakdown) -> bytes | None:
     """Returns the JPEG of an image with its objects and errors.
 
-    Args:
-      choice: Choice.
-      sample: tfrecords.Sample of the image.
-      groundtruths: voc_metrics.GroundTruths, in pixels.
-      detections: voc_metrics.Detections, in pixels.
-      breakdown: voc_errors.Breakdown.
-      class_names: from class 1 on.
-
-    Returns:
-      bytes, or None if the image cannot be decoded.
+    None if the image, which `sample` is the record of, cannot be decoded.
     """
     picture = records.thumbnail(sample, MAX_SIDE)
     if picture is None:
         return None
+    groundtruths = scored.groundtruths
     objects = np.flatnonzero(groundtruths.images == choice.image)
     # What comes first is drawn on top.
     objects = objects[np.argsort(~breakdown.is_missed[objects],
                                  kind='stable')]
-    bboxes = np.concatenate([
-        detections.bboxes[choice.rows], groundtruths.bboxes[objects]])
-    colors, labels = [WRONG] * len(choice.rows), [
-        describe(row, groundtruths, detections, breakdown, class_names)
-        for row in choice.rows]
+    colors = [WRONG] * len(choice.rows)
+    labels = [describe(row, scored, breakdown) for row in choice.rows]
     for row in objects:
-        name = class_names[groundtruths.classes[row] - 1]
         color, remark = ((DIFFICULT, ' (difficult)')
                          if groundtruths.difficult[row] else
                          (MISSED, ' missed') if breakdown.is_missed[row] else
                          (FOUND, ''))
         colors.append(color)
-        labels.append(name + remark)
+        labels.append(
+            scored.class_names[groundtruths.classes[row] - 1] + remark)
+    bboxes = np.concatenate([scored.detections.bboxes[choice.rows],
+                             groundtruths.bboxes[objects]])
     scale = np.array(picture.shape[:2]) / (sample.height, sample.width)
     picture = drawing.draw_bboxes(
         picture, bboxes * np.tile(scale, 2), colors, labels)
@@ -122,17 +121,19 @@ def draw(choice, sample, groundtruths, detections, breakdown, class_names):
     return encoded.tobytes()
 
 
-def describe(row, groundtruths, detections, breakdown, class_names):
+def describe(row: int, scored: results.Scored,
+             breakdown: error_kinds.Breakdown) -> str:
     """Returns what a detection is, such as 'dog 0.98: wrong class (cat)'."""
-    name = class_names[detections.classes[row] - 1]
-    text = f'{name} {detections.scores[row]:.2f}: {breakdown.kinds[row]}'
+    names, detections = scored.class_names, scored.detections
+    text = (f'{names[detections.classes[row] - 1]} '
+            f'{detections.scores[row]:.2f}: {breakdown.kinds[row]}')
     if breakdown.kinds[row] == error_kinds.CLASS:
-        label = groundtruths.classes[breakdown.objects[row]]
-        text += f' ({class_names[label - 1]})'
+        label = scored.groundtruths.classes[breakdown.objects[row]]
+        text += f' ({names[label - 1]})'
     return text
 
 
-def _counted_errors(breakdown, detections, image):
+def _counted_errors(detections, breakdown, image):
     rows = np.flatnonzero(
         (detections.images == image) & breakdown.is_counted
         & np.isin(breakdown.kinds, error_kinds.ERRORS))

@@ -4,34 +4,35 @@ Curves, bars, the errors counted by kind, and the images where most is wrong.
 The page holds all it shows, so that it can be sent to someone; beside it are
 the figures as PNGs and their numbers as CSVs.
 """
+import base64
 import csv
 import io
 import os
+from collections.abc import Mapping
+from collections.abc import Sequence
 
+import jinja2
 import numpy as np
 
 from common import files
 from detection import error_kinds
 from engine.evaluation import figures
 from engine.evaluation import pictures
-from engine.evaluation import report_page
+from engine.evaluation import results
 
 NUM_CONFUSIONS = 12
 
 
-def write(folder, about, paths, names, groundtruths, detections, results,
-          matching_threshold=0.5):
+def write(folder: str, about: Mapping[str, object], paths: Sequence[str],
+          scored: results.Scored, matching_threshold: float = 0.5) -> str:
     """Writes the report of an evaluation.
 
     Args:
       folder: where to; made if it is missing. index.html comes last, and
         every file is whole or not there.
-      about: dict of str: what was evaluated, shown as it is.
+      about: what was evaluated, shown as it is.
       paths: of the records, in order: some images are read again.
-      names: of the images, by their numbers.
-      groundtruths: voc_metrics.GroundTruths, in pixels.
-      detections: voc_metrics.Detections, in pixels.
-      results: voc_metrics.Results of those two.
+      scored: what is reported.
       matching_threshold: the overlap from which a detection is right.
 
     Returns:
@@ -41,32 +42,47 @@ def write(folder, about, paths, names, groundtruths, detections, results,
       ValueError: the records are damaged.
       OSError: the folder cannot be written to.
     """
-    class_names = [result.name for result in results.classes]
+    groundtruths, detections = scored.groundtruths, scored.detections
+    names = scored.class_names
     breakdown = error_kinds.break_down(
         groundtruths, detections, matching_threshold)
     counts = error_kinds.count(
-        breakdown, groundtruths, detections, len(class_names))
-    overview = figures.overview(results)
+        breakdown, groundtruths, detections, len(names))
+    overview = figures.overview(scored.results)
     curves = [figures.precision_recall(result)
-              for result in results.classes]
-    _write_figures(folder, results, overview, curves, counts)
+              for result in scored.results.classes]
+    _write_figures(folder, scored.results, overview, curves, counts)
     confusions = [
-        (number, class_names[of - 1], class_names[taken_for - 1])
+        (number, names[of - 1], names[taken_for - 1])
         for number, of, taken_for in error_kinds.confusions(
             breakdown, groundtruths, detections)[:NUM_CONFUSIONS]]
-    false_positives, missed = _pictures(
-        paths, names, groundtruths, detections, breakdown, class_names)
+    errors, missed = _pictures(paths, scored, breakdown)
     path = os.path.join(folder, 'index.html')
-    files.write_whole(path, [report_page.page(
-        about, results, overview, curves, counts, confusions,
-        false_positives, missed, matching_threshold)])
+    files.write_whole(path, [_page(
+        about=about, results=scored.results, overview=overview,
+        curves=curves, counts=counts, confusions=confusions, errors=errors,
+        missed=missed, matching_threshold=matching_threshold,
+        min_overlap=error_kinds.MIN_OVERLAP)])
     return path
 
 
-def _write_figures(folder, results, overview, curves, counts):
+def _page(**content):
+    """Returns report.html.jinja with its content filled in, escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(os.path.dirname(__file__)),
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True)
+    environment.filters.update(
+        base64=lambda image: base64.b64encode(image).decode(),
+        best_f1=figures.best_f1, number=results.format_number,
+        mean_name=results.mean_name)
+    return environment.get_template('report.html.jinja').render(content)
+
+
+def _write_figures(folder, scores, overview, curves, counts):
     """Writes the PNGs and CSVs."""
     files.write_whole(os.path.join(folder, 'overview.png'), [overview])
-    for result, curve in zip(results.classes, curves, strict=True):
+    for result, curve in zip(scores.classes, curves, strict=True):
         path = os.path.join(folder, files.file_name(
             f'precision_recall_{result.name}'))
         files.write_whole(path + '.png', [curve])
@@ -78,34 +94,23 @@ def _write_figures(folder, results, overview, curves, counts):
     text = io.StringIO()
     table = csv.writer(text, lineterminator='\n')
     table.writerow(['class', *counts[0]])
-    for result, count in zip(results.classes, counts, strict=True):
+    for result, count in zip(scores.classes, counts, strict=True):
         table.writerow([result.name, *count.values()])
     files.write_whole(
         os.path.join(folder, 'errors.csv'), [text.getvalue()])
 
 
-def _pictures(paths, names, groundtruths, detections, breakdown, class_names):
+def _pictures(paths, scored, breakdown):
     """Draws the images where most is wrong.
 
     Returns:
-      report_page.Pictures of the most confident errors, and of the images
-      with the most missed objects.
+      Of the most confident errors, and of the images with the most missed
+      objects: the name of the image, why it is shown, and its JPEG.
     """
-    errors = pictures.most_confident_errors(breakdown, detections)
-    missed = pictures.most_missed(breakdown, groundtruths, detections)
-    samples = pictures.read_images(
-        paths, names, {choice.image for choice in [*errors, *missed]})
-    drawn = []
-    for choices in (errors, missed):
-        drawn.append([])
-        for choice in choices:
-            text = f'{choice.num_missed} missed'
-            if choice.num_missed is None:
-                text = pictures.describe(
-                    choice.rows[0], groundtruths, detections, breakdown,
-                    class_names)
-            drawn[-1].append(report_page.Picture(
-                names[choice.image], text, pictures.draw(
-                    choice, samples[choice.image], groundtruths, detections,
-                    breakdown, class_names)))
-    return drawn
+    groups = (pictures.most_confident_errors(scored, breakdown),
+              pictures.most_missed(scored, breakdown))
+    samples = pictures.read_images(paths, scored.image_names, {
+        choice.image for choices in groups for choice in choices})
+    return [[(scored.image_names[choice.image], choice.text, pictures.draw(
+        choice, samples[choice.image], scored, breakdown))
+        for choice in choices] for choices in groups]

@@ -1,4 +1,4 @@
-"""What an evaluation shows and leaves behind, from voc_metrics.Results.
+"""What an evaluation leaves behind, whatever its metrics are.
 
 The table on the screen, metrics.json, the scalars of TensorBoard, and the
 detections as the VOC devkit reads them. A file appears whole or not at all.
@@ -9,64 +9,88 @@ import math
 import os
 import socket
 import time
+import typing
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from common import files
+from common import tables
 from datasets import tfrecords
+from detection import average_precision
 
 # Would split a column of the devkit's files.
 _UNSAFE_IN_COLUMNS = ' %'
 
 
-def format_table(results):
+class Scored(typing.NamedTuple):
+    """The images of an evaluation, numbered, and what they gave."""
+
+    image_names: list[str]  # The files' stems, by the images' numbers.
+    groundtruths: average_precision.GroundTruths  # In pixels.
+    detections: average_precision.Detections  # In pixels.
+    results: average_precision.Results
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names of the classes from 1 on."""
+        return [result.name for result in self.results.classes]
+
+
+def mean_name(name: str, results: average_precision.Results) -> str:
+    """Returns what a metric is called where it is the mean over classes."""
+    return 'm' * any(name in result.metrics
+                     for result in results.classes) + name
+
+
+def format_number(value: float | None, num_digits: int) -> str:
+    """Returns a metric's value: '-' where NaN, '' where there is none."""
+    if value is None:
+        return ''
+    return '-' if math.isnan(value) else f'{value:.{num_digits}f}'
+
+
+def format_table(results: average_precision.Results) -> str:
     """Returns the table for the screen: a row per class, then the means.
 
-    Args:
-      results: voc_metrics.Results.
-
-    Returns:
-      str of several lines. A class without an object to find has no average
-      precision and is left out of the means; a last line says so.
+    A class without an object to find has no average precision and is left
+    out of the means; a last line says so.
     """
-    rows = [('class', 'AP VOC07', 'AP VOC12', 'objects', 'detections')]
-    rows += [
-        (files.quote(result.name), _format_precision(result.ap_voc07),
-         _format_precision(result.ap_voc12), str(result.num_objects),
-         str(result.num_detections)) for result in results.classes]
-    rows.append((
-        'mAP', _format_precision(results.map_voc07),
-        _format_precision(results.map_voc12),
-        str(sum(result.num_objects for result in results.classes)),
-        str(sum(result.num_detections for result in results.classes))))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ['  '.join(
-        [row[0].ljust(widths[0])]
-        + [cell.rjust(width)
-           for cell, width in zip(row[1:], widths[1:], strict=True)])
-        for row in rows]
-    rule = '-' * len(lines[0])
-    lines = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
-    num_empty = sum(result.num_objects == 0 for result in results.classes)
-    if num_empty == len(results.classes):
+    def row(name, metrics, *counts):
+        return (name, *(format_number(metrics.get(metric), 4)
+                        for metric in results.metrics), *counts)
+
+    is_empty = [not result.num_objects for result in results.classes]
+    head, *rows = tables.lines([
+        ('class', *(name.replace('_', ' ') for name in results.metrics),
+         'objects', 'detections'),
+        *(row(files.quote(result.name), result.metrics, result.num_objects,
+              result.num_detections) for result in results.classes),
+        row(mean_name(next(iter(results.metrics)), results).split('_')[0],
+            results.metrics,
+            sum(result.num_objects for result in results.classes),
+            sum(result.num_detections for result in results.classes))])
+    rule = '-' * len(head)
+    lines = [head, rule, *rows[:-1], rule, rows[-1]]
+    if all(is_empty):
         lines.append('There is no object to find: nothing to score.')
-    elif num_empty:
+    elif any(is_empty):
         lines.append('- : no object of the class to find; '
                      'left out of the means.')
     return '\n'.join(lines)
 
 
-def write_files(folder, split_name, image_names, detections, results,
-                **about):
+def write_files(folder: str, split_name: str, scored: Scored,
+                **about: str | int) -> str:
     """Writes the devkit's files, and metrics.json, which is of those files.
 
     An earlier metrics.json goes before they change; the new one comes last.
 
     Args:
-      folder, split_name, image_names, detections: as for write_comp4.
-      results: voc_metrics.Results of the detections.
-      **about: as for write_metrics.
+      folder: where to; made if it is missing.
+      split_name: part of the devkit's names of files.
+      scored: what the files are of.
+      **about: what was evaluated, such as step; written first.
 
     Returns:
       The path of metrics.json.
@@ -74,29 +98,25 @@ def write_files(folder, split_name, image_names, detections, results,
     path = os.path.join(folder, 'metrics.json')
     with contextlib.suppress(FileNotFoundError):
         os.remove(path)
-    write_comp4(folder, split_name, [result.name for result
-                                     in results.classes],
-                image_names, detections)
-    write_metrics(path, results, **about)
+    write_comp4(folder, split_name, scored)
+    write_metrics(path, scored.results, **about)
     return path
 
 
-def write_metrics(path, results, **about):
-    """Writes metrics.json.
+def write_metrics(path: str, results: average_precision.Results,
+                  **about: str | int):
+    """Writes metrics.json; a value that is not a number becomes null."""
+    def numbers(metrics):
+        return {name: None if math.isnan(value) else float(value)
+                for name, value in metrics.items()}
 
-    Args:
-      path: of the file; its folder is made if it is missing.
-      results: voc_metrics.Results.
-      **about: what was evaluated, such as step and checkpoint; written first.
-    """
     content = {
         **about,
-        'mAP_VOC07': _null_if_nan(results.map_voc07),
-        'mAP_VOC12': _null_if_nan(results.map_voc12),
+        **numbers({mean_name(name, results): value
+                   for name, value in results.metrics.items()}),
         'classes': {
             result.name: {
-                'AP_VOC07': _null_if_nan(result.ap_voc07),
-                'AP_VOC12': _null_if_nan(result.ap_voc12),
+                **numbers(result.metrics),
                 'num_objects': int(result.num_objects),
                 'num_detections': int(result.num_detections),
             } for result in results.classes},
@@ -105,46 +125,34 @@ def write_metrics(path, results, **about):
         content, indent=2, ensure_ascii=False, allow_nan=False), '\n'])
 
 
-def write_scalars(folder, results, step):
+def write_scalars(folder: str, results: average_precision.Results,
+                  step: int):
     """Writes the scalars for TensorBoard, to a file of their own.
 
-    Unlike a tf.summary.FileWriter, it raises where they cannot be written.
+    AP_VOC07/mAP, AP_VOC07/<class> and so on, without those that are not a
+    number. Unlike a tf.summary.FileWriter, it raises where they cannot be
+    written.
     """
+    values = {f'{name}/{result.name}': value for result in results.classes
+              for name, value in result.metrics.items()}
+    # Last, in case a class has this name.
+    values.update({
+        f'{name}/{mean_name(name, results).split("_")[0]}': value
+        for name, value in results.metrics.items()})
     now = time.time()
     path = os.path.join(
         folder, f'events.out.tfevents.{now:.6f}.{socket.gethostname()}')
     with tfrecords.open_writer(path) as writer:
         for event in (
                 tf.Event(wall_time=now, file_version='brain.Event:2'),
-                tf.Event(wall_time=now, step=step,
-                         summary=summaries(results))):
+                tf.Event(wall_time=now, step=step, summary=tf.Summary(value=[
+                    tf.Summary.Value(tag=tag, simple_value=value)
+                    for tag, value in values.items()
+                    if not math.isnan(value)]))):
             writer.write(event.SerializeToString())
 
 
-def summaries(results):
-    """Returns the scalars for TensorBoard, as one tf.Summary.
-
-    Args:
-      results: voc_metrics.Results.
-
-    Returns:
-      tf.Summary with AP_VOC07/mAP, AP_VOC07/<class>, and AP_VOC12 likewise;
-      without those that are not a number.
-    """
-    values = {}
-    for kind, mean in (('VOC07', results.map_voc07),
-                       ('VOC12', results.map_voc12)):
-        for result in results.classes:
-            values[f'AP_{kind}/{result.name}'] = getattr(
-                result, f'ap_{kind.lower()}')
-        # Last, in case a class has this name.
-        values[f'AP_{kind}/mAP'] = mean
-    return tf.Summary(value=[
-        tf.Summary.Value(tag=tag, simple_value=value)
-        for tag, value in values.items() if not math.isnan(value)])
-
-
-def write_comp4(folder, split_name, class_names, image_names, detections):
+def write_comp4(folder: str, split_name: str, scored: Scored) -> list[str]:
     """Writes comp4_det_<split>_<class>.txt, the devkit's files of detections.
 
     A line is: image, score, xmin, ymin, xmax, ymax. The numbers have as many
@@ -154,43 +162,21 @@ def write_comp4(folder, split_name, class_names, image_names, detections):
     that does not fit into a file name, or a space in an image's name, is
     written as in an address: %2F.
 
-    Args:
-      folder: where to; made if it is missing.
-      split_name: part of the files' names.
-      class_names: names of the classes from 1 on; each gets a file, empty
-        if there is no detection.
-      image_names: the files' stems, by the images' numbers.
-      detections: voc_metrics.Detections, in pixels; written in its order.
-
     Returns:
-      The paths, in the order of class_names.
+      The path of each class; its file is empty if it was never detected.
     """
+    number, detections = np.format_float_positional, scored.detections
     image_names = [files.quote(name, _UNSAFE_IN_COLUMNS)
-                   for name in image_names]
+                   for name in scored.image_names]
     paths = []
-    for label, name in enumerate(class_names, 1):
+    for label, name in enumerate(scored.class_names, 1):
+        paths.append(os.path.join(folder, files.file_name(
+            f'comp4_det_{split_name}_{name}') + '.txt'))
         rows = np.flatnonzero(detections.classes == label)
-        file_name = files.file_name(
-            f'comp4_det_{split_name}_{name}') + '.txt'
-        paths.append(os.path.join(folder, file_name))
         files.write_whole(paths[-1], (
-            ' '.join([image_names[image], _format_number(score, 6),
-                      *(_format_number(bbox[i], 1) for i in (1, 0, 3, 2))])
-            + '\n'
+            ' '.join([image_names[image], number(score, min_digits=6), *(
+                number(bbox[i], min_digits=1) for i in (1, 0, 3, 2))]) + '\n'
             for image, score, bbox in zip(
                 detections.images[rows], detections.scores[rows],
                 detections.bboxes[rows], strict=True)))
     return paths
-
-
-def _format_number(value, min_digits):
-    return np.format_float_positional(value, min_digits=min_digits)
-
-
-def _format_precision(value):
-    return '-' if math.isnan(value) else f'{value:.4f}'
-
-
-def _null_if_nan(value):
-    """Returns value as JSON can hold it."""
-    return None if math.isnan(value) else float(value)

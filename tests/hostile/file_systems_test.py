@@ -61,9 +61,8 @@ def run_training(data, folder):
 
 
 def run_evaluation(data, folder):
-    evaluate.run(scripts.options(
-        'eval_ssd_network', dataset_name='shapes', dataset_dir=str(data),
-        eval_dir=folder, checkpoint_path=CHECKPOINT))
+    scripts.evaluate(dataset_name='shapes', dataset_dir=str(data),
+                     eval_dir=folder, checkpoint_path=CHECKPOINT)
 
 
 def run_detection(data, folder):

@@ -9,7 +9,6 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from engine import checkpoints
-from engine.evaluation import evaluate
 from engine.importing import convert
 from engine.training import train
 from nets import ssd_vgg_300
@@ -81,12 +80,11 @@ def test_every_form_is_restored(tmp_path, published, form):
 
 
 def test_evaluation(tmp_path, published, records):
-    evaluate.run(scripts.options(
-        'eval_ssd_network', dataset_name='pascalvoc_2007',
-        dataset_split_name='train', dataset_dir=str(records),
-        checkpoint_path=str(published / 'v2'), batch_size=2,
-        model_name='ssd_300_vgg_quarter', eval_dir=str(tmp_path),
-        report=False))
+    scripts.evaluate(
+        dataset_name='pascalvoc_2007', dataset_split_name='train',
+        dataset_dir=str(records), checkpoint_path=str(published / 'v2'),
+        batch_size=2, model_name='ssd_300_vgg_quarter',
+        eval_dir=str(tmp_path), report=False)
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
     assert metrics['checkpoint'].endswith('a.ckpt')
 
@@ -130,13 +128,12 @@ def test_hikapok_is_refused_by_what_uses_a_checkpoint(
     folder = str(tmp_path)
     with pytest.raises(ValueError, match='model.ckpt-9: .*HiKapok.*order'):
         convert.convert(folder, 'ssd_300_vgg', None, None, None, None)
-    for run, script in ((evaluate.run, 'eval_ssd_network'),
-                        (train.run, 'train_ssd_network')):
-        with pytest.raises(ValueError, match='model.ckpt-9: .*HiKapok.*order'):
-            run(scripts.options(
-                script, dataset_name='pascalvoc_2007',
-                dataset_split_name='train', dataset_dir=str(records),
-                checkpoint_path=folder))
+    data = {'dataset_name': 'pascalvoc_2007', 'dataset_split_name': 'train',
+            'dataset_dir': str(records), 'checkpoint_path': folder}
+    with pytest.raises(ValueError, match='model.ckpt-9: .*HiKapok.*order'):
+        scripts.evaluate(**data)
+    with pytest.raises(ValueError, match='model.ckpt-9: .*HiKapok.*order'):
+        train.run(scripts.options('train_ssd_network', **data))
 
 
 def test_inspection_of_any_checkpoint(hikapok, capsys):

@@ -6,7 +6,6 @@ import tensorflow.compat.v1 as tf
 
 from datasets.shapes import drawing
 from datasets.shapes import synthetic_shapes
-from engine.evaluation import evaluate
 from tests import scripts
 
 QUARTER = '--model_name=ssd_300_vgg_quarter --batch_size=2'
@@ -103,9 +102,9 @@ def test_split_without_any_object_is_scored(empty):
 def evaluate_here(folder, monkeypatch, **changes):
     """Evaluates without another process, which would take seconds more."""
     monkeypatch.chdir(folder)
-    evaluate.run(scripts.options('eval_ssd_network', **{
+    scripts.evaluate(**{
         'dataset_name': 'both', 'dataset_dir': 'records',
-        'checkpoint_path': 'train', 'eval_dir': 'eval_here', **changes}))
+        'checkpoint_path': 'train', 'eval_dir': 'eval_here', **changes})
 
 
 def test_images_with_and_without_objects_are_scored(empty, monkeypatch):

@@ -4,7 +4,6 @@ import json
 import pytest
 
 from datasets.shapes import synthetic_shapes
-from engine.evaluation import evaluate
 from engine.training import train
 from tests import scripts
 
@@ -29,8 +28,7 @@ def test_few_images_are_learnt_by_heart(num_classes, tmp_path):
         optimizer='adam', learning_rate=0.001, warmup_steps=10,
         learning_rate_decay_type='fixed', weight_decay=0.,
         batch_size=4, max_number_of_steps=120, random_seed=1))
-    evaluate.run(scripts.options(
-        'eval_ssd_network', eval_dir=str(tmp_path / 'eval'),
-        checkpoint_path=str(tmp_path / 'train'), **same))
+    scripts.evaluate(eval_dir=str(tmp_path / 'eval'),
+                     checkpoint_path=str(tmp_path / 'train'), **same)
     metrics = json.loads((tmp_path / 'eval' / 'metrics.json').read_text())
     assert metrics['mAP_VOC07'] > 0.95
