@@ -15,19 +15,26 @@ from tests import scripts
 DATA = scripts.DATA
 # So that logits come out near 1, as those of a trained model.
 PIXEL_DEVIATION = 64
-# Protobuf's wire types and Caffe's NetParameter fields.
-LENGTH_DELIMITED = 2
-LAYERS_V1, LAYERS = 2, 100
 
 
-def prototxt(size, num_classes=21, prior_sizes=None):
-    """Returns the text of the network, e.g. with COCO's classes and priors."""
+def prototxt(size, num_classes=21, prior_sizes=None, width=1.):
+    """Returns the text of a network.
+
+    Args:
+      size: 300 or 512.
+      num_classes: with background.
+      prior_sizes: (min_size, max_size) of each layer; None for VOC's.
+      width: of the channels of all layers but the heads, relative.
+    """
     text = (DATA / f'ssd_{size}_vgg_deploy.prototxt').read_text()
     text = text.replace('dim: 21', f'dim: {num_classes}').replace(
         'num_classes: 21', f'num_classes: {num_classes}')
     text = re.sub(
         r'(_mbox_conf".*num_output: )(\d+)',
         lambda match: match[1] + str(int(match[2]) // 21 * num_classes), text)
+    text = re.sub(
+        r'(name: "(?!\w+_mbox).*num_output: )(\d+)',
+        lambda match: match[1] + str(int(int(match[2]) * width)), text)
     if prior_sizes is not None:
         sizes = iter(prior_sizes)
         text = re.sub(
@@ -95,24 +102,12 @@ def as_v1(layer, dtype='<f4'):
 
 def write(path, some_layers):
     """Writes a NetParameter of LayerParameters or V1LayerParameters."""
+    network = caffe_pb2.NetParameter()
+    for layer in some_layers:
+        is_v1 = isinstance(layer, caffe_pb2.V1LayerParameter)
+        (network.layers if is_v1 else network.layer).append(layer)
     with open(path, 'wb') as file:
-        for layer in some_layers:
-            number = LAYERS
-            if isinstance(layer, caffe_pb2.V1LayerParameter):
-                number = LAYERS_V1
-            payload = layer.SerializeToString()
-            file.write(varint(number * 8 + LENGTH_DELIMITED))
-            file.write(varint(len(payload)))
-            file.write(payload)
-
-
-def varint(value):
-    """Returns an unsigned integer as protobuf writes it."""
-    result = bytearray()
-    while value > 127:
-        result.append(value & 127 | 128)
-        value >>= 7
-    return bytes(result + bytes([value]))
+        file.write(network.SerializeToString())
 
 
 def _number(line, field):

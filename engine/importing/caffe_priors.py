@@ -6,19 +6,28 @@ import numpy as np
 
 from detection import anchors
 from engine.importing import caffe_model
-from engine.importing import caffe_names
+from nets import ssd
 
+# Caffe layer that predicts -> ours.
+SOURCES = {
+    'conv4_3_norm': 'block4',
+    'fc7': 'block7',
+    'conv6_2': 'block8',
+    'conv7_2': 'block9',
+    'conv8_2': 'block10',
+    'conv9_2': 'block11',
+    'conv10_2': 'block12',
+}
 DEFAULT_VARIANCE = 0.1
-# More than any size in pixels; a file that says more is damaged.
-MAX_VALUE = 1e6
 
 
-def file_params(network, layers, preset):
+def file_params(network: type[ssd.SSDNet], layers: list[caffe_model.Layer],
+                preset: str | None) -> ssd.SSDParams:
     """Returns the SSDParams that a file was trained with.
 
     Args:
       network: an SSDNet class.
-      layers: caffe_model.Layers of the file.
+      layers: of the file.
       preset: name of the anchors of a file without PriorBox layers, as V1
         files are; None where the file says them.
 
@@ -26,15 +35,17 @@ def file_params(network, layers, preset):
       ValueError: if they are not those of this network, or of no SSDParams.
     """
     params = network.default_params
+    sources = [source for source, layer in SOURCES.items()
+               if layer in params.feat_layers]
     blobs = caffe_model.blobs_by_name(layers)
-    caffe_model.require(
-        blobs, [f'{source}_mbox_conf'
-                for source in caffe_names.sources_of(params)])
-    if any(layer.prior_box is not None for layer in layers):
+    caffe_model.require(blobs, [f'{source}_mbox_conf' for source in sources])
+    priors = {layer.name: layer.prior_box for layer in layers
+              if layer.prior_box is not None}
+    if priors:
         if preset is not None:
             raise ValueError(
                 f'it has its own anchors; leave out --anchors={preset}.')
-        params = _with_file_anchors(params, layers)
+        params = _with_file_anchors(params, sources, priors)
     elif preset is None:
         raise ValueError(
             f'it does not say its anchors (a V1 file cannot); give --anchors, '
@@ -43,31 +54,32 @@ def file_params(network, layers, preset):
         params = network.with_anchors(params, preset)
         params = params._replace(anchor_sizes=tuple(
             _truncated(*sizes) for sizes in params.anchor_sizes))
-    return params._replace(num_classes=_num_classes(params, blobs))
+    return params._replace(num_classes=_num_classes(params, sources, blobs))
 
 
-def _with_file_anchors(params, layers):
+def _with_file_anchors(params, sources, priors):
     """Returns SSDParams with the anchors of the file's PriorBox layers."""
-    priors = {layer.name: layer.prior_box for layer in layers
-              if layer.prior_box is not None}
-    names = [f'{source}_mbox_priorbox'
-             for source in caffe_names.sources_of(params)]
+    names = [f'{source}_mbox_priorbox' for source in sources]
     if sorted(names) != sorted(priors):
         raise ValueError(
-            f'it has the PriorBox layers {", ".join(priors) or "(none)"}, but '
-            f'the network needs {", ".join(names)}.')
+            f'it has the PriorBox layers {", ".join(priors)}, but the network '
+            f'needs {", ".join(names)}.')
     priors = {name: priors[name] for name in names}
     for name, prior in priors.items():
-        _check(name, prior, params.img_shape)
+        try:
+            _check(prior, params.img_shape)
+        except ValueError as error:
+            raise ValueError(f'its layer {name} {error}') from None
     return params._replace(
         anchor_sizes=tuple(
             _truncated(*prior.min_size, *prior.max_size)
             for prior in priors.values()),
-        anchor_ratios=tuple(_ratios(prior) for prior in priors.values()),
+        anchor_ratios=tuple(map(_ratios, priors.values())),
+        # Without any step, the cells fill the image.
         anchor_steps=tuple(
-            _step(name, prior, params.img_shape, feat_shape)
-            for (name, prior), feat_shape in zip(
-                priors.items(), params.feat_shapes, strict=True)),
+            next(iter(_steps(prior)), params.img_shape[0] / feat_shape[0])
+            for prior, feat_shape in zip(
+                priors.values(), params.feat_shapes, strict=True)),
         anchor_offset=_common(
             'offset', {n: _decimal(p.offset) for n, p in priors.items()}),
         prior_scaling=_common(
@@ -79,10 +91,10 @@ def _truncated(*sizes):
     return tuple(int(size) for size in sizes)
 
 
-def _num_classes(params, blobs):
+def _num_classes(params, sources, blobs):
     """Returns the number of classes, with background, of the file's heads."""
     counts = {}
-    for index, source in enumerate(caffe_names.sources_of(params)):
+    for index, source in enumerate(sources):
         name = f'{source}_mbox_conf'
         num_outputs = blobs[name][0].shape[0]
         num_kinds = anchors.num_kinds(
@@ -95,33 +107,27 @@ def _num_classes(params, blobs):
     return _common('number of classes', counts)
 
 
-def _check(name, prior, img_shape):
+def _check(prior, img_shape):
+    """Raises ValueError, '[the layer] has ...', if it is not supported."""
     if len(prior.min_size) != 1 or len(prior.max_size) > 1:
         raise ValueError(
-            f'its layer {name} has {len(prior.min_size)} min_size and '
-            f'{len(prior.max_size)} max_size; one of each is supported.')
-    for field in ('min_size', 'max_size', 'aspect_ratio', 'variance'):
-        values = list(getattr(prior, field))
-        if not all(0 < value < MAX_VALUE for value in values):
-            raise ValueError(
-                f'its layer {name} has the {field} {values}; that is no '
-                f'positive number below {MAX_VALUE:g}.')
-    if min([*prior.min_size, *prior.max_size]) < 1:
-        raise ValueError(
-            f'its layer {name} has anchors of less than a pixel, which Caffe '
-            'truncates to none.')
+            f'has {len(prior.min_size)} min_size and {len(prior.max_size)} '
+            'max_size; one of each is supported.')
+    if not all(size >= 1 for size in [*prior.min_size, *prior.max_size]):
+        raise ValueError('has anchors of less than a pixel, which Caffe '
+                         'truncates to none.')
+    if len(_steps(prior)) > 1:
+        raise ValueError(f'has the steps {sorted(_steps(prior))}; one for '
+                         'both axes is needed.')
     if len(prior.variance) not in (0, 1, 4):
-        raise ValueError(
-            f'its layer {name} has {len(prior.variance)} variances; one or '
-            f'four are needed.')
+        raise ValueError(f'has {len(prior.variance)} variances; one or four '
+                         'are needed.')
     if prior.clip:
-        raise ValueError(
-            f'its layer {name} clips the prior boxes; that is not supported.')
+        raise ValueError('clips the prior boxes; that is not supported.')
     given = {prior.img_size, prior.img_h, prior.img_w} - {0}
     if given - set(img_shape):
-        raise ValueError(
-            f'its layer {name} is for images of {sorted(given)} pixels, the '
-            f'network for {img_shape[0]}.')
+        raise ValueError(f'is for images of {sorted(given)} pixels, the '
+                         f'network for {img_shape[0]}.')
 
 
 def _ratios(prior):
@@ -133,15 +139,10 @@ def _ratios(prior):
     return tuple(ratios)
 
 
-def _step(name, prior, img_shape, feat_shape):
-    """Returns the pixels between two cells; without any, they fill it."""
-    steps = {_decimal(step) for step in (prior.step, prior.step_h, prior.step_w)
-             if step}
-    if len(steps) > 1 or not all(0 < step < MAX_VALUE for step in steps):
-        raise ValueError(
-            f'its layer {name} has the steps {sorted(steps)}; one for both '
-            f'axes is needed.')
-    return steps.pop() if steps else img_shape[0] / feat_shape[0]
+def _steps(prior):
+    """Returns the pixels between two cells, as a set: none, one or two."""
+    return {_decimal(step) for step
+            in (prior.step, prior.step_h, prior.step_w) if step}
 
 
 def _variance(prior):

@@ -1,8 +1,12 @@
-"""Conversion of Caffe models as a user sees it, and what is in a file."""
+"""Weights of other projects as checkpoints, and what is in a file."""
 import json
 import math
 import os
+from collections.abc import Iterator
 
+import tensorflow.compat.v1 as tf
+
+from common import errors
 from datasets import label_map
 from engine import checkpoints
 from engine import runtime
@@ -10,38 +14,54 @@ from engine.importing import caffe
 from engine.importing import caffe_model
 
 
-def convert(caffemodel_path, model_name, num_classes, labels_file, anchors,
-            output_path):
-    """Converts a .caffemodel and prints what was done; see caffe_import."""
+def convert(caffemodel_path: str, model_name: str,
+            num_classes: int | None = None, labels_file: str | None = None,
+            anchors: str | None = None, output_path: str | None = None):
+    """Writes the checkpoint of a .caffemodel and prints what was done.
+
+    Args:
+      caffemodel_path, model_name, num_classes, anchors: see caffe.read.
+      labels_file: names of the classes; None for VOC's or COCO's.
+      output_path: prefix of the checkpoint; None for the file's own name,
+        with the ending .ckpt.
+
+    Raises:
+      ValueError: the file and the arguments do not fit together. Nothing has
+        been written then.
+    """
     runtime.prepare()
-    caffemodel_path = os.path.expanduser(caffemodel_path)
-    if checkpoints.paths.is_checkpoint(caffemodel_path):
-        prefix = checkpoints.paths.find(caffemodel_path)
+    path = os.path.expanduser(caffemodel_path)
+    if checkpoints.paths.is_checkpoint(path):
+        prefix = checkpoints.paths.find(path)
         raise ValueError(
             f'{prefix}: a TensorFlow checkpoint already; the other scripts '
             'take it as --checkpoint_path.')
-    labels = None
-    if labels_file is not None:
-        labels = label_map.read_labels(labels_file)
-    print(f'Converting {caffemodel_path} ...', flush=True)
-    conversion = caffe.convert(
-        caffemodel_path, model_name, num_classes, labels, anchors, output_path)
-    print(f'{conversion.checkpoint_path}: {model_name}')
-    if conversion.unused_layers:
-        print(f'not used: {", ".join(conversion.unused_layers)}')
-    if conversion.params is None:
+    output_path = os.path.expanduser(
+        output_path or os.path.splitext(path)[0] + '.ckpt')
+    if os.path.isdir(output_path):
+        raise ValueError(
+            f'--output_path={output_path}: a folder; add the name of the '
+            'checkpoint, such as model.ckpt.')
+    labels = None if labels_file is None else label_map.read_labels(labels_file)
+    print(f'Converting {path} ...', flush=True)
+    weights = caffe.read(path, model_name, num_classes, labels, anchors)
+    _save(output_path, weights)
+    print(f'{output_path}: {model_name}')
+    if weights.unused:
+        print(f'not used: {", ".join(weights.unused)}')
+    if weights.metadata is None:
         print('next: python train_ssd_network.py '
-              f'--checkpoint_path={conversion.checkpoint_path} ...')
+              f'--checkpoint_path={output_path} ...')
         return
     sizes = ('..'.join(map(str, sizes))
-             for sizes in conversion.params.anchor_sizes)
-    print(f'classes: {", ".join(conversion.labels)}')
-    print(f'anchors: {", ".join(sizes)} pixels')
-    print('next: python detect_ssd_network.py '
-          f'--checkpoint_path={conversion.checkpoint_path} --input=IMAGE')
+             for sizes in weights.metadata['anchor_sizes'])
+    print(f'classes: {", ".join(weights.metadata["classes"])}\n'
+          f'anchors: {", ".join(sizes)} pixels\n'
+          'next: python detect_ssd_network.py '
+          f'--checkpoint_path={output_path} --input=IMAGE')
 
 
-def inspect(path):
+def inspect(path: str):
     """Prints what is in a .caffemodel or a checkpoint."""
     runtime.prepare()
     path = os.path.expanduser(path)
@@ -52,7 +72,27 @@ def inspect(path):
     print('\n'.join(lines))
 
 
-def _describe_checkpoint(path):
+def _save(path, weights):
+    """Writes the checkpoint of caffe.Weights."""
+    os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.get_or_create_global_step()
+        if weights.metadata is not None:
+            checkpoints.metadata.variable(weights.metadata)
+        session.run(tf.global_variables_initializer())
+        for name, value in weights.values.items():
+            initializer = tf.get_variable(name, value.shape).initializer
+            session.run(initializer, {initializer.inputs[1]: value})
+        # The folder may be a training's: its state stays what it is.
+        try:
+            tf.train.Saver().save(
+                session, path, write_meta_graph=False, write_state=False)
+        except tf.errors.OpError as error:
+            raise ValueError(f'{path}: cannot be written: '
+                             f'{errors.reason(error.message)}') from None
+
+
+def _describe_checkpoint(path: str) -> Iterator[str]:
     """Yields lines: variables with shapes, metadata, number of parameters."""
     prefix = checkpoints.paths.locate(path)
     reader = checkpoints.reader.open_reader(prefix)

@@ -1,7 +1,5 @@
 """Reading .caffemodel files: formats, and what is no .caffemodel."""
 import random
-import time
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -27,13 +25,18 @@ def layer():
     return layer
 
 
-def test_layer_with_shapes(path, layer):
+def test_layers_with_shapes_and_fields_that_are_passed_over(path, layer):
     caffe_files.write(path, [caffe_pb2.LayerParameter(name='data'), layer])
+    name, input_dims = b'\x0a\x03net', b'\x20\x01\x20\x80\x02'
+    path.write_bytes(name + input_dims + path.read_bytes() + name)
     data, conv = caffe_model.read(path)
     assert (data.name, data.blobs, data.prior_box) == ('data', (), None)
     assert (conv.name, conv.type) == ('conv', 'Convolution')
     np.testing.assert_array_equal(conv.blobs[0], WEIGHTS)
     np.testing.assert_array_equal(conv.blobs[1], BIASES)
+    lines = list(caffe_model.describe([conv]))
+    assert lines[0].split() == ['conv', 'Convolution', '2x3x1x1', '2']
+    assert lines[1] == '1 layers, 8 parameters'
 
 
 def test_v1_layer_with_legacy_shapes_and_doubles(path, layer):
@@ -54,30 +57,6 @@ def test_prior_box_parameters(path):
     assert prior_box.flip and not prior_box.clip and prior_box.offset == .5
 
 
-def test_fields_that_are_not_layers_are_passed_over(path, layer):
-    caffe_files.write(path, [layer])
-    name = b'\x0a\x03net'
-    input_dims = b'\x20\x01\x20\x80\x02'
-    path.write_bytes(name + input_dims + path.read_bytes() + name)
-    assert [layer.name for layer in caffe_model.read(path)] == ['conv']
-
-
-def test_describe(path, layer):
-    caffe_files.write(path, [layer])
-    first, last = caffe_model.describe(caffe_model.read(path))
-    assert first.split() == ['conv', 'Convolution', '2x3x1x1', '2']
-    assert last == '1 layers, 8 parameters'
-
-
-def test_every_truncation_is_refused(path, layer):
-    caffe_files.write(path, [layer])
-    whole = path.read_bytes()
-    for length in range(len(whole)):
-        path.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match='not a'):
-            caffe_model.read(path)
-
-
 @pytest.mark.parametrize('content', [
     b'', b'\x00' * 100, b'\xff' * 100, b'name: "VGG"\nlayer { name: "a" }\n',
     b'layer {\n}\n', b'\x89HDF\r\n\x1a\n' + bytes(50), b'PK\x03\x04' * 20],
@@ -89,61 +68,38 @@ def test_other_files_are_refused(path, content):
     assert '\n' not in str(e.value)
 
 
-def test_claimed_length_is_not_allocated(path):
-    path.write_bytes(
-        caffe_files.varint(caffe_files.LAYERS * 8 + 2)
-        + caffe_files.varint(10 * 2 ** 30) + b'conv')
-    tracemalloc.start()
-    with pytest.raises(ValueError, match='10,737,418,240 bytes, but 4 follow'):
-        caffe_model.read(path)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 2 ** 20
-
-
-@pytest.mark.parametrize('shape', [
-    (-1, -6), (2, 3, 1, 2), (0,), (2 ** 62, 4), (2 ** 40, 2 ** 40)])
-def test_shape_and_data_must_agree(path, shape):
+@pytest.mark.parametrize('values, change, fault', [
+    (WEIGHTS, {'shape': {'dim': [2, 3, 1, 2]}}, r'\(2, 3, 1, 2\), but 6 numb'),
+    (WEIGHTS, {'data': b'12345678'}, r'\(2, 3, 1, 1\), but 2 numbers'),
+    (WEIGHTS, {'data': b'12345'}, 'multiple of element size'),
+    (np.array([1, np.nan]), {}, "layer 'conv' has numbers that are not fini"),
+    (np.array([1, 1e300]), {}, "layer 'conv' has numbers that are not finit")])
+def test_blobs_that_are_damaged_are_refused(path, values, change, fault):
     layer = caffe_pb2.LayerParameter(name='conv')
-    caffe_files.add_blob(layer, WEIGHTS)
-    layer.blobs[0].shape.dim[:] = shape
+    dtype = '<f4' if values is WEIGHTS else '<f8'
+    caffe_files.add_blob(layer, values, dtype=dtype)
+    for field, value in change.items():
+        layer.blobs[0].ClearField(field)
+        layer.blobs[0].MergeFrom(caffe_pb2.BlobProto(**{field: value}))
     caffe_files.write(path, [layer])
-    with pytest.raises(ValueError, match="layer 'conv' has the shape .* 6 n"):
+    with pytest.raises(ValueError, match=f'^{path}: not a whole .*{fault}'):
         caffe_model.read(path)
 
 
-def test_half_a_number_is_refused(path):
-    layer = caffe_pb2.LayerParameter(name='conv')
-    layer.blobs.add(data=b'12345')
-    caffe_files.write(path, [layer])
-    with pytest.raises(ValueError, match='no whole count'):
-        caffe_model.read(path)
-
-
-@pytest.mark.parametrize('number', [np.nan, np.inf, 1e300])
-def test_numbers_must_be_finite_float32(path, number):
-    layer = caffe_pb2.LayerParameter(name='conv')
-    caffe_files.add_blob(layer, np.array([1., number]), dtype='<f8')
-    caffe_files.write(path, [layer])
-    with pytest.raises(ValueError, match="layer 'conv' .* not finite"):
-        caffe_model.read(path)
-
-
-def test_number_of_dimensions_is_limited(path):
-    layer = caffe_pb2.LayerParameter(name='conv')
-    layer.blobs.add().shape.dim.extend([2 ** 60] * 1000)
-    caffe_files.write(path, [layer])
-    with pytest.raises(ValueError, match='1,000 dimensions; .* at most 32'):
-        caffe_model.read(path)
-
-
-def test_name_that_is_no_text_is_refused(path):
-    path.write_bytes(b'\xa2\x06\x04\x0a\x02\xff\xfe')
+@pytest.mark.parametrize('name', [b'\xff\xfe', b'a\n'])
+def test_names_that_are_no_line_of_text_are_refused(path, name):
+    path.write_bytes(b'\xa2\x06\x04\x0a\x02' + name)
     with pytest.raises(ValueError, match='is no name of a layer'):
         caffe_model.read(path)
 
 
 def test_damage_is_never_worse_than_a_value_error(path, layer):
+    caffe_files.write(path, [layer])
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match='not a'):
+            caffe_model.read(path)
     caffe_files.write(path, [
         layer, caffe_files.as_v1(layer),
         caffe_pb2.LayerParameter(name='prior', prior_box_param={
@@ -163,20 +119,3 @@ def test_damage_is_never_worse_than_a_value_error(path, layer):
             assert '\n' not in str(error)
             num_refused += 1
     assert 250 < num_refused < 500
-
-
-def test_name_that_would_break_a_line_is_refused(path):
-    caffe_files.write(path, [caffe_pb2.LayerParameter(name='a\nb')])
-    with pytest.raises(ValueError, match=r"'a\\nb' is no name of a layer"):
-        caffe_model.read(path)
-
-
-@pytest.mark.parametrize('content', [
-    b'\xa2\x06\x00' * 2_000_000,
-    b'\xa2\x06' + caffe_files.varint(6_000_000) + b'\x3a\x00' * 3_000_000])
-def test_millions_of_empty_layers_or_blobs_are_refused(path, content):
-    path.write_bytes(content)
-    seconds = time.process_time()
-    with pytest.raises(ValueError, match='more than 10,000 fields before byte'):
-        caffe_model.read(path)
-    assert time.process_time() - seconds < 2
