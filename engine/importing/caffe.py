@@ -11,6 +11,7 @@ import tensorflow.compat.v1 as tf
 
 from datasets import label_map
 from engine import checkpoints
+from engine import runtime
 from engine.importing import caffe_model
 from engine.importing import caffe_priors
 from nets import nets_factory
@@ -93,7 +94,7 @@ def read(path: str, model_name: str, num_classes: int | None = None,
 
 def _shapes(net: ssd.SSDNet):
     """Returns {variable below the network's scope: shape, a tuple}."""
-    with tf.Graph().as_default():
+    with runtime.quiet(), tf.Graph().as_default():
         net.net(tf.placeholder(tf.float32, (1, *net.params.img_shape, 3)),
                 is_training=False)
         return {variable.op.name.partition('/')[2]:
