@@ -1,7 +1,9 @@
 """Runs the scripts as a user does, and makes what they are run on."""
+import contextlib
 import functools
 import importlib
 import pathlib
+import signal
 import subprocess
 import sys
 import types
@@ -85,6 +87,20 @@ def evaluate(**changes):
     return evaluation.run(*chosen(
         [evaluation_options.Data, evaluation_options.Model,
          evaluation_options.Detection, evaluation_options.Run], changes))
+
+
+@contextlib.contextmanager
+def full_disk():
+    """A disk with room for 50 bytes in each file, until the block ends."""
+    import resource  # Not on Windows.
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def write_shapes(folder, num_train, num_test=0, seed=0, **kwargs):

@@ -2,13 +2,10 @@
 
 data/voc_eval: detections in the devkit's format, from an independent program.
 """
-import contextlib
 import json
 import math
 import os
 import pathlib
-import resource
-import signal
 import subprocess
 import sys
 import time
@@ -20,9 +17,6 @@ import tensorflow.compat.v1 as tf
 
 from common import files
 from detection import average_precision
-from engine.detecting import detection_records
-from engine.detecting import detector
-from engine.detecting import sources
 from engine.evaluation import results
 from tests import scripts
 
@@ -179,24 +173,11 @@ def test_names_of_any_length_and_kind_become_files(tmp_path):
     assert all(path.endswith('.txt') for path in paths)
 
 
-@contextlib.contextmanager
-def full_disk():
-    """A disk with room for 50 bytes in each file, until the block ends."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
-
-
 def test_a_full_disk_is_said_and_leaves_no_half_file(tmp_path):
     path = tmp_path / 'metrics.json'
     path.write_text('old')
     with pytest.raises(OSError, match=f'too large, on writing: .*{path}'), (
-            full_disk()):
+            scripts.full_disk()):
         results.write_metrics(path, RESULTS)
     assert path.read_text() == 'old'
     assert os.listdir(tmp_path) == ['metrics.json']
@@ -204,19 +185,8 @@ def test_a_full_disk_is_said_and_leaves_no_half_file(tmp_path):
 
 def test_a_full_disk_loses_no_scalars_in_silence(tmp_path):
     with pytest.raises(OSError, match=f'{tmp_path}/events.out.tfevents'), (
-            full_disk()):
+            scripts.full_disk()):
         results.write_scalars(str(tmp_path), RESULTS, 7)
-
-
-def test_a_full_disk_leaves_no_half_json_of_detections(tmp_path):
-    found = detector.Detected(
-        np.array([[0., 0, 1, 1]]), np.array([1]), np.array([.5]), ['cat'],
-        (9, 9))
-    path = tmp_path / detection_records.FILE_NAME
-    with pytest.raises(OSError, match=f'too large, on writing: .*{path}'), (
-            full_disk()), detection_records.JsonFile(tmp_path) as file:
-        file.add(sources.Sample('a.jpg', 'a', None, None, None), found)
-    assert not os.listdir(tmp_path)
 
 
 def test_metrics_are_never_beside_files_of_other_detections(
