@@ -69,9 +69,9 @@ def forward(spec):
     """The network as evaluation and detection run it."""
     network = make_network(spec)
     inputs = _inputs(spec)
-    with checkpoints.restore.weights_of(spec['checkpoint']), slim.arg_scope(
-            network.arg_scope()):
-        outputs = network.net(inputs, compute_dtype=spec['dtype'])[:2]
+    with checkpoints.restore.weights_of(spec['checkpoint']):
+        outputs = network.net(
+            inputs, is_training=False, compute_dtype=spec['dtype'])[:2]
     operations = [output.op for output in outputs]
     session = tf.Session()
     feed = {inputs: images(spec)}
@@ -84,8 +84,7 @@ def forward_rate(spec):
     _use_rate_for_conv6()
     network = make_network(spec)
     inputs = _inputs(spec)
-    with slim.arg_scope(network.arg_scope()):
-        outputs = network.net(inputs)[:2]
+    outputs = network.net(inputs, is_training=False)[:2]
     operations = [output.op for output in outputs]
     session = tf.Session()
     tf.train.Saver().restore(session, spec['checkpoint'])
@@ -119,8 +118,8 @@ def training_step_rate(spec):
 def flops_of_network(network):
     """Returns the operations of all convolutions on one image."""
     with tf.Graph().as_default() as graph:
-        with slim.arg_scope(network.arg_scope()):
-            network.net(tf.zeros([1, *network.params.img_shape, 3]))
+        network.net(tf.zeros([1, *network.params.img_shape, 3]),
+                    is_training=False)
         return sum(
             2 * np.prod(operation.outputs[0].shape.as_list())
             * np.prod(operation.inputs[1].shape.as_list()[:3])
@@ -147,4 +146,4 @@ def _use_rate_for_conv6():
         return slim.conv2d(inputs, num_outputs, [kernel_size, kernel_size],
                            rate=rate, scope=scope, **kwargs)
 
-    ssd_vgg.custom_layers.atrous_conv2d = atrous_conv2d
+    ssd_vgg.layers.atrous_conv2d = atrous_conv2d

@@ -5,7 +5,6 @@ import sys
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-import tf_slim as slim
 
 from benchmarks import engines
 from benchmarks import files
@@ -24,8 +23,8 @@ def write_checkpoint(model_name, prefix, labels_file):
     labels = (label_map.read_labels(labels_file) if labels_file
               else pascalvoc.LABELS)
     network = models.make_network(model_name, labels, None, None)
-    with slim.arg_scope(network.arg_scope(from_scratch=True)):
-        network.net(tf.zeros([1, *network.params.img_shape, 3]))
+    network.net(tf.zeros([1, *network.params.img_shape, 3]),
+                is_training=False, from_scratch=True)
     tf.train.get_or_create_global_step()
     checkpoints.metadata.variable(checkpoints.metadata.make(network, labels))
     saver = tf.train.Saver()
@@ -48,9 +47,9 @@ def write_onnx(spec):
     onnx_network.write(
         spec['onnx'], network, reader.get_tensor, spec['batch'])
     # What every engine must compute from it.
-    with slim.arg_scope(network.arg_scope()), tf.Session() as session:
+    with tf.Session() as session:
         logits, localisations, _ = network.net(
-            tf.constant(engines.images(spec)))
+            tf.constant(engines.images(spec)), is_training=False)
         tf.train.Saver().restore(session, spec['checkpoint'])
         logits, localisations = session.run([logits, localisations])
     np.savez(spec['onnx'] + '.npz', logits=logits,

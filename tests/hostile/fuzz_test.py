@@ -1,49 +1,65 @@
-"""A short form of tests.hostile.fuzz_inputs, and of what it is to notice."""
-import os
+"""A short form of fuzz.py, and what it is to notice."""
+import argparse
 import subprocess
 import sys
+import time
+import types
 
 import pytest
 
 from tests import scripts
-from tests.hostile import fuzz_inputs
-from tests.hostile import input_readers
+from tests.hostile import fuzz
 
 
-def test_damaged_files_are_read_or_refused(tmp_path):
-    """In a process of its own: it limits its memory."""
+def test_damaged_files_are_read_or_refused():
     process = subprocess.run(
-        [sys.executable, '-m', 'tests.hostile.fuzz_inputs', '--cases=60',
-         '--seed=7', f'--output_dir={tmp_path}'],
+        [sys.executable, '-m', 'tests.hostile.fuzz', '--cases=60', '--seed=7'],
         cwd=scripts.ROOT, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stdout + process.stderr
-    header, *rows = process.stdout.splitlines()
-    assert header.split()[:5] == ['kind', 'cases', 'read', 'refused', 'failed']
-    assert [row.split()[0] for row in rows] == list(fuzz_inputs.KINDS)
-    for row in rows:
-        cases, read, refused, failed = map(int, row.split()[1:5])
-        assert cases == read + refused == 60 and failed == 0
-        assert refused
-    assert not os.listdir(tmp_path)
+    header, *rows = (line.split() for line in process.stdout.splitlines())
+    assert header[:5] == ['kind', 'cases', 'read', 'refused', 'failed']
+    assert [row[0] for row in rows] == list(fuzz.KINDS)
+    for kind, *numbers in rows:
+        cases, read, refused, failed = map(int, numbers[:4])
+        assert (cases, failed) == (60, 0) and read + refused == 60
+        # The newest whole checkpoint is taken for what a state does not name.
+        assert (refused > 0) == (kind != 'state')
 
 
-@pytest.mark.parametrize('error, outcome', [
-    (None, fuzz_inputs.READ),
-    (ValueError('{}: line 1 is wrong.'), fuzz_inputs.REFUSED),
-    (ValueError('line 1 is wrong.'), fuzz_inputs.FAILED),
-    (OSError('{}:\nwrong.'), fuzz_inputs.FAILED),
-    (KeyError('{}'), fuzz_inputs.FAILED),
-    (MemoryError(), fuzz_inputs.FAILED)])
-def test_what_is_a_failure(tmp_path, monkeypatch, error, outcome):
-    def read(self):
+@pytest.mark.parametrize('error, found', [
+    (None, fuzz.READ),
+    (ValueError('a.txt: line 1 is wrong.'), fuzz.REFUSED),
+    (ValueError('line 1 is wrong.'), fuzz.FAILED),
+    (OSError('a.txt:\nwrong.'), fuzz.FAILED),
+    (KeyError('a.txt'), fuzz.FAILED),
+    (AssertionError('not what was saved'), fuzz.FAILED),
+    (MemoryError(), fuzz.FAILED)])
+def test_what_is_a_failure(error, found):
+    def read():
         if error is not None:
-            raise type(error)(*(text.format(self.path) for text in error.args))
+            raise error
 
-    monkeypatch.setattr(input_readers.Labels, 'read', read)
-    monkeypatch.setattr(fuzz_inputs, '_limit_memory', lambda: None)
-    (tmp_path / 'kept').mkdir()
-    (_, found, _, _), = fuzz_inputs.run(
-        'labels', 1, 0, tmp_path / 'work', tmp_path / 'kept')
-    assert found == outcome
-    assert len(list((tmp_path / 'kept').iterdir())) == (
-        outcome == fuzz_inputs.FAILED)
+    assert fuzz.outcome(
+        types.SimpleNamespace(named='a.txt', read=read))[0] == found
+
+
+def test_what_takes_long_is_a_failure(monkeypatch):
+    clock = iter([0, 5.5])
+    monkeypatch.setattr(time, 'process_time', lambda: next(clock))
+    assert fuzz.outcome(types.SimpleNamespace(
+        named='', read=lambda: None))[:2] == (fuzz.FAILED, '5.5 seconds; ')
+
+
+def test_what_ends_the_process_is_a_failure(tmp_path, monkeypatch):
+    worker = tmp_path / 'worker'
+    worker.write_text(
+        '#!/bin/sh\n'
+        """echo '["read", "", 0]'\n"""
+        'case "$*" in *--worker=0) kill -SEGV $$;; esac\n')
+    worker.chmod(0o700)
+    monkeypatch.setattr(sys, 'executable', str(worker))
+    options = argparse.Namespace(kinds=['a'], cases=3, first=5)
+    assert list(fuzz.run(options, str(tmp_path))) == [
+        ('a', 5, fuzz.READ, '', 0),
+        ('a', 6, fuzz.FAILED, 'ended by SIGSEGV: []', 0),
+        ('a', 7, fuzz.READ, '', 0)]
