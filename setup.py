@@ -11,17 +11,22 @@ setuptools.setup(
     packages=setuptools.find_packages(
         include=['common*', 'datasets*', 'detection*', 'engine*', 'nets*',
                  'preprocessing*']),
+    package_data={'engine.evaluation': ['report.html.jinja']},
     py_modules=[
         'caffe_to_tensorflow', 'detect_ssd_network', 'eval_ssd_network',
         'inspect_data', 'tf_convert_data', 'train_ssd_network'],
     install_requires=[
         'absl-py>=2.0',
+        'filelock>=3.12',
+        'jinja2>=3.1',
         'jupyter>=1.0',
         'matplotlib>=3.8',
         'numpy>=1.26,<3',
         'opencv-python-headless>=4.9,<5',  # 5 has no Caffe engine.
+        'pillow>=10.3',
         'protobuf>=4.25,<8',
-        'tensorflow>=2.16,<2.22',
+        'psutil>=5.9',
+        'tensorflow>=2.16',
         'tf-slim==1.1.0',
         'tqdm>=4.60',
     ],

@@ -20,6 +20,8 @@ from datasets.voc import folders
 from datasets.voc import pascalvoc
 from engine.evaluation import evaluate as evaluation
 from engine.evaluation import options as evaluation_options
+from engine.training import options as training_options_
+from engine.training import train as training
 from nets import ssd_vgg_300
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -80,6 +82,19 @@ def chosen(tuple_classes, changes):
         name for chosen in tuple_classes for name in chosen._fields}
     return [chosen(**{name: changes[name] for name in chosen._fields
                       if name in changes}) for chosen in tuple_classes]
+
+
+def training_options(**changes):
+    """Returns train_ssd_network's five groups of flags, but for changes."""
+    return chosen([
+        training_options_.Data, training_options_.Model,
+        training_options_.Loss, training_options_.Optimizer,
+        training_options_.Run], changes)
+
+
+def train(**changes):
+    """Trains with train_ssd_network's defaults, but for changes."""
+    training.run(*training_options(**changes))
 
 
 def evaluate(**changes):

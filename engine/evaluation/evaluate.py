@@ -105,11 +105,11 @@ def _score(dataset, data, model, detection, run, prefix):
             session.run(initializer)
             num_batches = -(-dataset.num_samples // data.batch_size)
             with undecodable.named(dataset.data_sources):
-                names, groundtruths, detections = _collect(
+                *images, groundtruths, detections = _collect(
                     session, outputs,
                     min(num_batches, data.max_num_batches or num_batches))
     scored = results.Scored(
-        names, groundtruths, detections, average_precision.evaluate(
+        *images, groundtruths, detections, average_precision.evaluate(
             groundtruths, detections, dataset.labels,
             run.matching_threshold))
     _report(dataset, run, prefix, scored)
@@ -158,9 +158,9 @@ def _collect(session, outputs, num_batches):
     """Runs the batches; boxes become pixels.
 
     Returns:
-      The images' names (file stems), GroundTruths and Detections. The images
-      are numbered in the order of their names, so that no result depends on
-      the order of the records.
+      As in Scored: records, image_names, groundtruths, detections. The
+      images are numbered in the order of their names, so that no result
+      depends on the order of the records.
     """
     names, groundtruths, detections = [], [], []
     for _ in tqdm.trange(num_batches, unit='batch', disable=None):
@@ -187,7 +187,7 @@ def _collect(session, outputs, num_batches):
                             [len(classes) for classes, *_ in images])
         return numbers, *map(np.concatenate, zip(*images, strict=True))
 
-    return ([names[index] for index in order],
+    return (order, [names[index] for index in order],
             average_precision.GroundTruths(*rows(groundtruths)),
             average_precision.Detections(*rows(detections)))
 

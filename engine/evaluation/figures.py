@@ -69,12 +69,12 @@ def precision_recall(result: average_precision.ClassResult) -> bytes:
 def overview(results: average_precision.Results) -> bytes:
     """Returns the PNG of the first two metrics of all classes, best first."""
     def values(metric):
-        return np.array([result.metrics.get(metric, math.nan)
-                         for result in results.classes])[order]
+        return [result.metrics.get(metric, math.nan) for result in classes]
 
-    order, places = slice(None), np.arange(len(results.classes))
     headline, *others = list(results.metrics)[:2]
-    order = np.argsort(-np.nan_to_num(values(headline), nan=-1), kind='stable')
+    classes = sorted(results.classes, key=lambda result: -np.nan_to_num(
+        result.metrics.get(headline, math.nan), nan=-1))
+    places = np.arange(len(classes))
     canvas, axes = _axes(5, 1.1 + .27 * len(places), layout='constrained')
     axes.barh(places, np.nan_to_num(values(headline)), color=BLUE, height=.7)
     for place, value in zip(places, values(headline), strict=True):
@@ -82,19 +82,17 @@ def overview(results: average_precision.Results) -> bytes:
                   va='center', color=DARK, fontsize=9)
     for other in others:
         axes.plot(values(other), places, 'd', color=DARK, markersize=4)
-    title, mean = 'no object to find', results.metrics[headline]
-    if not math.isnan(mean):
-        axes.axvline(mean, color=DARK, linestyle='--', linewidth=1)
-        title = ', '.join([
-            f'm{headline.split("_")[0]} {mean:.3f} '
-            f'({headline.split("_")[-1]}, bars and line)',
-            *(f'{results.metrics[other]:.3f} ({other.split("_")[-1]}, '
-              'diamonds)' for other in others)])
+    title = 'no object to find'
+    if not math.isnan(results.metrics[headline]):
+        axes.axvline(results.metrics[headline], color=DARK, linestyle='--',
+                     linewidth=1)
+        title = f'm{headline.split("_")[0]} ' + ', '.join(
+            f'{mean:.3f} ({name.split("_")[-1]}, {mark})' for (name, mean), mark
+            in zip(results.metrics.items(), ('bars and line', 'diamonds')))
     axes.set_title(title, fontsize=10, color=DARK, loc='left')
     axes.set(xlim=(0, 1.12), xticks=np.arange(0, 1.1, .2))
-    axes.set_yticks(places, [
-        _shortened(results.classes[index].name) for index in order],
-        parse_math=False)
+    axes.set_yticks(places, [_shortened(result.name) for result in classes],
+                    parse_math=False)
     axes.set_ylim(len(places) - .4, -.6)
     axes.tick_params(axis='y', length=0)
     axes.grid(axis='x', color=LIGHT)

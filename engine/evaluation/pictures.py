@@ -1,5 +1,6 @@
 """The images of an evaluation's report: which ones, and what is drawn."""
 import collections
+import itertools
 import typing
 from collections.abc import Collection
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ NUM_PICTURES = 12
 MAX_SIDE = 560
 JPEG_QUALITY = 82
 # Colors tell what became of a box, not its class: these ids of
-# visualization.class_color are green, orange, crimson and blue.
+# drawing.class_color are green, orange, crimson and blue.
 FOUND, MISSED, WRONG, DIFFICULT = 7, 5, 8, 1
 
 
@@ -59,31 +60,18 @@ def most_missed(scored: results.Scored,
             for image, num_missed in most[:NUM_PICTURES]]
 
 
-def read_images(paths: Sequence[str], names: Sequence[str],
-                images: Collection[int]) -> dict[int, tfrecords.Sample]:
-    """Reads some images again: one pass over the records, no graph.
+def read_images(paths: Sequence[str], indices: Collection[int],
+                ) -> dict[int, tfrecords.Sample]:
+    """Reads the records of some indices again, without a graph.
 
     Args:
       paths: of the shards, in order.
-      names: of the images that were scored, by their numbers.
-      images: the numbers that are wanted.
-
-    Returns:
-      The records by the numbers of their images.
+      indices: of the records, counted through all shards.
     """
-    # Images of the same name kept the order of the records.
-    numbers = collections.defaultdict(collections.deque)
-    for number, name in enumerate(names):
-        numbers[name].append(number)
-    found = {}
-    for index, sample in enumerate(records.read_samples(paths)):
-        if len(found) == len(images):
-            break
-        waiting = numbers[records.image_name(sample.filename, index)]
-        number = waiting.popleft() if waiting else None
-        if number in images:
-            found[number] = sample
-    return found
+    samples = itertools.islice(
+        records.read_samples(paths), max(indices, default=-1) + 1)
+    return {index: sample for index, sample in enumerate(samples)
+            if index in indices}
 
 
 def draw(choice: Choice, sample: tfrecords.Sample, scored: results.Scored,

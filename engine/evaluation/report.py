@@ -25,18 +25,15 @@ NUM_CONFUSIONS = 12
 
 def write(folder: str, about: Mapping[str, object], paths: Sequence[str],
           scored: results.Scored, matching_threshold: float = 0.5) -> str:
-    """Writes the report of an evaluation.
+    """Writes the report of an evaluation; returns the path of its page.
 
     Args:
-      folder: where to; made if it is missing. index.html comes last, and
-        every file is whole or not there.
+      folder: where to; made if it is missing. The page comes last, and every
+        file is whole or not there.
       about: what was evaluated, shown as it is.
-      paths: of the records, in order: some images are read again.
+      paths: of the shards, in order: some images are read again.
       scored: what is reported.
       matching_threshold: the overlap from which a detection is right.
-
-    Returns:
-      The path of the page.
 
     Raises:
       ValueError: the records are damaged.
@@ -109,8 +106,10 @@ def _pictures(paths, scored, breakdown):
     """
     groups = (pictures.most_confident_errors(scored, breakdown),
               pictures.most_missed(scored, breakdown))
-    samples = pictures.read_images(paths, scored.image_names, {
-        choice.image for choices in groups for choice in choices})
-    return [[(scored.image_names[choice.image], choice.text, pictures.draw(
-        choice, samples[choice.image], scored, breakdown))
+    samples = pictures.read_images(paths, {
+        scored.records[choice.image]
+        for choices in groups for choice in choices})
+    return [[(
+        scored.image_names[choice.image], choice.text, pictures.draw(
+            choice, samples[scored.records[choice.image]], scored, breakdown))
         for choice in choices] for choices in groups]

@@ -24,9 +24,10 @@ _UNSAFE_IN_COLUMNS = ' %'
 
 
 class Scored(typing.NamedTuple):
-    """The images of an evaluation, numbered, and what they gave."""
+    """The images of an evaluation, by numbers, and what they gave."""
 
-    image_names: list[str]  # The files' stems, by the images' numbers.
+    records: list[int]  # Which record each image is, counted from 0.
+    image_names: list[str]  # The files' stems.
     groundtruths: average_precision.GroundTruths  # In pixels.
     detections: average_precision.Detections  # In pixels.
     results: average_precision.Results

@@ -12,8 +12,10 @@ from engine.evaluation import results
 def _write(tmp_path):
     def write(folder, step, value):
         results.write_scalars(
-            tmp_path / folder,
-            average_precision.Results([], map_voc07=value, map_voc12=0.), step)
+            str(tmp_path / folder), average_precision.mean_over_classes([
+                average_precision.ClassResult(
+                    'cat', {'AP_VOC07': value}, 1, 1, None, None, None)]),
+            step)
     return write
 
 

@@ -10,27 +10,22 @@ import numpy as np
 import pytest
 
 from detection import average_precision
+from tests import rows
 from tests import scripts
 
 DATA = scripts.DATA / 'voc_eval'
-# Eleven rows and ten columns of pixels.
-OBJECT = [0, 0, 10, 9]
+# Eleven rows and ten columns of pixels; others that it does not touch.
+OBJECT, FAR = [0, 0, 10, 9], [50, 50, 60, 60]
 
 
-def groundtruths(*rows):
-    """rows: image, class, bbox, difficult."""
-    images, classes, bboxes, difficult = zip(*rows) if rows else ((),) * 4
-    return average_precision.GroundTruths(
-        np.array(images, int), np.array(classes, int),
-        np.reshape(bboxes, (-1, 4)).astype(float), np.array(difficult, bool))
+def match(objects, found):
+    return average_precision.match_detections(
+        rows.objects(*objects), rows.found(*found))
 
 
-def detections(*rows):
-    """rows: image, class, score, bbox."""
-    images, classes, scores, bboxes = zip(*rows) if rows else ((),) * 4
-    return average_precision.Detections(
-        np.array(images, int), np.array(classes, int),
-        np.array(scores, float), np.reshape(bboxes, (-1, 4)).astype(float))
+def evaluate(objects, found, names=('cat',)):
+    return average_precision.evaluate(
+        rows.objects(*objects), rows.found(*found), names)
 
 
 def reference_inputs():
@@ -39,34 +34,35 @@ def reference_inputs():
     objects_of = json.loads((DATA / 'groundtruth.json').read_text())
     stems = sorted(objects_of)
     objects = [
-        (stems.index(stem), names.index(row['name']) + 1,
-         np.array(row['bbox_xyxy'])[[1, 0, 3, 2]], row['difficult'])
-        for stem, rows in objects_of.items() for row in rows]
+        (stems.index(stem), names.index(target['name']) + 1,
+         np.array(target['bbox_xyxy'])[[1, 0, 3, 2]], target['difficult'])
+        for stem, targets in objects_of.items() for target in targets]
     found = []
     for label, name in enumerate(names, 1):
         lines = (DATA / f'comp4_det_test_{name}.txt').read_text().splitlines()
         for stem, score, *xyxy in map(str.split, lines):
             found.append((stems.index(stem), label, score,
                           np.array(xyxy)[[1, 0, 3, 2]]))
-    return groundtruths(*objects), detections(*found), names, expected
+    return objects, found, names, expected
 
 
-def check_reference(results, expected):
+@pytest.mark.parametrize('is_shuffled', [False, True])
+def test_equals_the_reference_in_any_order_of_detections(is_shuffled):
+    objects, found, names, expected = reference_inputs()
+    if is_shuffled:
+        order = np.random.RandomState(0).permutation(len(found))
+        found = [found[index] for index in order]
+    results = evaluate(objects, found, names)
     for result in results.classes:
         wanted = expected[result.name]
-        assert result[1:5] == pytest.approx((
-            wanted['AP_VOC07'], wanted['AP_VOC12'], wanted['num_objects'],
-            wanted['num_detections']), rel=0, abs=1e-9)
-    assert results[1:] == pytest.approx(
-        (expected['mAP_VOC07'], expected['mAP_VOC12']), rel=0, abs=1e-9)
-
-
-def test_equals_the_reference_in_any_order_of_detections():
-    objects, found, names, expected = reference_inputs()
-    check_reference(average_precision.evaluate(objects, found, names), expected)
-    order = np.random.RandomState(0).permutation(len(found.scores))
-    found = average_precision.Detections(*(column[order] for column in found))
-    check_reference(average_precision.evaluate(objects, found, names), expected)
+        assert result.metrics == pytest.approx(
+            {name: wanted[name] for name in average_precision.METRICS},
+            rel=0, abs=1e-9)
+        assert result.num_objects == wanted['num_objects']
+        assert result.num_detections == wanted['num_detections']
+    assert {f'm{name}': value for name, value in results.metrics.items()} == (
+        pytest.approx({name: value for name, value in expected.items()
+                       if name.startswith('mAP')}, rel=0, abs=1e-9))
 
 
 def test_overlap_counts_the_last_pixel():
@@ -78,24 +74,20 @@ def test_overlap_counts_the_last_pixel():
 
 @pytest.mark.parametrize('xmax, is_right', [(19, True), (20, False)])
 def test_an_overlap_of_half_is_enough(xmax, is_right):
-    matches = average_precision.match_detections(
-        groundtruths((0, 1, OBJECT, False)),
-        detections((0, 1, 0.9, [0, 0, 10, xmax])))
+    matches = match([(0, 1, OBJECT, False)], [(0, 1, 0.9, [0, 0, 10, xmax])])
     assert matches.is_true_positive.tolist() == [is_right]
     assert matches.overlaps[0] == pytest.approx(10 / (xmax + 1))
 
 
 def test_matches_of_every_kind():
-    far = [50, 50, 60, 60]
-    matches = average_precision.match_detections(
-        groundtruths((0, 1, far, True), (0, 1, OBJECT, False),
-                     (1, 2, OBJECT, False)),
-        detections((0, 1, 0.5, OBJECT),  # A duplicate of the next but one.
-                   (1, 1, 0.9, OBJECT),  # An object of another class.
-                   (0, 1, 0.8, [0, 0, 10, 10]),
-                   (0, 1, 0.7, far), (0, 1, 0.6, far),  # Difficult.
-                   (0, 1, 0.4, [90, 90, 99, 99]),  # Nothing there.
-                   (2, 1, 0.3, OBJECT)))  # Another image.
+    matches = match(
+        [(0, 1, FAR, True), (0, 1, OBJECT, False), (1, 2, OBJECT, False)],
+        [(0, 1, 0.5, OBJECT),  # A duplicate of the next but one.
+         (1, 1, 0.9, OBJECT),  # An object of another class.
+         (0, 1, 0.8, [0, 0, 10, 10]),
+         (0, 1, 0.7, FAR), (0, 1, 0.6, FAR),  # Difficult.
+         (0, 1, 0.4, [90, 90, 99, 99]),  # Nothing there.
+         (2, 1, 0.3, OBJECT)])  # Another image.
     assert matches.is_true_positive.tolist() == [
         False, False, True, False, False, False, False]
     assert matches.is_ignored.tolist() == [
@@ -105,10 +97,9 @@ def test_matches_of_every_kind():
 
 def test_the_object_overlapped_most_is_taken_even_if_it_is_gone():
     # Both overlap the first most; the devkit does not look further.
-    matches = average_precision.match_detections(
-        groundtruths((0, 1, [0, 0, 9, 9], False),
-                     (0, 1, [0, 2, 9, 11], False)),
-        detections((0, 1, 0.9, [0, 0, 9, 9]), (0, 1, 0.8, [0, 0, 9, 10])))
+    matches = match(
+        [(0, 1, [0, 0, 9, 9], False), (0, 1, [0, 2, 9, 11], False)],
+        [(0, 1, 0.9, [0, 0, 9, 9]), (0, 1, 0.8, [0, 0, 9, 10])])
     assert matches.is_true_positive.tolist() == [True, False]
 
 
@@ -132,77 +123,51 @@ def test_recall_steps_are_rounded_as_in_the_devkit(num_found, num_reached):
         np.ones(num_found), recall) == pytest.approx(num_reached / 11)
 
 
-def test_a_perfect_detector_scores_one():
-    results = average_precision.evaluate(
-        groundtruths((0, 1, OBJECT, False), (1, 1, OBJECT, False)),
-        detections((0, 1, 0.9, OBJECT), (1, 1, 0.2, OBJECT)), ['cat'])
-    assert results.map_voc07 == results.map_voc12 == 1
-    np.testing.assert_array_equal(results.classes[0].recall, [0.5, 1])
-
-
-def test_no_detection_at_all_scores_zero():
-    results = average_precision.evaluate(
-        groundtruths((0, 1, OBJECT, False)), detections(), ['cat'])
-    assert results.map_voc07 == results.map_voc12 == 0
+@pytest.mark.parametrize('found, value, recall', [
+    ([(0, 1, .9, OBJECT), (1, 1, .2, OBJECT)], 1, [.5, 1]), ([], 0, [])])
+def test_a_perfect_detector_scores_one_and_none_zero(found, value, recall):
+    results = evaluate([(0, 1, OBJECT, False), (1, 1, OBJECT, False)], found)
+    assert results.metrics == {'AP_VOC07': value, 'AP_VOC12': value}
+    assert results.classes[0].recall.tolist() == recall
 
 
 def test_a_class_without_objects_is_left_out_of_the_mean():
-    results = average_precision.evaluate(
-        groundtruths((0, 1, OBJECT, False)),
-        detections((0, 1, 0.9, OBJECT), (0, 2, 0.9, OBJECT)), ['cat', 'dog'])
+    results = evaluate([(0, 1, OBJECT, False)],
+                       [(0, 1, 0.9, OBJECT), (0, 2, 0.9, OBJECT)],
+                       ['cat', 'dog'])
     cat, dog = results.classes
-    assert cat.ap_voc07 == results.map_voc07 == results.map_voc12 == 1
-    assert math.isnan(dog.ap_voc07) and math.isnan(dog.ap_voc12)
+    assert cat.metrics == results.metrics == {'AP_VOC07': 1, 'AP_VOC12': 1}
+    assert all(map(math.isnan, dog.metrics.values()))
     assert (dog.num_objects, dog.num_detections) == (0, 1)
 
 
 def test_only_difficult_objects_leave_nothing_to_score():
-    results = average_precision.evaluate(
-        groundtruths((0, 1, OBJECT, True)), detections((0, 1, 0.9, OBJECT)),
-        ['cat'])
-    assert math.isnan(results.map_voc07) and math.isnan(results.map_voc12)
-    assert results.classes[0].num_objects == 0
-    assert results.classes[0].num_detections == 1
-    assert results.classes[0].precision.size == 0
-    nothing = average_precision.evaluate(groundtruths(), detections(), ['cat'])
-    assert math.isnan(nothing.map_voc07)
+    results = evaluate([(0, 1, OBJECT, True)], [(0, 1, 0.9, OBJECT)])
+    assert list(results.metrics) == ['AP_VOC07', 'AP_VOC12']
+    assert all(map(math.isnan, results.metrics.values()))
+    cat, = results.classes
+    assert (cat.num_objects, cat.num_detections, cat.precision.size) == (
+        0, 1, 0)
+    assert math.isnan(evaluate([], []).metrics['AP_VOC07'])
 
 
 def test_an_ignored_detection_does_not_lower_the_precision():
-    far = [50, 50, 60, 60]
-    results = average_precision.evaluate(
-        groundtruths((0, 1, far, True), (0, 1, OBJECT, False)),
-        detections((0, 1, 0.9, far), (0, 1, 0.8, OBJECT)), ['cat'])
-    assert results.map_voc07 == 1
-
-
-def test_equal_scores_give_one_result_in_any_order():
-    rng = np.random.RandomState(0)
-    bboxes = rng.randint(0, 20, (3000, 2)).repeat(2, 0).reshape(-1, 4)
-    bboxes[:, 2:] += rng.randint(5, 15, (3000, 2))
-    objects = groundtruths(*(
-        (image, 1, bboxes[image], image % 7 == 0) for image in range(100)))
-    rows = [(i % 100, 1, 0.5, bbox) for i, bbox in enumerate(bboxes)]
-    results = {
-        average_precision.evaluate(objects, detections(
-            *(rows[i] for i in rng.permutation(len(rows)))), ['cat'])[1:]
-        for _ in range(3)}
-    assert len(results) == 1
+    assert evaluate([(0, 1, FAR, True), (0, 1, OBJECT, False)],
+                    [(0, 1, 0.9, FAR), (0, 1, 0.8, OBJECT)],
+                    ).metrics['AP_VOC07'] == 1
 
 
 @pytest.mark.parametrize('label', [0, 2])
 def test_a_class_without_a_name_is_refused(label):
     with pytest.raises(ValueError, match=f'a detection is {label}; it must'):
-        average_precision.evaluate(
-            groundtruths(), detections((0, label, 0.9, OBJECT)), ['cat'])
+        evaluate([], [(0, label, 0.9, OBJECT)])
     with pytest.raises(ValueError, match=f'an object is {label}; it must'):
-        average_precision.evaluate(
-            groundtruths((0, label, OBJECT, False)), detections(), ['cat'])
+        evaluate([(0, label, OBJECT, False)], [])
 
 
 def by_devkit(objects, found, label):
     """VOCevaldet.m and VOCap.m, loop by loop; equal scores as documented."""
-    rows = sorted(
+    by_score = sorted(
         (-score, image, tuple(bbox)) for image, classes, score, bbox
         in zip(*found, strict=True) if classes == label)
     targets = {}
@@ -212,7 +177,7 @@ def by_devkit(objects, found, label):
     num_objects = sum(not target[1] for row in targets.values()
                       for target in row)
     precision, recall, num_right, num_wrong = [], [], 0, 0
-    for _, image, bbox in rows:
+    for _, image, bbox in by_score:
         best, best_overlap = None, -math.inf
         for target in targets.get(image, []):
             height, width = (
@@ -266,5 +231,5 @@ def test_equals_the_devkit_on_odd_data(
         bboxes(num_found).astype(float))
     results = average_precision.evaluate(objects, found, ['a', 'b', 'never'])
     for label, result in enumerate(results.classes, 1):
-        assert result[1:3] == pytest.approx(
+        assert tuple(result.metrics.values()) == pytest.approx(
             by_devkit(objects, found, label), abs=1e-12, nan_ok=True)

@@ -21,7 +21,6 @@ from engine.detecting import sinks
 from engine.detecting import sources
 from engine.detecting import window
 from tests import detector_files
-from tests import eval_results_test
 from tests import scripts
 
 ROOT = scripts.ROOT
@@ -185,7 +184,7 @@ def test_a_video_on_a_full_disk_is_not_taken_for_whole(tmp_path):
     sink.open()
     with pytest.raises(OSError, match=(
             'film.partial.mp4: holds 0 of 20 frames; is the disk full')), (
-            eval_results_test.full_disk()):
+            scripts.full_disk()):
         for frame in FRAMES:
             sink.write(None, None, frame.copy())
         sink.close()
@@ -194,9 +193,20 @@ def test_a_video_on_a_full_disk_is_not_taken_for_whole(tmp_path):
 
 def test_a_picture_on_a_full_disk_is_named(run, folder, tmp_path):
     with pytest.raises(OSError, match=r'too large, on writing: .*/0.png'), (
-            eval_results_test.full_disk()):
+            scripts.full_disk()):
         run(folder)
     assert not os.listdir(tmp_path / 'out')
+
+
+def test_a_full_disk_leaves_no_half_json(tmp_path):
+    found = detector.Detected(
+        np.array([[0., 0, 1, 1]]), np.array([1]), np.array([.5]), ['cat'],
+        (9, 9))
+    path = tmp_path / detection_records.FILE_NAME
+    with pytest.raises(OSError, match=f'too large, on writing: .*{path}'), (
+            scripts.full_disk()), detection_records.JsonFile(tmp_path) as file:
+        file.add(sources.Sample('a.jpg', 'a', None, None, None), found)
+    assert not os.listdir(tmp_path)
 
 
 def test_a_stream_without_its_password(run, video, tmp_path):

@@ -1,54 +1,32 @@
 """The report of evaluations small enough to be counted by hand."""
 import csv
 import html.parser
-import json
 import os
 import re
 
 import cv2
 import numpy as np
 import pytest
-import tensorflow.compat.v1 as tf
 
 from common import drawing
 from datasets import tfrecords
-from datasets.shapes import drawing as shape_drawing
-from datasets.shapes import synthetic_shapes
 from detection import average_precision
 from detection import error_kinds
-from engine.evaluation import evaluate
-from engine.evaluation import figures
 from engine.evaluation import pictures
 from engine.evaluation import report
-from engine.evaluation import report_page
-from nets import ssd_vgg_300
-from tests import record_samples_test
-from tests import scripts
-from tests import voc_errors_test
+from engine.evaluation import results
+from tests import rows
 
 CAT, DOG = 1, 2
 CATS_BBOX, DOGS_BBOX = [0, 0, 99, 39], [0, 60, 99, 99]
-GROUNDTRUTHS = voc_errors_test.objects(
+OBJECTS = rows.objects(
     (0, CAT, CATS_BBOX, 0), (0, DOG, DOGS_BBOX, 0), (1, CAT, CATS_BBOX, 0),
     (2, DOG, DOGS_BBOX, 1))
-DETECTIONS = voc_errors_test.found(
+FOUND = rows.found(
     (0, CAT, .9, CATS_BBOX), (0, CAT, .8, DOGS_BBOX), (0, DOG, .3, CATS_BBOX),
     (2, CAT, .95, CATS_BBOX))
-NAMES = ['a', 'b', 'c']
-
-
-def results_of(groundtruths, detections, class_names=('cat', 'dog')):
-    return average_precision.evaluate(groundtruths, detections, class_names)
-
-
-def write_images(path, names=NAMES, encoded=None):
-    if encoded is None:
-        pixels = np.full((100, 100, 3), 128, np.uint8)
-        encoded = cv2.imencode('.png', pixels)[1].tobytes()
-    return record_samples_test.write(path, [
-        tfrecords.encode_example(tfrecords.Sample(
-            encoded, b'PNG', f'{name}.png' if name else '', 100, 100, [], [],
-            [], [], [])) for name in names])
+NO_OBJECTS, NOTHING_FOUND = rows.objects(), rows.found()
+GREY = cv2.imencode('.png', np.full((100, 100, 3), 128, np.uint8))[1].tobytes()
 
 
 class PageReader(html.parser.HTMLParser):
@@ -57,8 +35,9 @@ class PageReader(html.parser.HTMLParser):
     def __init__(self, path):
         super().__init__()
         self.tags, self.images, self.rows, self.texts = [], [], [], []
-        self.is_in_row = False
-        self.feed(path.read_text('utf-8'))
+        self.is_in_cell = False
+        self.source = path.read_text('utf-8')
+        self.feed(self.source)
         self.close()
 
     def handle_starttag(self, tag, attrs):
@@ -67,61 +46,90 @@ class PageReader(html.parser.HTMLParser):
             self.images.append(dict(attrs))
         if tag == 'tr':
             self.rows.append([])
-            self.is_in_row = True
+        self.is_in_cell = tag in ('td', 'th')
 
     def handle_endtag(self, tag):
-        if tag == 'tr':
-            self.is_in_row = False
+        self.is_in_cell = False
 
     def handle_data(self, data):
-        if self.is_in_row:
+        if self.is_in_cell:
             self.rows[-1].append(data)
-        self.texts.append(data)
+        self.texts.append(' '.join(data.split()))
 
     def row(self, name, number=0):
         """Returns the cells of one of the rows that begin with a name."""
         return [row for row in self.rows if row[0] == name][number]
 
 
-def write(tmp_path, groundtruths=GROUNDTRUTHS, detections=DETECTIONS,
-          class_names=('cat', 'dog'), names=NAMES, encoded=None, **about):
-    path = write_images(tmp_path / 'records', names, encoded)
+def write(folder, groundtruths=OBJECTS, found=FOUND,
+          class_names=('cat', 'dog'), names=('a', 'b', 'c'), encoded=GREY,
+          **about):
+    """Writes the report of images, which are in the records backwards."""
+    path = str(folder / 'records')
+    with tfrecords.open_writer(path) as writer:
+        for name in names[::-1]:
+            writer.write(tfrecords.encode_example(tfrecords.Sample(
+                encoded, b'PNG', name, 100, 100, [], [], [], [], [])))
     path = report.write(
-        str(tmp_path / 'report'), about, [path], names, groundtruths,
-        detections, results_of(groundtruths, detections, class_names))
-    assert path == str(tmp_path / 'report' / 'index.html')
-    return PageReader(tmp_path / 'report' / 'index.html')
+        str(folder / 'report'), about, [path], results.Scored(
+            list(range(len(names)))[::-1], names, groundtruths, found,
+            average_precision.evaluate(groundtruths, found, class_names)))
+    assert path == str(folder / 'report' / 'index.html')
+    return PageReader(folder / 'report' / 'index.html')
 
 
-def test_the_page_counts_right(tmp_path):
-    page = write(tmp_path)
-    head = page.row('class', 1)
-    assert head == ['class', 'objects', 'correct', 'wrong class',
-                    'localisation', 'duplicate', 'background', 'missed']
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp('report')
+
+
+@pytest.fixture(scope='module')
+def page(folder):
+    return write(folder, step=7)
+
+
+def test_the_page_counts_right(page):
+    assert page.row('class', 1) == [
+        'class', 'objects', 'correct', 'wrong class', 'localisation',
+        'duplicate', 'background', 'missed']
     # Of the two cats two detections count: the best, in c, and the right one.
     assert page.row('cat', 1) == ['cat', '2', '1', '0', '0', '0', '1', '1']
     assert page.row('dog', 1) == ['dog', '1', '0', '1', '0', '0', '0', '1']
     assert page.row('all') == ['all', '3', '1', '1', '0', '0', '1', '2']
     assert 'cat taken for dog: 1' in page.texts
+
+
+def test_the_page_scores_right(page):
+    assert page.row('class') == [
+        'class', 'AP VOC07', 'AP VOC12', 'objects', 'detections', 'best F1',
+        'at score']
     # Precision 0 of 1, 1 of 2, 1 of 3; the second is best, with recall 1/2.
     assert page.row('cat') == [
         'cat', '0.273', '0.250', '2', '3', '0.500', '0.90']
     assert page.row('dog') == ['dog', '0.000', '0.000', '1', '1', '-', '-']
+    text = ' '.join(filter(None, page.texts))
+    assert 'Evaluation: mAP 0.136' in text
+    assert ('0.136 mAP, VOC07 0.125 mAP, VOC12 3 objects 4 detections step 7'
+            ) in text
 
 
-def test_the_pictures_are_those_of_the_worst_images(tmp_path):
-    page = write(tmp_path)
-    captions = [text for text in page.texts if ' · ' in text]
-    assert captions == [
+def test_the_pictures_are_those_of_the_worst_images(page):
+    assert [text for text in page.texts if ' · ' in text] == [
         'c · cat 0.95: background', 'a · cat 0.80: wrong class (dog)',
         'a · 1 missed', 'b · 1 missed']
     jpegs = [image['src'] for image in page.images if 'jpeg' in image['src']]
     assert len(jpegs) == 4
 
 
-def test_numbers_of_the_curves(tmp_path):
-    write(tmp_path)
-    folder = tmp_path / 'report'
+def test_images_are_read_again(page, folder):
+    samples = pictures.read_images([str(folder / 'records')] * 2, {1, 3})
+    assert {index: sample.filename for index, sample in samples.items()} == {
+        1: 'b', 3: 'c'}
+    assert pictures.read_images([str(folder / 'records')], set()) == {}
+
+
+def test_numbers_of_the_curves(page, folder):
+    folder = folder / 'report'
     assert (folder / 'precision_recall_cat.csv').read_text() == (
         'score,precision,recall\n0.95,0,0\n0.9,0.5,0.5\n0.8,0.333333,0.5\n')
     with open(folder / 'errors.csv', newline='') as file:
@@ -136,86 +144,67 @@ def test_numbers_of_the_curves(tmp_path):
         assert cv2.imread(str(folder / f'{name}.png')).std() > 0
 
 
-def test_the_page_needs_nothing_but_itself(tmp_path):
-    page = write(tmp_path)
+def test_the_page_needs_nothing_but_itself(page):
     assert all(image['src'].startswith('data:image/')
                for image in page.images)
     assert all(image['alt'] for image in page.images)
     assert not {'script', 'iframe', 'object'} & set(page.tags)
-    text = (tmp_path / 'report' / 'index.html').read_text()
-    assert not re.search(r'(src|href)="(?!data:)|url\(|@import|http:', text)
+    assert "default-src 'none'; img-src data:;" in page.source
+    assert page.source.endswith('</html>\n')
+    assert not re.search(r'(src|href)="(?!data:)|url\(|@import|http:',
+                         page.source)
 
 
-@pytest.mark.parametrize('name', [
-    '<script>alert(1)</script>', '"><img src=x onerror=alert(1)>', "a'b & c",
-    '$x^{$', 'a\\b/c', '猫', 'x' * 150])
-def test_names_are_escaped(name, tmp_path):
-    page = write(tmp_path, class_names=(name, 'dog'), data=name)
-    assert page.row(name)[0] == name
-    assert page.texts.count(name) >= 3
+def test_names_are_escaped(tmp_path):
+    names = ['<script>alert(1)</script>', '"><img src=x onerror=alert(1)>',
+             "a'b & c", '$x^{$', 'a\\b/c', '猫', 'x' * 150]
+    page = write(tmp_path, class_names=names, names=['<b>"x"', 'b', 'c'],
+                 **{names[0]: names[1]})
+    for name in names:
+        assert page.row(name)[0] == page.row(name, 1)[0] == name
+    assert names[0] in page.texts and names[1] in page.texts
+    assert '<b>"x" · 1 missed' in page.texts
+    assert '<b>"x"' in [image['alt'] for image in page.images]
     assert 'script' not in page.tags
+    assert page.tags.count('b') == 4  # The numbers at the top.
     assert all('onerror' not in image for image in page.images)
 
 
-def test_names_of_images_are_escaped(tmp_path):
-    name = '<b>"x"'
-    page = write(tmp_path, names=[name, 'b', 'c'])
-    assert f'{name} · 1 missed' in page.texts
-    assert name in [image['alt'] for image in page.images]
-    assert page.tags.count('b') == 4  # The numbers at the top.
-
-
-@pytest.mark.parametrize('groundtruths, detections', [
-    (voc_errors_test.NO_OBJECTS, DETECTIONS),
-    (GROUNDTRUTHS, voc_errors_test.NOTHING_FOUND),
-    (voc_errors_test.NO_OBJECTS, voc_errors_test.NOTHING_FOUND)],
+@pytest.mark.parametrize('groundtruths, found', [
+    (NO_OBJECTS, FOUND), (OBJECTS, NOTHING_FOUND),
+    (NO_OBJECTS, NOTHING_FOUND)],
     ids=['no objects', 'no detections', 'nothing'])
 @pytest.mark.filterwarnings('error')
-def test_nothing(groundtruths, detections, tmp_path):
-    page = write(tmp_path, groundtruths, detections)
+def test_nothing(groundtruths, found, tmp_path):
+    page = write(tmp_path, groundtruths, found)
     num_objects = 3 if len(groundtruths.classes) else 0
     assert page.row('all') == [
         'all', str(num_objects), '0', '0', '0', '0', '0', str(num_objects)]
     is_missed = 'Nothing is missed.' not in page.texts
     assert is_missed == (num_objects > 0)
     is_wrong = 'Nothing that was detected is wrong.' not in page.texts
-    assert is_wrong == (len(detections.classes) > 0)
+    assert is_wrong == (len(found.classes) > 0)
 
 
-def test_one_class(tmp_path):
-    page = write(
-        tmp_path, voc_errors_test.objects((0, 1, CATS_BBOX, 0)),
-        voc_errors_test.found((0, 1, .5, CATS_BBOX)), ['cat'], ['a'])
-    assert page.row('cat', 1) == ['cat', '1', '1', '0', '0', '0', '0', '0']
-    assert page.texts.count('1.000') == 5
+def test_one_class_and_an_image_that_cannot_be_decoded(tmp_path):
+    page = write(tmp_path, rows.objects((0, CAT, CATS_BBOX, 0)),
+                 rows.found((0, CAT, .5, DOGS_BBOX)), ['cat'],
+                 ['a'], encoded=b'no image')
+    assert page.row('cat', 1) == ['cat', '1', '0', '0', '0', '0', '1', '1']
+    assert page.texts.count('The image cannot be decoded.') == 2
 
 
-def test_an_image_that_cannot_be_decoded(tmp_path):
-    page = write(tmp_path, encoded=b'no image')
-    assert page.texts.count('The image cannot be decoded.') == 4
-
-
-def test_images_are_found_by_name_and_by_number(tmp_path):
-    names = ['b', '', 'a', 'b']
-    path = write_images(tmp_path / 'records', names)
-    scored = ['000001', 'a', 'b', 'b']  # In the order of their numbers.
-    samples = pictures.read_images([path], scored, {0, 1, 3})
-    assert sorted(samples) == [0, 1, 3]
-    assert [samples[number].filename for number in (0, 1, 3)] == [
-        '', 'a.png', 'b.png']
-    assert pictures.read_images([path], scored, set()) == {}
-
-
-def test_boxes_are_drawn_where_they_are(tmp_path):
+def test_boxes_are_drawn_where_they_are():
     sample = tfrecords.Sample(
         cv2.imencode('.png', np.zeros((100, 1000, 3), np.uint8))[1].tobytes(),
         b'PNG', '', 100, 1000, [], [], [], [], [])
-    groundtruths = voc_errors_test.objects((0, CAT, [20, 500, 90, 900], 0))
-    breakdown = error_kinds.break_down(
-        groundtruths, voc_errors_test.NOTHING_FOUND)
+    objects = rows.objects((0, CAT, [20, 500, 90, 900], 0))
+    scored = results.Scored([0], ['a'], objects, NOTHING_FOUND,
+                            average_precision.evaluate(
+                                objects, NOTHING_FOUND, ['cat']))
     picture = cv2.imdecode(np.frombuffer(pictures.draw(
-        pictures.Choice(0, np.zeros(0, int), 1), sample, groundtruths,
-        voc_errors_test.NOTHING_FOUND, breakdown, ['cat']), np.uint8), 1)
+        pictures.Choice(0, np.zeros(0, int), ''), sample, scored,
+        error_kinds.break_down(objects, NOTHING_FOUND)), np.uint8), 1)
     assert picture.shape == (56, 560, 3)
     orange = drawing.class_color(pictures.MISSED)
     np.testing.assert_allclose(picture[30, 280, ::-1], orange, atol=60)
@@ -225,76 +214,7 @@ def test_boxes_are_drawn_where_they_are(tmp_path):
 def test_colors_are_those_that_the_page_names():
     found, missed, wrong, difficult = map(
         drawing.class_color,
-        (pictures.FOUND, pictures.MISSED,
-         pictures.WRONG, pictures.DIFFICULT))
+        (pictures.FOUND, pictures.MISSED, pictures.WRONG, pictures.DIFFICULT))
     assert found[1] == max(found) and difficult[2] == max(difficult)
     assert wrong[0] == 255 > 2 * wrong[1]
     assert missed[0] == 255 and missed[1] > 2 * missed[2]
-
-
-def test_best_f1():
-    result = results_of(GROUNDTRUTHS, DETECTIONS).classes[0]
-    f1, row = figures.best_f1(result)
-    assert f1 == .5
-    assert row == 1
-
-
-def test_numbers():
-    assert report_page._number(np.nan) == '-'
-    assert report_page._number(.12345) == '0.123'
-
-
-@pytest.fixture(scope='module')
-def shapes(tmp_path_factory):
-    """Records of drawn shapes and an untrained network."""
-    folder = tmp_path_factory.mktemp('report')
-    synthetic_shapes.write(folder / 'shapes', 0, 3, size=100)
-    scripts.write_records(
-        folder / 'shapes', folder, 'shapes_test', shape_drawing.CLASSES)
-    params = ssd_vgg_300.SSDQuarterNet.default_params._replace(
-        num_classes=1 + len(shape_drawing.CLASSES))
-    scripts.save_network(
-        folder / 'model', ssd_vgg_300.SSDQuarterNet(params))
-    return folder
-
-
-def options_of(folder, eval_dir, **changes):
-    return scripts.options(
-        'eval_ssd_network', dataset_name='shapes', dataset_dir=str(folder),
-        checkpoint_path=str(folder / 'model'), eval_dir=str(eval_dir),
-        model_name='ssd_300_vgg_quarter', max_num_batches=2, **changes)
-
-
-def test_an_evaluation_writes_its_report(shapes, tmp_path):
-    evaluate.run(options_of(shapes, tmp_path))
-    page = PageReader(tmp_path / 'report' / 'index.html')
-    metrics = json.loads((tmp_path / 'metrics.json').read_text())
-    for name, result in metrics['classes'].items():
-        assert page.row(name, 1)[1] == str(result['num_objects'])
-    assert metrics['num_images'] == 2
-    assert any(text.startswith('000000 · ') for text in page.texts)
-    assert not any(text.startswith('000002 · ') for text in page.texts)
-
-
-def test_no_report_where_none_is_wanted(shapes, tmp_path):
-    evaluate.run(options_of(shapes, tmp_path, report=False))
-    assert (tmp_path / 'metrics.json').exists()
-    assert not (tmp_path / 'report').exists()
-
-
-def test_a_checkpoint_that_was_removed_is_skipped(
-        shapes, tmp_path, monkeypatch, capsys):
-    removed, there = str(tmp_path / 'model.ckpt-1'), str(shapes / 'model')
-    monkeypatch.setattr(tf.train, 'checkpoints_iterator',
-                        lambda *_, **__: iter([removed, there]))
-    evaluate.run(options_of(
-        shapes, tmp_path, report=False, wait_for_checkpoints=True))
-    output = capsys.readouterr().out
-    assert f'{removed}: was removed before it was read' in output
-    assert f'{there} (step 0)' in output
-
-
-def test_a_folder_that_cannot_be_written_is_said_at_once(shapes, tmp_path):
-    (tmp_path / 'file').touch()
-    with pytest.raises(OSError, match=f'{tmp_path}/file'):
-        evaluate.run(options_of(shapes, tmp_path / 'file' / 'eval'))

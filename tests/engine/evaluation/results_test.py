@@ -6,42 +6,44 @@ import json
 import math
 import os
 import pathlib
-import subprocess
-import sys
-import time
 from unittest import mock
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from common import files
 from detection import average_precision
 from engine.evaluation import results
+from tests import rows
 from tests import scripts
+from tests.engine.evaluation import report_test
 
 DATA = scripts.DATA / 'voc_eval'
 
 
-def class_result(name, ap_voc07, ap_voc12, num_objects, num_detections):
+def class_result(name, num_objects, num_detections, **metrics):
     return average_precision.ClassResult(
-        name, ap_voc07, ap_voc12, num_objects, num_detections,
-        *(np.zeros(0),) * 3)
+        name, metrics, num_objects, num_detections, *(np.zeros(0),) * 3)
 
 
-RESULTS = average_precision.Results(
-    (class_result('cat', 0.5, 0.25, 12, 345),
-     class_result('aeroplane', math.nan, math.nan, 0, 6)), 0.5, 0.25)
-NOTHING = average_precision.Results(
-    (class_result('cat', math.nan, math.nan, 0, 0),), math.nan, math.nan)
+RESULTS = average_precision.Results({'AP_VOC07': .5, 'AP_VOC12': .25}, (
+    class_result('cat', 12, 345, AP_VOC07=.5, AP_VOC12=.25),
+    class_result('aeroplane', 0, 6, AP_VOC07=math.nan, AP_VOC12=math.nan)))
+NOTHING = average_precision.mean_over_classes(
+    [class_result('\x1b[2J cat', 0, 0, AP_VOC07=math.nan)])
+# Of another metric: one value has no part in any class.
+OTHER = average_precision.Results({'AR10': .5, 'speed': 2.}, (
+    class_result('cat', 2, 3, AR10=.25), class_result('dog', 4, 5, AR10=.75)))
 
 
-def found(*rows):
-    """rows: image, class, score, bbox."""
-    images, classes, scores, bboxes = zip(*rows, strict=True)
-    return average_precision.Detections(
-        np.array(images), np.array(classes), np.array(scores, np.float32),
-        np.array(bboxes, np.float32))
+def scored(found, image_names=('a',), class_names=('cat', 'aeroplane')):
+    return results.Scored([], list(image_names), None, found, RESULTS._replace(
+        classes=tuple(RESULTS.classes[0]._replace(name=name)
+                      for name in class_names)))
+
+
+def found(*detected):
+    return rows.found(*detected, dtype=np.float32)
 
 
 def test_table():
@@ -55,20 +57,15 @@ def test_table():
         '- : no object of the class to find; left out of the means.']
 
 
-def test_table_of_a_split_without_objects_says_so():
+def test_table_without_objects_is_no_way_to_the_terminal():
     table = results.format_table(NOTHING)
+    assert '%1B[2J cat' in table
     assert table.endswith('There is no object to find: nothing to score.')
-
-
-def test_table_is_no_way_to_the_terminal():
-    results = RESULTS._replace(
-        classes=(class_result('\x1b[2J cat', 1, 1, 1, 1),))
-    assert '%1B[2J cat' in results.format_table(results)
 
 
 def test_metrics(tmp_path):
     path = tmp_path / 'new' / 'metrics.json'
-    results.write_metrics(path, RESULTS, step=7, checkpoint='model')
+    results.write_metrics(str(path), RESULTS, step=7, checkpoint='model')
     assert json.loads(path.read_text()) == {
         'step': 7, 'checkpoint': 'model', 'mAP_VOC07': 0.5,
         'mAP_VOC12': 0.25, 'classes': {
@@ -77,50 +74,55 @@ def test_metrics(tmp_path):
             'aeroplane': {'AP_VOC07': None, 'AP_VOC12': None,
                           'num_objects': 0, 'num_detections': 6}}}
     assert os.listdir(path.parent) == ['metrics.json']
-
-
-def test_metrics_without_objects_are_null(tmp_path):
-    path = tmp_path / 'metrics.json'
-    results.write_metrics(path, NOTHING)
+    results.write_metrics(str(path), NOTHING)
     assert json.loads(path.read_text())['mAP_VOC07'] is None
 
 
-def test_a_failed_write_leaves_the_old_file_alone(tmp_path):
-    path = tmp_path / 'metrics.json'
-    path.write_text('old')
-
-    def parts():
-        yield 'new'
-        raise OSError('the disk is full')
-
-    with pytest.raises(OSError, match='the disk is full'):
-        files.write_whole(path, parts())
-    assert path.read_text() == 'old'
-    assert os.listdir(tmp_path) == ['metrics.json']
-
-
-def test_summaries():
-    values = {value.tag: value.simple_value
-              for value in results.summaries(RESULTS).value}
-    assert values == {'AP_VOC07/mAP': 0.5, 'AP_VOC07/cat': 0.5,
-                      'AP_VOC12/mAP': 0.25, 'AP_VOC12/cat': 0.25}
-    assert not results.summaries(NOTHING).value
-
-
-def test_scalars_are_read_back(tmp_path):
-    results.write_scalars(str(tmp_path), RESULTS, 7)
-    path, = tmp_path.glob('events.out.tfevents.*')
+def scalars(folder, scores):
+    """Returns what TensorBoard finds in a folder, of step 7."""
+    folder.mkdir()
+    results.write_scalars(str(folder), scores, 7)
+    path, = folder.glob('events.out.tfevents.*')
     version, event = tf.train.summary_iterator(str(path))
     assert version.file_version == 'brain.Event:2'
     assert event.step == 7
-    assert event.summary == results.summaries(RESULTS)
+    return {value.tag: value.simple_value for value in event.summary.value}
+
+
+def test_scalars(tmp_path):
+    assert scalars(tmp_path / 'some', RESULTS) == {
+        'AP_VOC07/mAP': 0.5, 'AP_VOC07/cat': 0.5,
+        'AP_VOC12/mAP': 0.25, 'AP_VOC12/cat': 0.25}
+    assert not scalars(tmp_path / 'none', NOTHING)
+
+
+def test_another_metric_is_shown_everywhere(tmp_path, monkeypatch):
+    assert results.format_table(OTHER).splitlines() == [
+        'class    AR10   speed  objects  detections',
+        '------------------------------------------',
+        'cat    0.2500                2           3',
+        'dog    0.7500                4           5',
+        '------------------------------------------',
+        'mAR10  0.5000  2.0000        6           8']
+    results.write_metrics(str(tmp_path / 'metrics.json'), OTHER)
+    metrics = json.loads((tmp_path / 'metrics.json').read_text())
+    assert metrics['mAR10'] == .5 and metrics['speed'] == 2
+    assert metrics['classes']['dog'] == {
+        'AR10': .75, 'num_objects': 4, 'num_detections': 5}
+    assert scalars(tmp_path / 'logs', OTHER) == {
+        'AR10/cat': .25, 'AR10/dog': .75, 'AR10/mAR10': .5, 'speed/speed': 2}
+    monkeypatch.setattr(average_precision, 'evaluate', lambda *_: OTHER)
+    page = report_test.write(tmp_path)
+    assert page.row('cat') == ['cat', '0.250', '2', '3', '-', '-']
+    assert page.row('class')[:3] == ['class', 'AR10', 'speed']
+    assert 'Evaluation: mAR10 0.500' in page.texts
+    assert 'speed' in page.texts
 
 
 def test_comp4_lines_and_empty_files(tmp_path):
-    paths = results.write_comp4(
-        tmp_path, 'test', ['cat', 'dog'], ['a 1', 'b'], found(
-            (1, 1, 0.5, [-2, 10.25, 30, 40]),
-            (0, 1, 1 / 3, [1, 2, 3, 4.1])))
+    paths = results.write_comp4(str(tmp_path), 'test', scored(found(
+        (1, 1, 0.5, [-2, 10.25, 30, 40]), (0, 1, 1 / 3, [1, 2, 3, 4.1])),
+        ['a 1', 'b'], ['cat', 'dog']))
     cat, dog = map(pathlib.Path, paths)
     assert cat.name == 'comp4_det_test_cat.txt'
     assert cat.read_text() == (
@@ -135,42 +137,27 @@ def test_comp4_equals_the_reference_files(tmp_path):
              for line in (DATA / f'comp4_det_test_{name}.txt')
              .read_text().splitlines()]
     stems = sorted({line[1] for line in lines})
-    paths = results.write_comp4(tmp_path, 'test', names, stems, found(*(
+    paths = results.write_comp4(str(tmp_path), 'test', scored(found(*(
         (stems.index(stem), label, score, [ymin, xmin, ymax, xmax])
-        for label, stem, score, xmin, ymin, xmax, ymax in lines)))
+        for label, stem, score, xmin, ymin, xmax, ymax in lines)),
+        stems, names))
     for path in map(pathlib.Path, paths):
         assert path.read_bytes() == (DATA / path.name).read_bytes()
 
 
-def test_comp4_numbers_read_back_the_same(tmp_path):
-    rng = np.random.RandomState(0)
-    written = found(*((0, 1, rng.uniform() ** 9, rng.uniform(-9, 999, 4))
-                      for _ in range(500)))
-    path, = results.write_comp4(tmp_path, 'x', ['cat'], ['a'], written)
-    read = np.loadtxt(path, np.float32, usecols=range(1, 6))
-    np.testing.assert_array_equal(read[:, 0], written.scores)
-    np.testing.assert_array_equal(
-        read[:, 1:], written.bboxes[:, [1, 0, 3, 2]])
-
-
-@pytest.mark.parametrize('name, written', [
-    ('../../etc/passwd', '..%2F..%2Fetc%2Fpasswd'),
-    ('a:b\n', 'a%3Ab%0A'), ('100%', '100%25'), ('chat été', 'chat été')])
-def test_class_names_become_safe_file_names(name, written, tmp_path):
-    results.write_comp4(
-        tmp_path, 'test', [name], ['a'], found((0, 1, 0.5, [1, 2, 3, 4])))
-    assert os.listdir(tmp_path) == [f'comp4_det_test_{written}.txt']
-
-
-def test_names_of_any_length_and_kind_become_files(tmp_path):
-    names = ['../../etc/passwd', '..', 'a\\b', '\x1b[2J\0', '猫' * 200,
-             '猫' * 199 + '犬', 'x' * 10000]
+def test_class_names_of_any_length_and_kind_become_files(tmp_path):
+    names = {'../../etc/passwd': '..%2F..%2Fetc%2Fpasswd', '..': '..',
+             'a:b\n': 'a%3Ab%0A', '100%': '100%25', 'chat été': 'chat été',
+             'a\\b': 'a%5Cb', '\x1b[2J\0': '%1B[2J%00', '猫' * 200: None,
+             '猫' * 199 + '犬': None, 'x' * 10000: None}
     paths = results.write_comp4(
-        tmp_path, 'test', names, ['a'], found((0, 1, .5, [1, 1, 2, 2])))
+        str(tmp_path), 'test',
+        scored(found((0, 1, .5, [1, 1, 2, 2])), class_names=names))
     assert len(set(paths)) == len(names)
-    assert sorted(os.listdir(tmp_path)) == sorted(
-        map(os.path.basename, paths))
-    assert all(path.endswith('.txt') for path in paths)
+    assert sorted(os.listdir(tmp_path)) == sorted(map(os.path.basename, paths))
+    for path, written in zip(paths, names.values(), strict=True):
+        assert path.endswith(f'comp4_det_test_{written}.txt'
+                             if written else '.txt')
 
 
 def test_a_full_disk_is_said_and_leaves_no_half_file(tmp_path):
@@ -178,12 +165,9 @@ def test_a_full_disk_is_said_and_leaves_no_half_file(tmp_path):
     path.write_text('old')
     with pytest.raises(OSError, match=f'too large, on writing: .*{path}'), (
             scripts.full_disk()):
-        results.write_metrics(path, RESULTS)
+        results.write_metrics(str(path), RESULTS)
     assert path.read_text() == 'old'
     assert os.listdir(tmp_path) == ['metrics.json']
-
-
-def test_a_full_disk_loses_no_scalars_in_silence(tmp_path):
     with pytest.raises(OSError, match=f'{tmp_path}/events.out.tfevents'), (
             scripts.full_disk()):
         results.write_scalars(str(tmp_path), RESULTS, 7)
@@ -193,8 +177,7 @@ def test_metrics_are_never_beside_files_of_other_detections(
         tmp_path, monkeypatch):
     def write(score):
         return results.write_files(
-            tmp_path, 'test', ['a'], found((0, 1, score, [1, 2, 3, 4])),
-            RESULTS)
+            str(tmp_path), 'test', scored(found((0, 1, score, [1, 2, 3, 4]))))
 
     path = write(.5)
     assert json.loads(pathlib.Path(path).read_text())['mAP_VOC07'] == .5
@@ -205,20 +188,3 @@ def test_metrics_are_never_beside_files_of_other_detections(
     assert sorted(os.listdir(tmp_path)) == [
         'comp4_det_test_aeroplane.txt', 'comp4_det_test_cat.txt']
     assert ' 0.75' in (tmp_path / 'comp4_det_test_cat.txt').read_text()
-
-
-@pytest.mark.parametrize('seed', range(5))
-def test_a_killed_writer_leaves_whole_files(tmp_path, seed):
-    path = tmp_path / 'metrics.json'
-    writer = subprocess.Popen([sys.executable, '-c', (
-        'import itertools, json, sys; from engine import output_files\n'
-        'for number in itertools.count():\n'
-        '    output_files.write_whole(sys.argv[1], (\n'
-        '        "[", *(f"{number}," for _ in range(20000)), f"{number}]"))'),
-        str(path)], cwd=scripts.ROOT)
-    while not path.exists():
-        time.sleep(.01)
-    time.sleep(.01 * seed)
-    writer.kill()
-    writer.wait()
-    assert len(set(json.loads(path.read_text()))) == 1
