@@ -11,8 +11,6 @@ it is wrong. Recall is with regard to the objects that are not difficult.
 Equal scores are ordered by image, then bbox: no result depends on input order.
 """
 import typing
-from collections.abc import Iterable
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,7 +19,6 @@ from detection import boxes
 
 class GroundTruths(typing.NamedTuple):
     """The objects of all images, one a row, in the annotations' order."""
-
     images: np.ndarray  # int [num_objects], the image's number.
     classes: np.ndarray  # int [num_objects].
     bboxes: np.ndarray  # float [num_objects, 4].
@@ -34,7 +31,6 @@ class Detections(typing.NamedTuple):
     The images' numbers settle ties: let them follow from the files' names,
     not from reading order.
     """
-
     images: np.ndarray  # int [num_detections], the image's number.
     classes: np.ndarray  # int [num_detections].
     scores: np.ndarray  # float [num_detections].
@@ -47,7 +43,6 @@ class Matches(typing.NamedTuple):
     One that is neither a true positive nor ignored is a false positive: a
     duplicate where its overlap reaches the threshold.
     """
-
     # int [num_detections], the row in GroundTruths of the object of the same
     # class and image that it overlaps most; -1 if there is none.
     objects: np.ndarray
@@ -58,7 +53,6 @@ class Matches(typing.NamedTuple):
 
 class ClassResult(typing.NamedTuple):
     """What is measured of one class; the curve is by descending score."""
-
     name: str
     metrics: dict[str, float]  # NaN without an object to find.
     num_objects: int  # Without the difficult ones.
@@ -74,9 +68,8 @@ class Results(typing.NamedTuple):
     The name of a metric is what it measures and, after an underscore, by
     whose rule. The first is the headline. A class may lack some of them.
     """
-
     metrics: dict[str, float]  # NaN without an object to find.
-    classes: tuple[ClassResult, ...]
+    classes: list[ClassResult]
 
 
 def overlap(bboxes_a: np.ndarray, bboxes_b: np.ndarray) -> np.ndarray:
@@ -168,18 +161,15 @@ METRICS = {'AP_VOC07': average_precision_voc07,
 
 
 def evaluate(groundtruths: GroundTruths, detections: Detections,
-             class_names: Sequence[str],
+             class_names: list[str],
              matching_threshold: float = 0.5) -> Results:
-    """Scores the detections of a data set.
+    """Returns the METRICS of a data set.
 
     Args:
       groundtruths: the objects.
       detections: what was found.
-      class_names: names of the classes from 1 on; another is a ValueError.
+      class_names: of the classes from 1 on; another is a ValueError.
       matching_threshold: the overlap from which a detection is right.
-
-    Returns:
-      Results with METRICS, its classes in the order of class_names.
     """
     for of_what, classes in (('an object', groundtruths.classes),
                              ('a detection', detections.classes)):
@@ -190,12 +180,12 @@ def evaluate(groundtruths: GroundTruths, detections: Detections,
                 f'{len(class_names)}, the number of names.')
     matches = match_detections(groundtruths, detections, matching_threshold)
     order = by_score(detections)
-    return mean_over_classes(
+    return mean_over_classes([
         _evaluate_class(
             name, np.count_nonzero(
                 (groundtruths.classes == label) & ~groundtruths.difficult),
             order[detections.classes[order] == label], detections, matches)
-        for label, name in enumerate(class_names, 1))
+        for label, name in enumerate(class_names, 1)])
 
 
 def _evaluate_class(name, num_objects, rows, detections, matches):
@@ -210,9 +200,9 @@ def _evaluate_class(name, num_objects, rows, detections, matches):
         num_objects, len(rows), detections.scores[counted], precision, recall)
 
 
-def mean_over_classes(classes: Iterable[ClassResult]) -> Results:
+def mean_over_classes(classes: list[ClassResult]) -> Results:
     """Returns Results with the mean of what the classes hold of a metric."""
-    classes, values = tuple(classes), {}
+    values = {}
     for result in classes:
         for name, value in result.metrics.items():
             values.setdefault(name, []).extend(

@@ -32,7 +32,6 @@ MIN_OVERLAP = 0.1
 
 class Breakdown(typing.NamedTuple):
     """What is wrong with each detection, and which objects are missed."""
-
     kinds: np.ndarray  # str [num_detections], one of KINDS.
     # int [num_detections], the row in GroundTruths of the object that the
     # kind is about; -1 for background.

@@ -117,12 +117,7 @@ def _score(dataset, data, model, detection, run, prefix):
 
 
 def _build(dataset, network, data, model, detection):
-    """Builds the graph of an evaluation.
-
-    Returns:
-      What a batch gives, a dict of tensors, and the operation that starts
-      over.
-    """
+    """Returns the tensors of a batch, and the operation that starts over."""
     preprocessing = preprocessing_factory.get_preprocessing(
         model.preprocessing_name)
     params = network.params
@@ -155,12 +150,10 @@ def _build(dataset, network, data, model, detection):
 
 
 def _collect(session, outputs, num_batches):
-    """Runs the batches; boxes become pixels.
+    """Runs the batches; returns all of Scored but the results.
 
-    Returns:
-      As in Scored: records, image_names, groundtruths, detections. The
-      images are numbered in the order of their names, so that no result
-      depends on the order of the records.
+    The images are numbered in the order of their names, so that no result
+    depends on the order of the records.
     """
     names, groundtruths, detections = [], [], []
     for _ in tqdm.trange(num_batches, unit='batch', disable=None):

@@ -6,8 +6,6 @@ window. Class names are never read as mathematics: they may hold a $.
 import io
 import math
 import warnings
-from collections.abc import Mapping
-from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import figure
@@ -100,7 +98,7 @@ def overview(results: average_precision.Results) -> bytes:
 
 
 def learning_curves(
-        curves: Mapping[str, Sequence[tuple[int, float]]]) -> bytes:
+        curves: dict[str, list[tuple[int, float]]]) -> bytes:
     """Returns the PNG of trainings by name: their steps and VOC07's mAP."""
     canvas, axes = _axes(6, 3.2 + .2 * len(curves), layout='constrained')
     for name, points in curves.items():

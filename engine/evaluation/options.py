@@ -8,7 +8,6 @@ import typing
 
 class Data(typing.NamedTuple):
     """Which images are scored, and how they are read."""
-
     dataset_name: str
     dataset_dir: str
     dataset_split_name: str = 'test'
@@ -21,7 +20,6 @@ class Data(typing.NamedTuple):
 
 class Model(typing.NamedTuple):
     """Which weights are scored, and in which network."""
-
     checkpoint_path: str = '/tmp/tfmodel/'
     model_name: str | None = None
     anchors: str | None = None
@@ -33,7 +31,6 @@ class Model(typing.NamedTuple):
 
 class Detection(typing.NamedTuple):
     """What is detected; as in postprocessing.select_detections."""
-
     select_threshold: float = .01
     select_top_k: int = 400
     keep_top_k: int = 200
@@ -42,7 +39,6 @@ class Detection(typing.NamedTuple):
 
 class Run(typing.NamedTuple):
     """What is right, where it is computed, and what it leaves behind."""
-
     matching_threshold: float = .5
     eval_dir: str = '/tmp/tfmodel/'
     report: bool = True

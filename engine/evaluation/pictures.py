@@ -2,8 +2,6 @@
 import collections
 import itertools
 import typing
-from collections.abc import Collection
-from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -24,7 +22,6 @@ FOUND, MISSED, WRONG, DIFFICULT = 7, 5, 8, 1
 
 class Choice(typing.NamedTuple):
     """An image that is shown."""
-
     image: int  # Its number.
     rows: np.ndarray  # int [n], the wrong detections, to be drawn.
     text: str  # Why it is shown.
@@ -60,14 +57,9 @@ def most_missed(scored: results.Scored,
             for image, num_missed in most[:NUM_PICTURES]]
 
 
-def read_images(paths: Sequence[str], indices: Collection[int],
-                ) -> dict[int, tfrecords.Sample]:
-    """Reads the records of some indices again, without a graph.
-
-    Args:
-      paths: of the shards, in order.
-      indices: of the records, counted through all shards.
-    """
+def read_images(paths: list[str],
+                indices: set[int]) -> dict[int, tfrecords.Sample]:
+    """Reads some records again, by their indices through all the shards."""
     samples = itertools.islice(
         records.read_samples(paths), max(indices, default=-1) + 1)
     return {index: sample for index, sample in enumerate(samples)

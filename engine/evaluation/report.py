@@ -8,8 +8,6 @@ import base64
 import csv
 import io
 import os
-from collections.abc import Mapping
-from collections.abc import Sequence
 
 import jinja2
 import numpy as np
@@ -23,7 +21,7 @@ from engine.evaluation import results
 NUM_CONFUSIONS = 12
 
 
-def write(folder: str, about: Mapping[str, object], paths: Sequence[str],
+def write(folder: str, about: dict[str, str | int], paths: list[str],
           scored: results.Scored, matching_threshold: float = 0.5) -> str:
     """Writes the report of an evaluation; returns the path of its page.
 

@@ -25,7 +25,6 @@ _UNSAFE_IN_COLUMNS = ' %'
 
 class Scored(typing.NamedTuple):
     """The images of an evaluation, by numbers, and what they gave."""
-
     records: list[int]  # Which record each image is, counted from 0.
     image_names: list[str]  # The files' stems.
     groundtruths: average_precision.GroundTruths  # In pixels.
@@ -83,18 +82,10 @@ def format_table(results: average_precision.Results) -> str:
 
 def write_files(folder: str, split_name: str, scored: Scored,
                 **about: str | int) -> str:
-    """Writes the devkit's files, and metrics.json, which is of those files.
+    """Writes the devkit's files and metrics.json; returns the latter's path.
 
-    An earlier metrics.json goes before they change; the new one comes last.
-
-    Args:
-      folder: where to; made if it is missing.
-      split_name: part of the devkit's names of files.
-      scored: what the files are of.
-      **about: what was evaluated, such as step; written first.
-
-    Returns:
-      The path of metrics.json.
+    An earlier metrics.json, which is of other files, goes before they change;
+    the new one comes last, and begins with `about`.
     """
     path = os.path.join(folder, 'metrics.json')
     with contextlib.suppress(FileNotFoundError):

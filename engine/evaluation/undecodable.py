@@ -3,6 +3,7 @@
 TensorFlow's error says what is wrong with some image, but not with which.
 """
 import contextlib
+from collections.abc import Iterator
 
 import tensorflow.compat.v1 as tf
 
@@ -11,13 +12,10 @@ from datasets import records
 
 
 @contextlib.contextmanager
-def named(paths):
+def named(paths: list[str]) -> Iterator[None]:
     """Makes an error of decoding one that says which image it is.
 
-    The records are read again, but only after such an error.
-
-    Args:
-      paths: of the shards that are read within.
+    The records of the shards, `paths`, are read again after such an error.
 
     Raises:
       ValueError: an image cannot be decoded.
@@ -25,20 +23,14 @@ def named(paths):
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        fault = _first_fault(paths)
-        if fault is None:
-            raise
-        raise ValueError(fault) from error
-
-
-def _first_fault(paths):
-    """Returns what is wrong with the first such image, None if none is."""
-    with image_files.ImageReader() as reader:
-        for path in paths:
-            for index, sample in enumerate(records.read_samples([path])):
-                image, = reader.make_decodable([sample.encoded])
-                if isinstance(image, ValueError):
-                    name = records.image_name(sample.filename, index)
-                    return (f'{path}, record {index}: the image {name} cannot '
-                            f'be decoded: {image}. Convert it again.')
-    return None
+        with image_files.ImageReader() as reader:
+            for path in paths:
+                for index, sample in enumerate(records.read_samples([path])):
+                    image, = reader.make_decodable([sample.encoded])
+                    if isinstance(image, ValueError):
+                        name = records.image_name(sample.filename, index)
+                        raise ValueError(
+                            f'{path}, record {index}: the image {name} cannot '
+                            f'be decoded: {image}. Convert it again.'
+                        ) from error
+        raise
