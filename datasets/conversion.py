@@ -1,183 +1,185 @@
-"""VOC folders -> TFRecord files and a manifest, all or nothing.
+"""Annotated images of any format -> TFRecord files and a manifest.
 
 Images are read, checked and repaired by threads (decoding does not hold
 Python's lock) and written in order, so memory does not grow with the data.
-Files are written as *.partial and renamed when all of them are whole.
+All files are written to a folder of their own, and moved to their places when
+all of them are whole: a conversion replaces an earlier one wholly, or not.
 """
-import collections
-import concurrent.futures
 import contextlib
 import itertools
 import json
 import os
-import re
+import shutil
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Protocol
 
+from common import files
+from common import threads
 from datasets import image_files
 from datasets import label_map
 from datasets import manifests
 from datasets import records
 from datasets import samples
 from datasets import tfrecords
-from datasets.voc import folders
 from datasets.voc import pascalvoc
 
 SAMPLES_PER_FILE = 200  # As in the original.
 
-_PARTIAL = '.partial'
 _UNFINISHED = {'format_version': 'unfinished'}
 _MARK = '.unfinished'
-# Enough batches ahead to keep the threads busy, and no more.
-_READ_AHEAD = 4
+# Batches; enough to keep the threads busy, and no more.
+_NUM_AHEAD = 4
 
 
-def convert(parts, output_dir, labels=None, skip_invalid=False,
-            progress=None):
-    """Converts VOC folders; writes all of them or, on any fault, nothing.
+class Source(Protocol):
+    """Annotated images in some format, which become one set of records."""
+    folder: str  # Or file, for messages.
+    output_name: str  # Of the records.
+
+    def names(self) -> Sequence[str]:
+        """Lists the images; raises ValueError if that is not possible."""
+
+    def load(self, name: str) -> samples.Annotated:
+        """Reads one of them; called by several threads at a time."""
+
+    def missing(self) -> str | None:
+        """Returns the folder or file that is gone, None if all is there."""
+
+
+def convert(sources: Sequence[Source], output_dir: str,
+            labels: Sequence[str] | None = None, skip_invalid: bool = False,
+            progress: Callable[[Sequence[str], str], Iterable[str]]
+            = lambda names, _: names) -> list[dict]:
+    """Converts sources; writes all of them or, on any fault, nothing.
 
     Args:
-      parts: voc_folders.Parts.
+      sources: of different output names.
       output_dir: folder of the records; made if missing.
       labels: class names in the order of their ids; the VOC's if None.
       skip_invalid: leave out what cannot be converted.
-      progress: called with (stems, output_name), returns an iterable of the
-        same stems; shows how far it is.
+      progress: called with names and output_name, returns an iterable of the
+        same names; shows how far it is.
 
     Returns:
-      The manifests, a list of dicts.
+      The manifests.
 
     Raises:
-      ValueError: a folder is not VOC, or images cannot be converted; names
-        every fault.
+      ValueError: a source cannot be listed, or images cannot be converted;
+        names every fault.
     """
-    ids = label_map.ids_of(pascalvoc.LABELS if labels is None else labels)
-    stems = [folders.list_stems(part) for part in parts]
-    for part in parts:
-        if not part.output_name or set('/\\') & set(part.output_name):
-            raise ValueError(f'--output_name is {part.output_name!r}; it is '
-                             'the first part of a file name, without folder.')
-    os.makedirs(output_dir, exist_ok=True)
-    tallies = [manifests.Tally(part.folder, ids) for part in parts]
-    with _removing_partials(output_dir, parts):
-        for part, part_stems, tally in zip(parts, stems, tallies,
-                                           strict=True):
-            if progress is not None:
-                part_stems = progress(part_stems, part.output_name)
-            _write_shards(part, part_stems, output_dir, tally, skip_invalid)
-        for part in parts:
-            missing = folders.missing_folder(part.folder)
-            if missing is not None:  # Its files are no faults to be skipped.
-                raise ValueError(f'{missing} has gone since the conversion '
-                                 'began; nothing was written.')
+    ids = label_map.ids_of(label_map.VOC_LABELS if labels is None else labels)
+    for source in sources:
+        _check_name(source.output_name)
+    names = [source.names() for source in sources]
+    tallies = [manifests.Tally(ids) for _ in sources]
+    with _workplace(output_dir, sources[0].output_name) as folder:
+        shards = [_write_shards(
+            source, progress(some, source.output_name), folder, tally,
+            skip_invalid) for source, some, tally
+            in zip(sources, names, tallies, strict=True)]
+        for gone in filter(None, (source.missing() for source in sources)):
+            # Its files are no faults to be skipped.
+            raise ValueError(f'{gone} has gone since the conversion began; '
+                             'nothing was written.')
         if not skip_invalid:
             manifests.raise_faults(tallies, is_default=labels is None)
-        for part, tally in zip(parts, tallies, strict=True):
+        results = {}
+        for source, tally, some in zip(sources, tallies, shards, strict=True):
             if tally.num_images == 0:
-                raise ValueError(f'{part.folder}: no image is left; all of '
+                raise ValueError(f'{source.folder}: no image is left; all of '
                                  'them were skipped. Nothing was written.')
-        results = [tally.manifest(_describe_files(tally, output_dir))
-                   for tally in tallies]
-        for part, manifest in zip(parts, results, strict=True):
-            # All that takes room is written before anything is replaced.
-            path = _manifest_path(part, output_dir)
-            _write_json(manifest, path + _PARTIAL)
-            _write_json(_UNFINISHED, path + _MARK + _PARTIAL)
-        for part in parts:
-            # What is interrupted from here on is refused: an earlier manifest
-            # would own new files as well, if they are of the same size.
-            path = _manifest_path(part, output_dir)
-            os.replace(path + _MARK + _PARTIAL, path)
-        for part, manifest in zip(parts, results, strict=True):
-            _publish(manifest, part, output_dir)
-    return results
+            results[source.output_name] = tally.manifest(some)
+        _publish(results, folder, output_dir)
+    return list(results.values())
 
 
-def _write_shards(part, stems, output_dir, tally, skip_invalid):
-    """Writes the valid samples as partial files; counts in `tally`."""
-    folder = folders.VocFolder(os.path.normpath(part.folder))
-    with (contextlib.ExitStack() as stack,
-          image_files.ImageReader() as image_reader):
-        readings = _map_in_order(
-            lambda batch: samples.read_samples(
-                folder, batch, tally.ids, image_reader), _batches(stems))
-        writer = None
-        for reading in itertools.chain.from_iterable(readings):
-            tally.add(reading)
-            # After a fault the rest is read for its faults alone.
-            if reading.sample is None or (tally.faults and not skip_invalid):
-                continue
-            if tally.is_new_shard(SAMPLES_PER_FILE):
-                stack.close()
-                name = records.shard_name(part.output_name,
-                                               len(tally.shards))
-                tally.shards.append([name, 0])
-                writer = stack.enter_context(tfrecords.open_writer(
-                    os.path.join(output_dir, name + _PARTIAL)))
-            writer.write(tfrecords.encode_example(reading.sample))
-            tally.shards[-1][1] += 1
-
-
-def _batches(stems):
-    """Yields lists of as many stems as images are checked at once."""
-    stems = iter(stems)
-    while batch := list(itertools.islice(stems, image_files.BATCH)):
-        yield batch
-
-
-def _map_in_order(function, items):
-    """Yields function(item) of each, computed by threads a little ahead."""
-    items = iter(items)
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        pending = collections.deque(
-            pool.submit(function, item)
-            for item in itertools.islice(items, _READ_AHEAD))
-        while pending:
-            result = pending.popleft().result()
-            pending.extend(pool.submit(function, item)
-                           for item in itertools.islice(items, 1))
-            yield result
-
-
-def _describe_files(tally, output_dir):
-    return [manifests.describe_file(
-        os.path.join(output_dir, name + _PARTIAL), name, num_records)
-        for name, num_records in tally.shards]
-
-
-def _manifest_path(part, output_dir):
-    return records.manifest_path(output_dir, part.output_name)
-
-
-def _write_json(content, path):
-    try:
-        with open(path, 'w', encoding='utf-8') as file:
-            json.dump(content, file, indent=1)
-    except OSError as error:  # That of a full disk does not name the file.
-        raise OSError(error.errno, error.strerror, path) from None
-
-
-def _publish(manifest, part, output_dir):
-    """Gives the partial files their names; removes those of earlier runs."""
-    names = [file['name'] for file in manifest['files']]
-    stale = {os.path.basename(path) for path
-             in records.shards(output_dir).get(part.output_name, ())}
-    for name in names:
-        path = os.path.join(output_dir, name)
-        os.replace(path + _PARTIAL, path)
-    for name in stale.difference(names):
-        os.remove(os.path.join(output_dir, name))
-    path = _manifest_path(part, output_dir)
-    os.replace(path + _PARTIAL, path)
+def _check_name(output_name):
+    """Raises ValueError if records of this name could not be opened."""
+    if not output_name or set('/\\') & set(output_name):
+        raise ValueError(f'--output_name is {output_name!r}; it is the first '
+                         'part of a file name, without folder.')
+    name, _, split_name = output_name.rpartition('_')
+    if name in pascalvoc.RECORD_PREFIXES:
+        read = ' and '.join(pascalvoc.record_names(name, split_name))
+        raise ValueError(
+            f'--output_name is {output_name!r}, but --dataset_name={name} '
+            f'reads {read}: records need that name.')
 
 
 @contextlib.contextmanager
-def _removing_partials(output_dir, parts):
-    """Removes on leaving what was not published, of earlier runs as well."""
-    names = '|'.join(re.escape(part.output_name) for part in parts)
-    pattern = (rf'({names})(_[0-9]+\.tfrecord|\.json({re.escape(_MARK)})?)'
-               + re.escape(_PARTIAL))
+def _workplace(output_dir, output_name):
+    """Makes the folder of what is not published, without earlier leavings."""
+    path = os.path.join(output_dir, output_name + files.PARTIAL)
+    shutil.rmtree(path, ignore_errors=True)
+    os.makedirs(path)
     try:
-        yield
+        yield path
     finally:
-        for file_name in os.listdir(output_dir):
-            if re.fullmatch(pattern, file_name):
-                os.remove(os.path.join(output_dir, file_name))
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _write_shards(source, names, folder, tally, skip_invalid):
+    """Writes the valid samples; returns the manifest's list of files."""
+    shards, counter = [], itertools.count()
+    with (image_files.ImageReader() as image_reader,
+          contextlib.closing(threads.map_ahead(
+              lambda batch: samples.check(
+                  [source.load(name) for name in batch], tally.ids,
+                  image_reader),
+              threads.batches(names, image_files.BATCH), _NUM_AHEAD,
+              _NUM_AHEAD)) as readings):
+        valid = _counted(itertools.chain.from_iterable(readings), tally,
+                         skip_invalid)
+        for index, group in itertools.groupby(
+                valid, lambda _: next(counter) // SAMPLES_PER_FILE):
+            shard = {'name': records.shard_name(source.output_name, index),
+                     'num_records': 0}
+            path = os.path.join(folder, shard['name'])
+            with tfrecords.open_writer(path) as writer:
+                for sample in group:
+                    writer.write(tfrecords.encode_example(sample))
+                    shard['num_records'] += 1
+            shards.append({**shard, 'bytes': os.path.getsize(path)})
+    return shards
+
+
+def _counted(readings, tally, skip_invalid):
+    """Counts all readings; yields the samples that are to be written."""
+    for reading in readings:
+        tally.add(reading)
+        # After a fault the rest is read for its faults alone.
+        if reading.sample is not None and (skip_invalid or not tally.faults):
+            yield reading.sample
+
+
+def _publish(results, folder, output_dir):
+    """Moves the files to their places; removes those of earlier runs.
+
+    Args:
+      results: {output name: manifest}.
+      folder: where the shards are.
+      output_dir: where they are moved to.
+    """
+    # All that takes room is written before anything is replaced.
+    for output_name, manifest in results.items():
+        path = records.manifest_path(folder, output_name)
+        files.write_whole(path, [json.dumps(manifest, indent=1)])
+        files.write_whole(path + _MARK, [json.dumps(_UNFINISHED)])
+    # What is interrupted from here on is refused: an earlier manifest would
+    # own new files as well, if they are of the same size.
+    for output_name in results:
+        os.replace(records.manifest_path(folder, output_name) + _MARK,
+                   records.manifest_path(output_dir, output_name))
+    earlier = records.shards(output_dir)
+    for output_name, manifest in results.items():
+        names = [shard['name'] for shard in manifest['files']]
+        for name in names:
+            os.replace(os.path.join(folder, name),
+                       os.path.join(output_dir, name))
+        for path in earlier.get(output_name, ()):
+            if os.path.basename(path) not in names:
+                os.remove(path)
+        os.replace(records.manifest_path(folder, output_name),
+                   records.manifest_path(output_dir, output_name))

@@ -4,22 +4,26 @@ Every sample has a number, counted through all epochs, and the random seed of
 a sample is (seed, number): a provider that starts at a later number goes on
 exactly where an earlier one stopped.
 """
+import os
+from collections.abc import Callable
+
 import tensorflow.compat.v1 as tf
+import tf_slim as slim
 from tf_slim.data import data_provider
 
-# Encoded images that are held to be shuffled.
+# Records that are held to be shuffled, and how large they may be altogether.
 SHUFFLE_BUFFER = 2048
+MAX_SHUFFLED_BYTES = 2 ** 30
 
 
 class DataProvider(data_provider.DataProvider):
-    """Endless shuffled batches for training, or one ordered pass.
+    """What train_batches and eval_batches make.
 
     `get([...])` gives tensors of the next batch, as in slim; run
     `initializer` first (it is among the table initializers).
     """
 
-    def __init__(self, batches, num_samples):
-        """See train_batches and eval_batches, which make one."""
+    def __init__(self, batches: tf.data.Dataset, num_samples: int):
         iterator = tf.data.make_initializable_iterator(batches)
         tf.add_to_collection(
             tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
@@ -27,28 +31,31 @@ class DataProvider(data_provider.DataProvider):
         super().__init__(iterator.get_next(), num_samples)
 
 
-def train_batches(dataset, transform, batch_size, seed, start=0,
-                  num_readers=4, num_parallel_calls=4):
+def train_batches(
+        dataset: slim.dataset.Dataset, transform: Callable, batch_size: int,
+        seed: int, start: int = 0, num_readers: int = 4,
+        num_parallel_calls: int = 4) -> DataProvider:
     """Returns a DataProvider of endless, shuffled batches.
 
     Args:
-      dataset: slim Dataset of dataset_factory.get_dataset.
+      dataset: of dataset_factory.get_dataset.
       transform: function of a sample, a dict of the decoder's items, and its
         seed, int64 [2]; returns a dict of tensors of fixed shapes.
       batch_size: samples of a batch.
-      seed: int; equal seeds give equal batches.
+      seed: equal seeds give equal batches.
       start: number of the first sample; a later one skips what came before.
       num_readers: files that are read at a time.
       num_parallel_calls: samples that are transformed at a time.
     """
+    num_shuffled = shuffle_buffer(dataset, batch_size)
+
     def epoch(number):
         files = tf.data.Dataset.from_tensor_slices(
             dataset.data_sources).shuffle(
                 len(dataset.data_sources), seed=seed + number)
         records = files.interleave(
             tf.data.TFRecordDataset, cycle_length=num_readers)
-        return records.shuffle(
-            min(SHUFFLE_BUFFER, dataset.num_samples), seed=seed + number)
+        return records.shuffle(num_shuffled, seed=seed + number)
 
     first_epoch, skipped = divmod(start, dataset.num_samples)
     records = tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(epoch)
@@ -61,15 +68,21 @@ def train_batches(dataset, transform, batch_size, seed, start=0,
     return DataProvider(batches, dataset.num_samples)
 
 
-def eval_batches(dataset, transform, batch_size, num_parallel_calls=4):
+def shuffle_buffer(dataset: slim.dataset.Dataset, batch_size: int) -> int:
+    """Returns how many records are held to be shuffled, at least a batch."""
+    num_bytes = sum(map(os.path.getsize, dataset.data_sources))
+    num_that_fit = MAX_SHUFFLED_BYTES * dataset.num_samples // num_bytes
+    return min(SHUFFLE_BUFFER, dataset.num_samples,
+               max(batch_size, num_that_fit))
+
+
+def eval_batches(
+        dataset: slim.dataset.Dataset, transform: Callable, batch_size: int,
+        num_parallel_calls: int = 4) -> DataProvider:
     """Returns a DataProvider of one pass in order; the last may be smaller.
 
-    Args:
-      dataset: slim Dataset of dataset_factory.get_dataset.
-      transform: function of a sample, a dict of the decoder's items; returns
-        a dict of tensors, padded with zeros to the batch's longest.
-      batch_size: samples of a batch.
-      num_parallel_calls: samples that are transformed at a time.
+    Args: as train_batches, but that `transform` has no seed, and its tensors
+      are padded with zeros to the batch's longest.
     """
     samples = tf.data.TFRecordDataset(dataset.data_sources).map(
         lambda record: transform(decode(dataset, record)),
@@ -79,8 +92,9 @@ def eval_batches(dataset, transform, batch_size, num_parallel_calls=4):
     return DataProvider(batches, dataset.num_samples)
 
 
-def decode(dataset, record):
-    """Returns the items of a record, a dict of tensors.
+def decode(dataset: slim.dataset.Dataset,
+           record: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns the items of a record, string [].
 
     All but the decoded image, which transforms decode themselves.
     """

@@ -10,7 +10,8 @@ from datasets import tfrecords
 from datasets.voc import pascalvoc
 
 
-def get_dataset(name, split_name, dataset_dir):
+def get_dataset(
+        name: str, split_name: str, dataset_dir: str) -> slim.dataset.Dataset:
     """Opens records that tf_convert_data.py, or the original's, wrote.
 
     Args:
@@ -20,9 +21,9 @@ def get_dataset(name, split_name, dataset_dir):
       dataset_dir: folder of the records.
 
     Returns:
-      slim Dataset; num_classes does not count the background,
-      labels_to_names ({id: name}) has it as 0. Also has `name`,
-      `split_name` and `labels`, the class names in the order of their ids.
+      num_classes does not count the background, labels_to_names ({id: name})
+      has it as 0. Also has `name`, `split_name` and `labels`, the class names
+      in the order of their ids.
 
     Raises:
       ValueError: the records are missing, empty, not those of their
@@ -33,12 +34,11 @@ def get_dataset(name, split_name, dataset_dir):
     for record_name in pascalvoc.record_names(name, split_name):
         if record_name not in present:
             raise ValueError(_missing(record_name, dataset_dir, present))
-        record_paths = present[record_name]
-        manifest = records.read_manifest(
-            dataset_dir, record_name, record_paths)
-        paths += record_paths
+        shards = present[record_name]
+        manifest = records.read_manifest(dataset_dir, record_name, shards)
+        paths += shards
         if manifest is None:
-            num_samples += sum(map(records.count_records, record_paths))
+            num_samples += sum(map(records.count_records, shards))
             all_labels[record_name] = _known_labels(
                 name, record_name, dataset_dir)
         else:
@@ -79,11 +79,11 @@ def _same_labels(all_labels, dataset_dir):
 def _missing(record_name, dataset_dir, present):
     described = []
     for other in present:
-        dataset = pascalvoc.dataset_of(other)
-        described.append(f'{other} (not of the form <name>_<split>)'
-                         if dataset is None else
-                         f'--dataset_name={dataset[0]} '
-                         f'--dataset_split_name={dataset[1]}')
+        name, split_name = pascalvoc.dataset_of(other) or (None, None)
+        described.append(
+            f'{other} (no --dataset_name reads it; the form is <name>_<split>)'
+            if name is None else
+            f'--dataset_name={name} --dataset_split_name={split_name}')
     path = os.path.join(dataset_dir, f'{record_name}_*.tfrecord')
     return (f'No file {path}; in that folder there is: '
             f'{"; ".join(described) or "no .tfrecord file"}.')

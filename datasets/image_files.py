@@ -5,23 +5,48 @@ otherwise than OpenCV (CMYK, arithmetic coding, BMP of 8 or 32 bits), is
 written anew as PNG, which loses nothing. EXIF orientation is ignored, as
 TensorFlow does, and as VOC annotations expect.
 """
-import collections
 import contextlib
+import io
+import struct
+import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import tensorflow.compat.v1 as tf
+from PIL import JpegImagePlugin
+from PIL import PngImagePlugin
 
-from datasets import image_headers
+from common import threads
 from preprocessing import tf_image
-
-# format: b'JPEG' or b'PNG'.
-Image = collections.namedtuple(
-    'Image', ['encoded', 'format', 'height', 'width', 'is_reencoded'])
 
 # Of images that are checked in one call of TensorFlow, which takes about as
 # long as the decoding of one.
 BATCH = 16
+# TensorFlow refuses images of 2**29 bytes; four channels of one byte.
+MAX_PIXELS = 2 ** 27 - 1
+
+# A block of 8 x 8 takes one bit at least; half of them may be left out. Such a
+# file would be read without an error, the pixels that it lacks as grey.
+_MAX_JPEG_PIXELS_PER_BYTE = 2 * 8 * 8 * 8
+# Baseline, extended and progressive Huffman coding; the others, as arithmetic
+# coding, are left to OpenCV.
+_JPEG_CODINGS = (0xC0, 0xC1, 0xC2)
+
+_TINY_JPEG = cv2.imencode('.jpg', np.zeros((1, 1), np.uint8))[1].tobytes()
+
+# Of EXIF data that is damaged, which nobody reads.
+warnings.filterwarnings('ignore', module=r'PIL\.')
+
+
+class Image(NamedTuple):
+    """A file, of format b'JPEG' or b'PNG', that TensorFlow decodes."""
+    encoded: bytes
+    format: bytes
+    height: int
+    width: int
+    is_reencoded: bool
 
 
 class ImageReader:
@@ -35,19 +60,17 @@ class ImageReader:
         graph = tf.Graph()
         with graph.as_default():
             content = tf.placeholder(tf.string, [])
-            contents = tf.placeholder(tf.string, [BATCH])
-            png = tf.io.decode_png(content, channels=3).op
             pixels = tf_image.decode(content)
-            jpegs = [_check_jpeg(one) for one in tf.unstack(contents)]
-            jpeg = _check_jpeg(content)
+            jpegs = tf.placeholder(tf.string, [BATCH])
+            # All of the data is read, but little is computed: of the
+            # brightness alone, an eighth of the size.
+            checks = [tf.io.decode_jpeg(jpeg, channels=1, ratio=8).op
+                      for jpeg in tf.unstack(jpegs)]
         # The caller's threads work, and no others: handing over to another
         # takes half as long as the decoding.
         self._session = tf.Session(graph=graph, config=tf.ConfigProto(
             device_count={'GPU': 0}, inter_op_parallelism_threads=-1))
-        self._decode = {
-            b'JPEG': self._session.make_callable(jpeg, [content]),
-            b'PNG': self._session.make_callable(png, [content])}
-        self._check_jpegs = self._session.make_callable(jpegs, [contents])
+        self._check_jpegs = self._session.make_callable(checks, [jpegs])
         self._pixels = self._session.make_callable(pixels, [content])
 
     def __enter__(self):
@@ -60,42 +83,38 @@ class ImageReader:
         """Frees the session."""
         self._session.close()
 
-    def make_decodable(self, contents):
+    def make_decodable(
+            self, contents: Sequence[bytes]) -> list[Image | ValueError]:
         """Checks that images are whole and readable for TensorFlow.
 
         Args:
-          contents: list of bytes of files: JPEG, PNG, BMP, or what OpenCV
-            reads. As many as BATCH are checked faster than one by one.
+          contents: bytes of files: JPEG, PNG, or what OpenCV reads. BATCH
+            of them are checked faster than one by one.
 
         Returns:
-          list: of each an Image, whose height and width are in pixels, as
-          stored; or a ValueError, if it is no image, damaged or too large.
+          Of each an Image; or a ValueError, if it is no image, damaged or too
+          large.
         """
         images = [_outcome(_undecoded, content) for content in contents]
-        jpegs = [content for content, image in zip(contents, images)
+        jpegs = [image.encoded for image in images
                  if isinstance(image, Image) and image.format == b'JPEG']
         checked = set()
-        for first in range(0, len(jpegs) - BATCH + 1, BATCH):
-            batch = jpegs[first:first + BATCH]
-            # One that is damaged is found by checking all of them alone.
+        for batch in threads.batches(jpegs, BATCH):
+            # One that is damaged is found by decoding all of them alone.
             with contextlib.suppress(tf.errors.OpError):
-                self._check_jpegs(batch)
+                self._check_jpegs(
+                    batch + [_TINY_JPEG] * (BATCH - len(batch)))
                 checked.update(map(id, batch))
-        return [image if id(content) in checked or isinstance(image, ValueError)
-                else _outcome(self._checked, image) for content, image
-                in zip(contents, images, strict=True)]
+        return [image if isinstance(image, ValueError)
+                or image.is_reencoded or id(image.encoded) in checked
+                else _outcome(self._checked, image) for image in images]
 
     def _checked(self, image):
-        """Returns the Image; ValueError if TensorFlow cannot decode it."""
-        if not image.is_reencoded:
-            _decode(self._decode[image.format], image.encoded, image.format)
+        _decode(self._pixels, image.encoded, image.format)
         return image
 
-    def read(self, path):
-        """Returns the pixels of an image file, as records give them.
-
-        Returns:
-          uint8 [height, width, 3], RGB.
+    def read(self, path: str) -> np.ndarray:
+        """Returns a file's uint8 [height, width, 3], RGB, as records give it.
 
         Raises:
           ValueError: as make_decodable; names the file.
@@ -104,22 +123,13 @@ class ImageReader:
         with open(path, 'rb') as file:
             content = file.read()
         try:
-            size, image_format = image_headers.size_and_format(content)
-            if size is None:
+            header = _header(content)
+            if header is None:
                 return cv2.cvtColor(
-                    _decode_otherwise(content), cv2.COLOR_BGR2RGB)
-            return _decode(self._pixels, content, image_format)
+                    decode_otherwise(content), cv2.COLOR_BGR2RGB)
+            return _decode(self._pixels, content, header.format)
         except ValueError as error:
             raise ValueError(f'{path}: {error}.') from error
-
-
-def _check_jpeg(content):
-    """Returns the op that fails if a JPEG, string [], cannot be decoded.
-
-    All of its data is read, but little is computed: of the brightness alone,
-    an eighth of the size.
-    """
-    return tf.io.decode_jpeg(content, channels=1, ratio=8).op
 
 
 def _outcome(function, value):
@@ -132,10 +142,46 @@ def _outcome(function, value):
 
 def _undecoded(content):
     """Returns the Image of a file; JPEG and PNG have not been decoded."""
-    size, image_format = image_headers.size_and_format(content)
-    if size is None:
-        return _reencode(content)
-    return Image(content, image_format, *size, is_reencoded=False)
+    image = _header(content)
+    if image is not None:
+        return image
+    pixels = decode_otherwise(content)
+    encoded = cv2.imencode('.png', pixels)[1].tobytes()
+    return Image(encoded, b'PNG', *pixels.shape[:2], is_reencoded=True)
+
+
+def _header(content):
+    """Returns the Image that the first bytes tell; None if for OpenCV.
+
+    Raises:
+      ValueError: it is empty, too large, or less than it claims to be.
+    """
+    if not content:
+        raise ValueError('the file is empty')
+    is_jpeg = content.startswith(b'\xff\xd8')
+    plugin = (JpegImagePlugin.JpegImageFile if is_jpeg
+              else PngImagePlugin.PngImageFile)
+    try:
+        header = plugin(io.BytesIO(content))
+    except (SyntaxError, ValueError, OSError):  # As Pillow says it.
+        return None
+    width, height = header.size
+    if is_jpeg:
+        # Pillow does not tell the coding, the byte before the frame's header.
+        frame = content.find(struct.pack(
+            '>HBHHB', 8 + 3 * header.layers, header.bits, height, width,
+            header.layers))
+        if content[frame - 1] not in _JPEG_CODINGS or header.mode == 'CMYK':
+            return None
+    if height * width > MAX_PIXELS:
+        raise ValueError(f'{height} x {width} pixels are too many for '
+                         f'TensorFlow; at most {MAX_PIXELS}')
+    if is_jpeg and content.rfind(b'\xff\xd9', header.fp.tell()) < 0:
+        raise ValueError('the JPEG is cut short: no end marker')
+    if is_jpeg and height * width > _MAX_JPEG_PIXELS_PER_BYTE * len(content):
+        raise ValueError(f'the JPEG is damaged: its {len(content)} bytes '
+                         f'cannot be {height} x {width} pixels')
+    return Image(content, header.format.encode(), height, width, False)
 
 
 def _decode(decode, content, image_format):
@@ -146,14 +192,12 @@ def _decode(decode, content, image_format):
                          'TensorFlow cannot decode it') from error
 
 
-def _reencode(content):
-    pixels = _decode_otherwise(content)
-    encoded = cv2.imencode('.png', pixels)[1].tobytes()
-    return Image(encoded, b'PNG', *pixels.shape[:2], is_reencoded=True)
+def decode_otherwise(content: bytes) -> np.ndarray:
+    """Returns pixels by OpenCV: uint8 [height, width, 3], BGR.
 
-
-def _decode_otherwise(content):
-    """Returns pixels by OpenCV, uint8 [height, width, 3], BGR."""
+    Raises:
+      ValueError: it is no image, damaged or too large.
+    """
     try:
         pixels = cv2.imdecode(
             np.frombuffer(content, np.uint8),
@@ -162,5 +206,4 @@ def _decode_otherwise(content):
         raise ValueError(f'OpenCV cannot decode it: {error.err}') from error
     if pixels is None:
         raise ValueError('not an image, or a damaged one')
-    image_headers.check_num_pixels(*pixels.shape[:2])
     return pixels

@@ -4,6 +4,8 @@
 of id `i` is `labels[i - 1]`.
 """
 import difflib
+from collections.abc import Iterable
+from collections.abc import Sequence
 
 BACKGROUND = 'background'
 
@@ -29,21 +31,18 @@ COCO_LABELS = (
     'hair drier', 'toothbrush')
 
 
-def ids_of(labels):
+def ids_of(labels: Sequence[str]) -> dict[str, int]:
     """Returns {name: id}; ids begin at 1."""
     return {name: i for i, name in enumerate(labels, 1)}
 
 
-def names_of(labels):
+def names_of(labels: Sequence[str]) -> dict[int, str]:
     """Returns {id: name}, the background included."""
     return {0: BACKGROUND, **dict(enumerate(labels, 1))}
 
 
-def read_labels(path):
+def read_labels(path: str) -> tuple[str, ...]:
     """Reads class names, one a line; blank lines and # comments are ignored.
-
-    Returns:
-      Tuple of class names, in the order of the file.
 
     Raises:
       ValueError: not UTF-8 text, no name, or a name that is not allowed.
@@ -58,27 +57,22 @@ def read_labels(path):
                      if line and not line.startswith('#')], path)
 
 
-def parse_labels(text, origin='--labels'):
-    """Returns the class names of a comma-separated list, as a tuple.
-
-    Raises:
-      ValueError: no name, an empty one, or one that is not allowed.
-    """
-    return _checked([(f'{origin}, name {number}', name.strip())
-                     for number, name in enumerate(text.split(','), 1)], origin)
+def parse_labels(text: str) -> tuple[str, ...]:
+    """Returns the class names of --labels; raises ValueError as `check`."""
+    return check([name.strip() for name in text.split(',')], '--labels')
 
 
-def check(labels, origin):
-    """Checks class names that come from a file.
+def check(labels: Sequence[str], origin: str) -> tuple[str, ...]:
+    """Checks class names.
 
     Raises:
       ValueError: no name, or one that is not allowed; begins with `origin`.
     """
-    _checked([(f'{origin}, name {number}', name)
-              for number, name in enumerate(labels, 1)], origin)
+    return _checked([(f'{origin}, name {number}', name)
+                     for number, name in enumerate(labels, 1)], origin)
 
 
-def nearest(name, labels):
+def nearest(name: str, labels: Iterable[str]) -> str | None:
     """Returns the class name that looks most like `name`, or None."""
     by_lower_case = {label.lower(): label for label in labels}
     matches = difflib.get_close_matches(name.lower(), by_lower_case, n=1)

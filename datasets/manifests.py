@@ -1,10 +1,11 @@
 """What a conversion counts, and how it is told: manifest, report, faults."""
-import collections
 import hashlib
-import os
+from collections.abc import Mapping
+from collections.abc import Sequence
 
 from datasets import label_map
 from datasets import records
+from datasets import samples
 
 # On the screen; the manifest names all files.
 _NUM_NAMES_SHOWN = 5
@@ -14,82 +15,63 @@ _HASH_LENGTH = 16
 
 
 class Tally:
-    """Counts of one converted folder.
+    """Counts of what is converted to one set of records.
 
     Attributes:
-      folder: VOC folder.
       ids: {class name: id}.
-      faults: list of (stem, Fault) of what cannot be converted.
-      shards: list of [file name, number of records], filled by the writer.
+      faults: list of (place, Fault) of what cannot be converted.
+      class_names: set of all names in the annotations.
       num_images: of the valid samples.
     """
 
-    def __init__(self, folder, ids):
-        self.folder = folder
+    def __init__(self, ids: Mapping[str, int]):
         self.ids = ids
         self.faults = []
-        self.shards = []
-        self.num_images = 0
         self.class_names = set()
-        self._num_difficult = 0
-        self._images = collections.Counter()
-        self._objects = collections.Counter()
+        self.num_images = self._num_difficult = 0
+        self._images = dict.fromkeys(ids, 0)
+        self._objects = dict.fromkeys(ids, 0)
         self._hashes = []
-        self._repaired = {}
-        self._skipped = {}
+        self._repaired, self._skipped = {}, {}
 
-    def add(self, reading):
-        """Counts a voc_samples.Reading."""
+    def add(self, reading: samples.Reading):
+        """Counts a Reading."""
         self.class_names.update(reading.class_names)
-        self.faults += [(reading.stem, fault) for fault in reading.faults]
-        if reading.sample is None:
-            # Each file once, under its first fault.
-            _count(self._skipped, reading.faults[0].kind, reading.stem)
+        self.faults += [(reading.place, fault) for fault in reading.faults]
+        sample = reading.sample
+        if sample is None:  # Each once, under its first fault.
+            _count(self._skipped, reading.faults[0].kind, reading.name)
             return
         for kind in reading.repairs:
-            _count(self._repaired, kind, reading.stem)
+            _count(self._repaired, kind, reading.name)
         self.num_images += 1
-        self._num_difficult += sum(reading.sample.difficult)
-        self._images.update(set(reading.sample.names))
-        self._objects.update(reading.sample.names)
-        self._hashes.append(hashlib.sha256(
-            reading.sample.encoded).hexdigest()[:_HASH_LENGTH])
+        self._num_difficult += sum(sample.difficult)
+        for counts, names in ((self._objects, sample.names),
+                              (self._images, set(sample.names))):
+            for name in names:
+                counts[name] += 1
+        self._hashes.append(
+            hashlib.sha256(sample.encoded).hexdigest()[:_HASH_LENGTH])
 
-    def is_new_shard(self, samples_per_file):
-        """Returns whether the next sample begins a new file."""
-        return not self.shards or self.shards[-1][1] == samples_per_file
-
-    def manifest(self, files):
-        """Returns the manifest of these records; see record_files."""
+    def manifest(self, shards: list[dict]) -> dict:
+        """Returns the manifest of records in these shards: see conversion."""
         return {
             'format_version': records.FORMAT_VERSION,
             'num_images': self.num_images,
-            'num_objects': self._objects.total(),
+            'num_objects': sum(self._objects.values()),
             'num_difficult': self._num_difficult,
             'classes': list(self.ids),
-            'images_per_class': {name: self._images[name]
-                                 for name in self.ids},
-            'objects_per_class': {name: self._objects[name]
-                                  for name in self.ids},
-            'files': files,
+            'images_per_class': self._images,
+            'objects_per_class': self._objects,
+            'files': shards,
             'image_hashes': ''.join(self._hashes),
             'repaired': self._repaired,
             'skipped': self._skipped,
         }
 
 
-def describe_file(path, name, num_records):
-    """Returns a file's entry in the manifest."""
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return {'name': name, 'num_records': num_records,
-            'bytes': os.path.getsize(path), 'sha256': digest.hexdigest()}
-
-
-def image_hashes(manifest):
-    """Returns a list: of each record, what the bytes of its image tell.
+def image_hashes(manifest: dict) -> list[str]:
+    """Returns of each record what the bytes of its image tell.
 
     Empty for manifests of earlier versions, which have none.
     """
@@ -98,7 +80,7 @@ def image_hashes(manifest):
             for first in range(0, len(joined), _HASH_LENGTH)]
 
 
-def report(manifest):
+def report(manifest: dict) -> list[str]:
     """Returns lines of text that tell what was converted."""
     lines = [f'{manifest["num_images"]} images, '
              f'{manifest["num_objects"]} objects '
@@ -116,52 +98,47 @@ def report(manifest):
     return lines
 
 
-def raise_faults(tallies, is_default):
+def raise_faults(tallies: Sequence[Tally], is_default: bool):
     """Raises ValueError that lists all faults, if there are any.
 
     Args:
-      tallies: Tally of each converted folder.
+      tallies: of all sources.
       is_default: whether the classes are the VOC's because none were given.
     """
-    faults = [(tally, stem, fault) for tally in tallies
-              for stem, fault in tally.faults]
-    if not faults:
-        return
-    num_files = len({(tally.folder, stem) for tally, stem, _ in faults})
-    lines = [f'{num_files} annotations cannot be converted; nothing was '
-             'written:']
-    lines += [f'  {os.path.join(tally.folder, "Annotations", stem)}.xml: '
-              f'{fault.message}' for tally, stem, fault in faults]
-    lines += _class_advice(tallies, is_default)
-    lines.append('Correct them, or leave them out with --skip_invalid.')
-    raise ValueError('\n'.join(lines))
+    faults = [fault for tally in tallies for fault in tally.faults]
+    if faults:
+        raise ValueError('\n'.join([
+            f'{len(dict(faults))} annotations cannot be converted; nothing was '
+            'written:',
+            *(f'  {place}: {fault.message}' for place, fault in faults),
+            *_class_advice(tallies, is_default),
+            'Correct them, or leave them out with --skip_invalid.']))
 
 
 def _class_advice(tallies, is_default):
     ids = tallies[0].ids
     # Names with control characters would do things to the screen; the lines
     # of their annotations have them escaped.
-    found = {name for tally in tallies for name in tally.class_names
-             if name.isprintable()}
-    unknown = sorted(found - set(ids))
+    found = sorted({name for tally in tallies for name in tally.class_names
+                    if name.isprintable()})
+    unknown = {name: label_map.nearest(name, ids)
+               for name in found if name not in ids}
     if not unknown:
         return []
-    described = []
-    for name in unknown:
-        nearest = label_map.nearest(name, ids)
-        described.append(name if nearest is None else
-                         f'{name} (did you mean {nearest}?)')
+    described = [name if nearest is None else
+                 f'{name} (did you mean {nearest}?)'
+                 for name, nearest in unknown.items()]
     lines = [f'Known classes: {", ".join(ids)}.',
              f'Unknown classes: {", ".join(described)}.']
     if is_default:
         lines.append('The known ones are those of VOC, as no others were '
                      'given. For the classes of these annotations: '
-                     f'--labels={",".join(sorted(found))}')
+                     f'--labels={",".join(found)}')
     return lines
 
 
-def _count(counts, kind, stem):
+def _count(counts, kind, name):
     entry = counts.setdefault(kind, {'count': 0, 'files': []})
     entry['count'] += 1
-    if entry['files'][-1:] != [stem]:
-        entry['files'].append(stem)
+    if entry['files'][-1:] != [name]:
+        entry['files'].append(name)

@@ -4,14 +4,19 @@ The json, the manifest, is written by tf_convert_data.py: number of images
 and objects, classes, counts per class, the files with their sizes, what was
 repaired or skipped.
 """
+import itertools
 import json
 import os
 import re
 import struct
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
+from datasets import image_files
 from datasets import label_map
 from datasets import tfrecords
 
@@ -22,17 +27,17 @@ _LENGTH = struct.Struct('<Q')
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4
 
 
-def shard_name(name, index):
+def shard_name(name: str, index: int) -> str:
     """Returns the file name of a shard, as the original numbers them."""
     return f'{name}_{index:03d}.tfrecord'
 
 
-def manifest_path(folder, name):
+def manifest_path(folder: str, name: str) -> str:
     """Returns the path of the manifest of the records called `name`."""
     return os.path.join(folder, f'{name}.json')
 
 
-def shards(folder):
+def shards(folder: str) -> dict[str, list[str]]:
     """Returns {name: [paths in the order of their numbers]} of a folder.
 
     Raises:
@@ -51,16 +56,17 @@ def shards(folder):
             for name, files in sorted(found.items())}
 
 
-def read_manifest(folder, name, paths):
+def read_manifest(
+        folder: str, name: str, paths: Sequence[str]) -> dict | None:
     """Reads the manifest and checks it against the files.
 
     Args:
       folder: where the records are.
       name: of the records.
-      paths: of their shards, in order.
+      paths: of their shards.
 
     Returns:
-      The manifest, a dict, or None if there is none (the original's records).
+      None if there is no manifest: the original's records have none.
 
     Raises:
       ValueError: it is not a manifest, or not that of these files.
@@ -73,18 +79,23 @@ def read_manifest(folder, name, paths):
             manifest = json.load(file)
         version = manifest['format_version']
         if version == FORMAT_VERSION:
-            listed = _check(manifest)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+            described = {file['name']: file['bytes']
+                         for file in manifest['files']}
+            label_map.check(manifest['classes'], 'classes')
+            if type(manifest['num_images']) is not int:
+                raise TypeError(f'num_images is {manifest["num_images"]!r}')
+    except (AttributeError, KeyError, RecursionError, TypeError,
+            ValueError) as error:
         raise ValueError(
             f'{path} is not a manifest of records ({type(error).__name__}: '
             f'{error}); convert again.') from error
     if version != FORMAT_VERSION:
         raise ValueError(f'{path} has format_version {version!r}, this '
                          f'program reads {FORMAT_VERSION}; convert again.')
-    present = [(os.path.basename(path), os.path.getsize(path))
-               for path in paths]
-    differing = sorted({file_name for file_name, _
-                        in listed ^ set(present)})
+    present = {os.path.basename(path): os.path.getsize(path)
+               for path in paths}
+    differing = [name for name in sorted({*described, *present})
+                 if described.get(name) != present.get(name)]
     if differing:
         raise ValueError(
             f'{path} does not describe the records beside it: '
@@ -93,82 +104,51 @@ def read_manifest(folder, name, paths):
     return manifest
 
 
-def _check(manifest):
-    """Checks what readers need, which is noticed here and not later.
-
-    Returns:
-      set of (name, bytes) of the files.
-
-    Raises:
-      ValueError, KeyError, TypeError: something is missing or wrong.
-    """
-    files = [(part['name'], part['bytes']) for part in manifest['files']]
-    for name, size in files:
-        if type(name) is not str or type(size) is not int:
-            raise TypeError(f'a file is {name!r} of {size!r} bytes')
-    num_images, classes = manifest['num_images'], manifest['classes']
-    most = sum(size for _, size in files) // (_HEADER_BYTES + _FOOTER_BYTES)
-    if type(num_images) is not int or not 0 <= num_images <= most:
-        raise ValueError(f'num_images is {num_images!r}')
-    if type(classes) is not list or not all(
-            type(name) is str for name in classes):
-        raise TypeError('classes is no list of names')
-    label_map.check(classes, 'classes')
-    if type(manifest.get('image_hashes', '')) is not str or type(
-            manifest.get('objects_per_class', {})) is not dict:
-        raise TypeError('image_hashes or objects_per_class')
-    return set(files)
-
-
-def count_records(path):
+def count_records(path: str) -> int:
     """Returns the number of records of a file, read from their lengths.
 
     Raises:
       ValueError: the file is not a whole TFRecord file.
     """
-    size, position, num_records = os.path.getsize(path), 0, 0
-    with open(path, 'rb') as file:
-        while position < size:
-            file.seek(position)
-            header = file.read(_HEADER_BYTES)
-            if len(header) == _HEADER_BYTES:
-                position += _LENGTH.unpack_from(header)[0] + _FOOTER_BYTES
-            position += _HEADER_BYTES
-            num_records += 1
-    if position != size:
-        raise ValueError(f'{path} is not a whole TFRecord file: record '
-                         f'{num_records - 1} is cut short or damaged.')
-    return num_records
+    return sum(1 for _ in _records(path))
 
 
-def read_records(path):
-    """Yields the records of a file, bytes; checksums are not looked at.
+def read_records(path: str) -> Iterator[bytes]:
+    """Yields the records of a file; checksums are not looked at.
 
     Raises:
       ValueError: the file is not a whole TFRecord file.
     """
-    count_records(path)
+    for file, length in _records(path):
+        yield file.read(length)
+
+
+def _records(path):
+    """Yields the open file at each of its records, and the record's length."""
+    size, position = os.path.getsize(path), 0
     with open(path, 'rb') as file:
-        while header := file.read(_HEADER_BYTES):
-            yield file.read(_LENGTH.unpack_from(header)[0])
-            file.seek(_FOOTER_BYTES, os.SEEK_CUR)
+        for index in itertools.count():
+            file.seek(position)
+            header = file.read(_HEADER_BYTES)
+            if not header:
+                return
+            position += _HEADER_BYTES + _FOOTER_BYTES
+            if len(header) == _HEADER_BYTES:
+                length, = _LENGTH.unpack_from(header)
+                position += length
+            if position > size:
+                raise ValueError(f'{path} is not a whole TFRecord file: record '
+                                 f'{index} is cut short or damaged.')
+            yield file, length
 
 
-def image_name(filename, index):
-    """Returns what an image is called: its file's stem, else its number.
-
-    Args:
-      filename: str, '' if the records do not tell.
-      index: of the record, from 0 on.
-    """
+def image_name(filename: str, index: int) -> str:
+    """Returns a file's stem or, if `filename` is '', a record's number."""
     return os.path.splitext(filename)[0] or f'{index:06d}'
 
 
-def read_samples(paths):
-    """Yields the tfrecords.Sample of every record, in order.
-
-    Args:
-      paths: of the shards, in order.
+def read_samples(paths: Iterable[str]) -> Iterator[tfrecords.Sample]:
+    """Yields the Sample of every record of shards, in order.
 
     Raises:
       ValueError: a file is not one of records of this schema.
@@ -181,23 +161,14 @@ def read_samples(paths):
                 raise ValueError(f'{path}, record {index}: {error}.') from error
 
 
-def thumbnail(sample, max_side):
-    """Returns the picture of a Sample, made smaller if it is larger.
+def thumbnail(sample: tfrecords.Sample, max_side: int) -> np.ndarray | None:
+    """Returns the picture of a Sample, of at most max_side pixels a side.
 
-    Args:
-      sample: tfrecords.Sample.
-      max_side: of the picture, in pixels.
-
-    Returns:
-      uint8 [height, width, 3], RGB; None if the image cannot be decoded.
+    It is uint8 [height, width, 3], RGB; None if it cannot be decoded.
     """
     try:
-        picture = cv2.imdecode(
-            np.frombuffer(sample.encoded, np.uint8),
-            cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error:
-        return None
-    if picture is None:
+        picture = image_files.decode_otherwise(sample.encoded)
+    except ValueError:
         return None
     scale = max_side / max(picture.shape[:2])
     if scale < 1:

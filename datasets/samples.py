@@ -1,25 +1,21 @@
-"""One annotation of a VOC folder -> a Sample for the records, repaired."""
-import collections
+"""One annotated image of any format -> a Sample for the records, repaired.
 
+The reader of a format makes an Annotated of each of its images. What is
+checked and repaired is the same for all.
+"""
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from datasets import image_files
 from datasets import tfrecords
-from datasets.voc import annotations
-from datasets.voc import folders
 
-# What cannot be repaired; kind is one of the names below.
-Fault = collections.namedtuple('Fault', ['kind', 'message'])
-# sample: tfrecords.Sample, None if there are faults; repairs: kinds, one for
-# each thing repaired; class_names: str of all objects.
-Reading = collections.namedtuple(
-    'Reading', ['stem', 'sample', 'faults', 'repairs', 'class_names'])
-# content: bytes of the image, None if it could not be read.
-_Files = collections.namedtuple(
-    '_Files', ['stem', 'annotation', 'file_name', 'content', 'faults'])
-
+# Kinds of what cannot be repaired.
 UNKNOWN_CLASS = 'unknown_class'
 MISSING_IMAGE = 'missing_image'
 UNREADABLE_IMAGE = 'unreadable_image'
 BAD_ANNOTATION = 'bad_annotation'
-
+# Kinds of repairs.
 SIZE_MISMATCH = 'size_mismatch'
 MISSING_SIZE = 'missing_size'
 IMAGE_FOUND_BY_STEM = 'image_found_by_stem'
@@ -30,94 +26,94 @@ DROPPED_BOX_OUTSIDE = 'dropped_box_outside'
 DROPPED_BOX_WITHOUT_AREA = 'dropped_box_without_area'
 
 
-def read_samples(folder, stems, ids, image_reader):
-    """Reads annotations and their images.
+class Fault(NamedTuple):
+    """What cannot be repaired: its kind, and a sentence without full stop."""
+    kind: str
+    message: str
+
+
+class Object(NamedTuple):
+    """One object."""
+    name: str
+    bbox_pixels: Sequence[float]  # xmin, ymin, xmax, ymax, as the file has.
+    difficult: int  # 0 or 1.
+    truncated: int
+
+
+class Annotated(NamedTuple):
+    """An image with its objects, as a format has them."""
+    name: str  # For the manifest.
+    place: str  # Of the annotation, for messages: a path, perhaps a line.
+    file_name: str = ''
+    content: bytes | None = None  # Of the image; None is one of the faults.
+    size: tuple[int, int] | None = None  # Height, width, if it tells.
+    objects: Sequence[Object] = ()
+    faults: Sequence[Fault] = ()  # What the reader found,
+    repairs: Sequence[str] = ()  # and what it did: kinds.
+
+
+class Reading(NamedTuple):
+    """What became of an Annotated."""
+    name: str
+    place: str
+    sample: tfrecords.Sample | None  # None if there are faults.
+    faults: list[Fault]
+    repairs: list[str]  # A kind for each thing repaired.
+    class_names: list[str]  # Of all objects.
+
+
+def check(annotated: Sequence[Annotated], ids: Mapping[str, int],
+          image_reader: image_files.ImageReader) -> list[Reading]:
+    """Checks annotated images, and repairs what can be.
 
     Args:
-      folder: voc_folders.VocFolder.
-      stems: of the annotations, a list.
+      annotated: as many as image_files.BATCH are quicker than one by one.
       ids: {class name: id}.
-      image_reader: image_files.ImageReader.
-
-    Returns:
-      list of Readings.
+      image_reader: decodes the images.
     """
-    files = [_read_files(folder, stem, ids) for stem in stems]
     images = iter(image_reader.make_decodable(
-        [file.content for file in files if file.content is not None]))
-    return [_reading(file, None if file.content is None else next(images), ids)
-            for file in files]
+        [one.content for one in annotated if one.content is not None]))
+    return [_reading(one, None if one.content is None else next(images), ids)
+            for one in annotated]
 
 
-def _read_files(folder, stem, ids):
-    """Reads the two files of one image."""
-    path = folder.annotation_path(stem)
-    try:
-        annotation = annotations.read_annotation(path)
-    except (ValueError, OSError) as error:
-        fault = Fault(BAD_ANNOTATION,
-                      str(error).removeprefix(f'{path}: ').rstrip('.'))
-        return _Files(stem, None, None, None, [fault])
+def _reading(annotated, image, ids):
+    """Returns the Reading; image: Image, None or ValueError."""
+    class_names = [item.name for item in annotated.objects]
     faults = [Fault(UNKNOWN_CLASS, f'unknown class {name!r}')
-              for name in dict.fromkeys(item.name
-                                        for item in annotation.objects)
-              if name not in ids]
-    file_name, content = folder.find_image(annotation.filename, stem), None
-    if file_name is None:
-        faults.append(Fault(MISSING_IMAGE, (
-            f'no image: JPEGImages has neither {annotation.filename!r} nor '
-            f'{stem!r} with {", ".join(folders.IMAGE_EXTENSIONS)}')))
-    else:
-        try:
-            content = folder.read_image(file_name)
-        except (ValueError, OSError) as error:
-            faults.append(_unreadable(file_name, error))
-    return _Files(stem, annotation, file_name, content, faults)
-
-
-def _reading(file, image, ids):
-    """Returns the Reading of _Files and their Image, None or ValueError."""
-    faults, repairs, sample = file.faults, [], None
+              for name in dict.fromkeys(class_names) if name not in ids]
+    faults += annotated.faults
     if isinstance(image, ValueError):
-        faults = [*faults, _unreadable(file.file_name, image)]
+        faults.append(unreadable_image(annotated.file_name, image))
+    sample, repairs = None, list(annotated.repairs)
     if not faults:
-        repairs = _image_repairs(file.annotation, image, file.file_name)
-        sample = _sample(file.annotation, image, file.file_name, ids, repairs)
-    names = () if file.annotation is None else [
-        item.name for item in file.annotation.objects]
-    return Reading(file.stem, sample, faults, repairs, names)
+        if image.is_reencoded:
+            repairs.append(REENCODED_IMAGE)
+        if annotated.size not in (None, (image.height, image.width)):
+            repairs.append(SIZE_MISMATCH)
+        sample = _sample(annotated, image, ids, repairs)
+    return Reading(annotated.name, annotated.place, sample, faults, repairs,
+                   class_names)
 
 
-def _unreadable(file_name, error):
+def unreadable_image(file_name: str, error: Exception) -> Fault:
+    """Returns the Fault of an image that cannot be read or decoded."""
     return Fault(UNREADABLE_IMAGE, f'image {file_name}: {error}')
 
 
-def _image_repairs(annotation, image, file_name):
-    repairs = []
-    if file_name != annotation.filename:
-        repairs.append(IMAGE_FOUND_BY_STEM)
-    if image.is_reencoded:
-        repairs.append(REENCODED_IMAGE)
-    if annotation.height is None or annotation.width is None:
-        repairs.append(MISSING_SIZE)
-    elif (annotation.height, annotation.width) != (image.height, image.width):
-        repairs.append(SIZE_MISMATCH)
-    return repairs
-
-
-def _sample(annotation, image, file_name, ids, repairs):
+def _sample(annotated, image, ids, repairs):
     """Returns the Sample; appends to `repairs` what is done to the boxes."""
     kept, bboxes = [], []
-    for item in annotation.objects:
+    for item in annotated.objects:
         bbox = _repaired_bbox(item.bbox_pixels, image.height, image.width,
                               repairs)
         if bbox is not None:
             kept.append(item)
             bboxes.append(bbox)
     return tfrecords.Sample(
-        encoded=image.encoded, format=image.format, filename=file_name,
-        height=image.height, width=image.width, bboxes=bboxes,
-        labels=[ids[item.name] for item in kept],
+        encoded=image.encoded, format=image.format,
+        filename=annotated.file_name, height=image.height, width=image.width,
+        bboxes=bboxes, labels=[ids[item.name] for item in kept],
         names=[item.name for item in kept],
         difficult=[item.difficult for item in kept],
         truncated=[item.truncated for item in kept])

@@ -3,8 +3,6 @@
 Told when they are converted, by the manifests in one folder. Images are the
 same if the bytes of their files are.
 """
-import collections
-
 from datasets import manifests
 from datasets import records
 from datasets.voc import pascalvoc
@@ -12,33 +10,23 @@ from datasets.voc import pascalvoc
 _NUM_NAMES_SHOWN = 5
 
 
-def findings(folder, name):
-    """Returns lines of text about the records called `name`, best none.
-
-    Args:
-      folder: of the records, with a manifest.
-      name: of the records.
+def findings(folder: str, name: str) -> list[str]:
+    """Returns lines about the records `name` in a folder, best none.
 
     Raises:
-      ValueError: a manifest is not that of the records beside it.
+      ValueError: their manifest is not that of the records beside it.
     """
     paths = records.shards(folder)
     manifest = records.read_manifest(folder, name, paths[name])
     hashes = manifests.image_hashes(manifest)
-    counts = collections.Counter()
-    repeated = []
-    for index, image_hash in enumerate(hashes):
-        if counts[image_hash]:
-            repeated.append(index)
-        counts[image_hash] += 1
-    lines = []
-    if repeated:
-        lines.append(f'{_described(repeated, paths[name])} of {name} repeat '
-                     'earlier ones of it.')
+    first = {}
+    repeated = [index for index, image_hash in enumerate(hashes)
+                if first.setdefault(image_hash, index) != index]
+    lines = [f'{_described(repeated, paths[name])} of {name} repeat earlier '
+             'ones of it.'] if repeated else []
     for other in paths:
-        other_manifest = None if other == name else _manifest(
-            folder, other, paths[other])
-        if other_manifest is None:
+        other_manifest = _manifest(folder, other, paths[other])
+        if other == name or other_manifest is None:
             continue
         others = set(manifests.image_hashes(other_manifest))
         common = [index for index, image_hash in enumerate(hashes)
@@ -67,18 +55,15 @@ def _missing_classes(name, manifest, other, other_manifest):
     if dataset != other_dataset or (
             split == 'train') == (other_split == 'train'):
         return []
-    train, rest = (manifest, other_manifest)
     if split != 'train':
-        train, rest = rest, train
         name, other = other, name
-    trained = train.get('objects_per_class', {})
-    missing = [label for label, count
-               in rest.get('objects_per_class', {}).items()
-               if count and not trained.get(label)]
-    if not missing:
-        return []
-    return [f'{name} has no object of {", ".join(missing)}, but {other} has: '
-            'what is not trained is not found.']
+        manifest, other_manifest = other_manifest, manifest
+    trained, scored = (one.get('objects_per_class', {})
+                       for one in (manifest, other_manifest))
+    missing = ', '.join(label for label, count in scored.items()
+                        if count and not trained.get(label))
+    return [f'{name} has no object of {missing}, but {other} has: what is not '
+            'trained is not found.'] if missing else []
 
 
 def _described(indices, paths):

@@ -3,20 +3,15 @@
 The keys are the original's (balancap/SSD-Tensorflow) and `image/filename`,
 which HiKapok/SSD.TensorFlow writes too; records of both can be read.
 """
-import collections
 import contextlib
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 from google.protobuf import message
-
-# encoded: bytes; format: b'JPEG' or b'PNG'; filename: str;
-# bboxes: sequence of [ymin, xmin, ymax, xmax], relative to the image;
-# labels: ids from 1 on; names: str; difficult, truncated: 0 or 1.
-Sample = collections.namedtuple(
-    'Sample', ['encoded', 'format', 'filename', 'height', 'width', 'bboxes',
-               'labels', 'names', 'difficult', 'truncated'])
 
 _BBOX = 'image/object/bbox/'
 _SIDES = ('ymin', 'xmin', 'ymax', 'xmax')
@@ -33,8 +28,22 @@ ITEMS_TO_DESCRIPTIONS = {
 }
 
 
+class Sample(NamedTuple):
+    """One image with its objects."""
+    encoded: bytes
+    format: bytes  # JPEG or PNG.
+    filename: str
+    height: int
+    width: int
+    bboxes: Sequence[Sequence[float]]  # [ymin, xmin, ymax, xmax], relative.
+    labels: Sequence[int]  # From 1 on.
+    names: Sequence[str]
+    difficult: Sequence[int]  # 0 or 1.
+    truncated: Sequence[int]
+
+
 @contextlib.contextmanager
-def open_writer(path):
+def open_writer(path: str) -> Iterator[tf.io.TFRecordWriter]:
     """Opens a tf.io.TFRecordWriter as a context manager.
 
     Raises:
@@ -49,7 +58,7 @@ def open_writer(path):
                       'disk full?') from error
 
 
-def encode_example(sample):
+def encode_example(sample: Sample) -> bytes:
     """Returns a Sample as the bytes of a tf.train.Example."""
     shape = [sample.height, sample.width, 3]
     sides = list(zip(*sample.bboxes, strict=True)) or [()] * 4
@@ -83,12 +92,11 @@ def encode_example(sample):
     return example.SerializeToString()
 
 
-def decode_example(serialized):
+def decode_example(serialized: bytes) -> Sample:
     """Returns the Sample of a tf.train.Example's bytes, without a graph.
 
     As with `decoder`, what is not the image, its shape and its objects may
-    be missing. bboxes is float32 [num_objects, 4]; labels, difficult and
-    truncated are int64 [num_objects].
+    be missing. bboxes is float32 [num_objects, 4]; the rest is int64.
 
     Raises:
       ValueError: the bytes are not an Example of this schema, or some of its
@@ -122,7 +130,7 @@ def decode_example(serialized):
           for flags in (difficult, truncated)))
 
 
-def decoder():
+def decoder() -> slim.tfexample_decoder.TFExampleDecoder:
     """Returns a slim TFExampleDecoder of the ITEMS_TO_DESCRIPTIONS."""
     keys_to_features = {
         'image/encoded': tf.FixedLenFeature([], tf.string),

@@ -3,7 +3,8 @@
 A class is told by its outline alone: colours and textures are drawn at
 random. Images are float32 [height, width, 3], 0..255.
 """
-import collections
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -17,11 +18,15 @@ MAX_ANGLE = np.pi / 9
 # cv2 draws at fractions of a pixel: coordinates are times 2 ** _SHIFT.
 _SHIFT = 4
 
-# outline: float [n, 2], x and y in pixels; mask: bool [height, width].
-Shape = collections.namedtuple('Shape', ['name', 'outline', 'mask'])
+
+class Shape(NamedTuple):
+    """outline: float [n, 2], x and y in pixels; mask: bool [height, width]."""
+    name: str
+    outline: np.ndarray
+    mask: np.ndarray
 
 
-def texture(rng, height, width):
+def texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Returns float32 [height, width, 3]: blurred noise around a colour."""
     cells = rng.integers(2, 24, 2)
     coarse = rng.normal(0, rng.uniform(5, 30), (*cells, 3))
@@ -31,7 +36,8 @@ def texture(rng, height, width):
     return np.clip(noise + colour, 0, 255)
 
 
-def draw_shape(image, rng, name):
+def draw_shape(image: np.ndarray, rng: np.random.Generator,
+               name: str) -> Shape:
     """Returns a Shape at a random place, at most a tenth of it outside."""
     height, width = image.shape[:2]
     side = rng.uniform(MIN_SIDE, MAX_SIDE) * min(height, width)
@@ -65,7 +71,7 @@ def _unit_outline(name):
     return radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
 
 
-def paint(image, shape, rng):
+def paint(image: np.ndarray, shape: Shape, rng: np.random.Generator):
     """Paints the shape on the image, its edge antialiased."""
     height, width = image.shape[:2]
     # One pixel around for the edge.
@@ -92,7 +98,7 @@ def _fixed_point(outline):
     return np.round((outline - 0.5) * 2 ** _SHIFT).astype(np.int32)
 
 
-def visibilities(shapes):
+def visibilities(shapes: Sequence[Shape]) -> list[float]:
     """Returns the visible fraction of each shape; later ones cover earlier.
 
     What is outside of the image is not counted: it has no mask.

@@ -8,6 +8,7 @@ and textures are drawn at random. The same seed gives the same bytes.
 import argparse
 import concurrent.futures
 import os
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -20,7 +21,8 @@ EMPTY_FRACTION = 0.03
 DIFFICULT_VISIBILITY, MIN_VISIBILITY = 0.5, 0.15
 
 
-def write(root, num_train, num_test, seed=0, classes=drawing.CLASSES, size=300):
+def write(root: str, num_train: int, num_test: int, seed: int = 0,
+          classes: Sequence[str] = drawing.CLASSES, size: int = 300):
     """Writes a VOC-format folder of drawn shapes.
 
     JPEGImages, Annotations, ImageSets/Main/{trainval,test}.txt and

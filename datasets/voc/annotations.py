@@ -1,39 +1,36 @@
 """One VOC annotation file -> Annotation, checked for form; and back."""
-import collections
 import math
-import os
-import stat
+from collections.abc import Sequence
+from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-# More is no annotation, and would take gigabytes when it is parsed.
-MAX_BYTES = 2 ** 24
+from datasets import samples
 
-# filename: str, '' if absent; height, width: int or None if absent.
-Annotation = collections.namedtuple(
-    'Annotation', ['filename', 'height', 'width', 'objects'])
-# bbox_pixels: floats xmin, ymin, xmax, ymax, as the file has them.
-Object = collections.namedtuple(
-    'Object', ['name', 'bbox_pixels', 'difficult', 'truncated'])
+_SIDES = ('xmin', 'ymin', 'xmax', 'ymax')
 
 
-def read_annotation(path):
+class Annotation(NamedTuple):
+    """An annotation: filename '', height and width None where absent."""
+    filename: str
+    height: int | None
+    width: int | None
+    objects: Sequence[samples.Object]
+
+
+def read_annotation(path: str) -> Annotation:
     """Reads a VOC annotation.
 
     Missing `difficult` or `truncated` are 0; spaces around names are dropped.
-
-    Args:
-      path: file name.
-
-    Returns:
-      Annotation.
 
     Raises:
       ValueError: the file is not a VOC annotation; names file and fault.
       OSError: it cannot be read.
     """
     try:
-        return _annotation(_parse(_content(path)))
+        # Buffering costs more than the reading of so small a file.
+        with open(path, 'rb', buffering=0) as file:
+            return _annotation(_parse(file.readall()))
     except expat.ExpatError as error:
         raise ValueError(f'{path}: not XML: {error}.') from error
     # LookupError: an encoding that Python does not know.
@@ -41,49 +38,34 @@ def read_annotation(path):
         raise ValueError(f'{path}: {error}') from error
 
 
-def format_annotation(annotation):
-    """Returns bytes, from which `read_annotation` reads the same.
+def format_annotation(annotation: Annotation) -> bytes:
+    """Returns XML, from which `read_annotation` reads the same.
 
     Args:
-      annotation: Annotation, with both sides of the image.
+      annotation: with both sides of the image.
     """
-    root = ElementTree.Element('annotation')
-    _add(root, 'filename', annotation.filename)
-    size = ElementTree.SubElement(root, 'size')
-    _add(size, 'width', annotation.width)
-    _add(size, 'height', annotation.height)
-    _add(size, 'depth', 3)
+    root = _element('annotation', {
+        'filename': annotation.filename, 'size': {
+            'width': annotation.width, 'height': annotation.height,
+            'depth': 3}})
     for item in annotation.objects:
-        node = ElementTree.SubElement(root, 'object')
-        _add(node, 'name', item.name)
-        _add(node, 'pose', 'Unspecified')  # labelImg needs it.
-        _add(node, 'truncated', item.truncated)
-        _add(node, 'difficult', item.difficult)
-        bndbox = ElementTree.SubElement(node, 'bndbox')
-        for tag, value in zip(
-                ('xmin', 'ymin', 'xmax', 'ymax'), item.bbox_pixels,
-                strict=True):
-            _add(bndbox, tag, f'{value:g}')
+        sides = (f'{value:g}' for value in item.bbox_pixels)
+        root.append(_element('object', {
+            'name': item.name, 'pose': 'Unspecified',  # labelImg needs it.
+            'truncated': item.truncated, 'difficult': item.difficult,
+            'bndbox': dict(zip(_SIDES, sides, strict=True))}))
     ElementTree.indent(root)
-    return ElementTree.tostring(
-        root, encoding='utf-8', xml_declaration=True)
+    return ElementTree.tostring(root, encoding='utf-8', xml_declaration=True)
 
 
-def _add(node, tag, value):
-    ElementTree.SubElement(node, tag).text = str(value)
-
-
-def _content(path):
-    """Returns the bytes of an annotation file."""
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError('not a file.')
-    if status.st_size > MAX_BYTES:
-        raise ValueError(f'{status.st_size:,} bytes are no annotation; at '
-                         f'most {MAX_BYTES:,}.')
-    # Buffering costs more than the reading of so small a file.
-    with open(path, 'rb', buffering=0) as file:
-        return file.read(MAX_BYTES)
+def _element(tag, content):
+    """Returns an Element with a text or, if `content` is a dict, children."""
+    element = ElementTree.Element(tag)
+    if isinstance(content, dict):
+        element.extend(_element(*item) for item in content.items())
+    else:
+        element.text = str(content)
+    return element
 
 
 def _parse(content):
@@ -113,7 +95,7 @@ def _refuse_doctype(*declaration):
 
 def _annotation(root):
     if root.tag != 'annotation':
-        raise ValueError(f'the root is <{root.tag[:80]}>, not <annotation>.')
+        raise ValueError(f'the root is <{root.tag}>, not <annotation>.')
     fields = _fields(root)
     size = _fields(fields.get('size', ()))
     return Annotation(
@@ -129,16 +111,13 @@ def _object(node, number):
     name = _text(fields, 'name')
     if not name:
         raise ValueError(f'object {number} has no <name>.')
-    place = f'object {number} ({_brief(name)})'
+    place = f'object {number} ({name!r})'
     if 'bndbox' not in fields:
         raise ValueError(f'{place} has no <bndbox>.')
     bndbox = _fields(fields['bndbox'])
-    return Object(
-        name,
-        (_number(bndbox, 'xmin', place), _number(bndbox, 'ymin', place),
-         _number(bndbox, 'xmax', place), _number(bndbox, 'ymax', place)),
-        _flag(fields, 'difficult', place),
-        _flag(fields, 'truncated', place))
+    return samples.Object(
+        name, tuple(_number(bndbox, side, place) for side in _SIDES),
+        _flag(fields, 'difficult', place), _flag(fields, 'truncated', place))
 
 
 def _fields(node):
@@ -152,11 +131,6 @@ def _text(fields, tag):
     return '' if text is None else text.strip()
 
 
-def _brief(text):
-    """Returns text for a message, in quotes."""
-    return repr(text if len(text) <= 80 else text[:80] + '...')
-
-
 def _number(fields, tag, place):
     text = _text(fields, tag)
     try:
@@ -164,7 +138,7 @@ def _number(fields, tag, place):
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise ValueError(f'{place}: <{tag}> is {_brief(text)}, not a number.')
+        raise ValueError(f'{place}: <{tag}> is {text!r}, not a number.')
     return value
 
 
@@ -175,5 +149,5 @@ def _side(size, tag):
 def _flag(fields, tag, place):
     text = _text(fields, tag) or '0'
     if text not in ('0', '1'):
-        raise ValueError(f'{place}: <{tag}> is {_brief(text)}, not 0 or 1.')
+        raise ValueError(f'{place}: <{tag}> is {text!r}, not 0 or 1.')
     return int(text)

@@ -1,10 +1,12 @@
 """One picture of many images with their objects: are the labels right?"""
 import collections
+from collections.abc import Sequence
 
 import numpy as np
 
 from common import drawing
 from datasets import records
+from datasets import tfrecords
 
 NUM_IMAGES, NUM_COLUMNS = 40, 5
 # An image's longer side, the line above it with its name, and the distance
@@ -12,7 +14,7 @@ NUM_IMAGES, NUM_COLUMNS = 40, 5
 SIDE, LINE, GAP = 320, 16, 12
 
 
-def choose(image_labels, num_images):
+def choose(image_labels: Sequence[np.ndarray], num_images: int) -> list[int]:
     """Chooses images so that every class is seen.
 
     The classes take turns, the rarest first; the images of a class, and
@@ -23,7 +25,7 @@ def choose(image_labels, num_images):
       num_images: how many, if there are as many.
 
     Returns:
-      list of int, ascending.
+      Their indices, ascending.
     """
     queues = collections.defaultdict(list)
     for index in np.random.default_rng(0).permutation(len(image_labels)):
@@ -40,11 +42,12 @@ def choose(image_labels, num_images):
     return sorted(chosen)
 
 
-def draw(samples, class_names):
+def draw(samples: Sequence[tuple[str, tfrecords.Sample]],
+         class_names: Sequence[str]) -> np.ndarray:
     """Draws the sheet.
 
     Args:
-      samples: list of (name, tfrecords.Sample), at least one.
+      samples: names and samples, at least one.
       class_names: from class 1 on.
 
     Returns:

@@ -18,10 +18,11 @@ DATASET_NAMES = ('pascalvoc', 'pascalvoc_0712')
 DEFAULT_OUTPUT_NAME = 'pascalvoc'
 
 
-def convert(dataset_name, dataset_dir, output_name, output_dir,
-            labels_file=None, labels=None, image_set=None,
-            skip_invalid=False):
-    """Converts VOC folders to records and prints what was done.
+def convert(dataset_name: str, dataset_dir: str, output_name: str,
+            output_dir: str, labels_file: str | None = None,
+            labels: str | None = None, image_set: str | None = None,
+            skip_invalid: bool = False):
+    """Converts data to records and prints what was done.
 
     Args:
       dataset_name: 'pascalvoc', one folder, or 'pascalvoc_0712'.
@@ -36,24 +37,24 @@ def convert(dataset_name, dataset_dir, output_name, output_dir,
     Raises:
       ValueError: the arguments, or something in the folders, is wrong.
     """
-    parts = _parts(dataset_name, dataset_dir, output_name, image_set)
+    sources = _sources(dataset_name, dataset_dir, output_name, image_set)
     with contextlib.ExitStack() as stack:  # Ends the bars before an error.
         results = conversion.convert(
-            parts, output_dir, labels=_labels(labels_file, labels),
-            skip_invalid=skip_invalid, progress=lambda stems, output_name: (
-                stack.enter_context(_progress_bar(stems, output_name))))
-    for part, manifest in zip(parts, results, strict=True):
-        path = os.path.join(output_dir, f'{part.output_name}_*.tfrecord')
-        print('\n'.join([f'{path}: {part.folder}',
+            sources, output_dir, labels=_labels(labels_file, labels),
+            skip_invalid=skip_invalid, progress=lambda names, output_name: (
+                stack.enter_context(_progress_bar(names, output_name))))
+    for source, manifest in zip(sources, results, strict=True):
+        path = os.path.join(output_dir, f'{source.output_name}_*.tfrecord')
+        print('\n'.join([f'{path}: {source.folder}',
                          *manifests.report(manifest)]))
-    # All parts are written: those of one call are compared too.
-    for part in parts:
-        for line in split_checks.findings(output_dir, part.output_name):
+    # All are written: those of one call are compared too.
+    for source in sources:
+        for line in split_checks.findings(output_dir, source.output_name):
             print(f'Warning: {files.quote(line)}', file=sys.stderr)
-    print(_next_command(dataset_name, parts[0].output_name, output_dir))
+    print(_next_command(dataset_name, sources[0].output_name, output_dir))
 
 
-def _parts(dataset_name, dataset_dir, output_name, image_set):
+def _sources(dataset_name, dataset_dir, output_name, image_set):
     if dataset_name == 'pascalvoc':
         return [folders.Part(dataset_dir, image_set, output_name)]
     if dataset_name not in DATASET_NAMES:
@@ -76,8 +77,8 @@ def _labels(labels_file, labels):
     return None if labels is None else label_map.parse_labels(labels)
 
 
-def _progress_bar(stems, output_name):
-    return tqdm.tqdm(stems, desc=output_name, unit=' images',
+def _progress_bar(names, output_name):
+    return tqdm.tqdm(names, desc=output_name, unit=' images',
                      dynamic_ncols=True, disable=None)
 
 

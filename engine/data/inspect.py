@@ -4,16 +4,20 @@ Which network and which anchors suit is told by the share of the objects
 whose best anchor overlaps them by at least 0.5: these teach several anchors,
 the others only the one that each object gets in any case.
 """
-import collections
+import itertools
 import os
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import tqdm
 
 from common import files
+from common import tables
 from datasets import dataset_factory
 from datasets import records
+from datasets import tfrecords
 from detection import anchors
 from detection import boxes
 from engine.data import contact_sheet
@@ -25,13 +29,18 @@ SIDES = (0, .05, .1, .2, .4, 1)
 # A larger input is advised if it helps that share of the objects.
 MIN_GAIN = 0.02
 
-# Of a choice of network and anchors. names: of the networks that share them;
-# side: of the input, in pixels; share: of all objects; shares: by SIDES, NaN
-# where there is no object.
-Fit = collections.namedtuple('Fit', 'names preset side share shares')
+
+class Fit(NamedTuple):
+    """How many objects fit a choice of anchors."""
+    names: list[str]  # Of the networks that share them.
+    preset: str
+    side: int  # Of the input, in pixels.
+    share: float  # Of all objects.
+    shares: list[float]  # By SIDES, NaN where there is no object.
 
 
-def inspect(dataset_name, split_name, dataset_dir, output_dir):
+def inspect(dataset_name: str, split_name: str, dataset_dir: str,
+            output_dir: str):
     """Prints counts and sizes; writes <name>_<split>.png, a contact sheet.
 
     Args:
@@ -59,11 +68,12 @@ def inspect(dataset_name, split_name, dataset_dir, output_dir):
     print(f'Images with boxes and names: {path}')
 
 
-def class_lines(samples, class_names):
+def class_lines(samples: Sequence[tfrecords.Sample],
+                class_names: Sequence[str]) -> list[str]:
     """Returns the lines of a table: objects and images per class.
 
     Args:
-      samples: list of tfrecords.Sample.
+      samples: of all records.
       class_names: from class 1 on.
     """
     per_image = [sample.labels for sample in samples]
@@ -77,7 +87,7 @@ def class_lines(samples, class_names):
         ('class', 'objects', 'difficult', 'images'),
         *zip(map(files.quote, class_names), *columns, strict=True),
         ('all', len(labels), np.count_nonzero(difficult), len(samples))]
-    lines = _table(rows)
+    lines = tables.lines(rows)
     num_empty = sum(not labels.size for labels in per_image)
     if num_empty:
         lines.append(f'{num_empty} images have no object.')
@@ -87,36 +97,33 @@ def class_lines(samples, class_names):
     return lines
 
 
-def size_lines(bboxes):
+def size_lines(bboxes: np.ndarray) -> list[str]:
     """Returns lines: sizes of boxes, the anchors they fit, an advice.
 
     Args:
       bboxes: float [n, 4], relative, at least one.
     """
-    spans = list(zip(SIDES, SIDES[1:], strict=False))
-    numbers = [np.count_nonzero(_is_of_size(bboxes, span)) for span in spans]
-    rows = [('side of a box, % of the image', 'all', *(
-        f'{100 * low:g}-{100 * high:g}' for low, high in spans)),
-        ('objects', len(bboxes), *numbers)]
     fits = anchor_fits(bboxes)
-    rows += [
-        (f'{", ".join(fit.names)} {fit.preset}',
-         *('-' if np.isnan(share) else f'{100 * share:.1f} %'
-           for share in (fit.share, *fit.shares))) for fit in fits]
+    rows = [
+        ('side of a box, % of the image', 'all', *(
+            f'{100 * low:g}-{100 * high:g}'
+            for low, high in itertools.pairwise(SIDES))),
+        ('objects', len(bboxes), *map(np.count_nonzero, _by_size(bboxes))),
+        *((f'{", ".join(fit.names)} {fit.preset}', *(
+            '-' if np.isnan(share) else f'{100 * share:.1f} %'
+            for share in (fit.share, *fit.shares))) for fit in fits)]
     advised = advise(fits)
     return [
         f'Objects whose best anchor overlaps them by {MIN_OVERLAP} and more, '
-        'by network and --anchors:', *_table(rows),
+        'by network and --anchors:', *tables.lines(rows),
         f'Advice: --model_name={advised.names[0]} --anchors={advised.preset} '
         f'({100 * advised.share:.1f} %). A larger input is advised where it '
         f'gains {100 * MIN_GAIN:g} points: it costs its area in time.']
 
 
-def anchor_fits(bboxes):
+def anchor_fits(bboxes: np.ndarray) -> list[Fit]:
     """Returns a Fit of each network's anchors; equal ones share theirs."""
-    fits = {}
-    overlaps_of = [_is_of_size(bboxes, span)
-                   for span in zip(SIDES, SIDES[1:], strict=False)]
+    fits, sizes = {}, _by_size(bboxes)
     for name, network in nets_factory.networks_map.items():
         for preset in sorted(network.anchor_presets):
             params = network.with_anchors(network.default_params, preset)
@@ -131,22 +138,21 @@ def anchor_fits(bboxes):
             fits[geometry] = Fit(
                 [name], preset, params.img_shape[0], is_fit.mean(),
                 [is_fit[rows].mean() if rows.any() else np.nan
-                 for rows in overlaps_of])
+                 for rows in sizes])
     return list(fits.values())
 
 
-def advise(fits):
+def advise(fits: Sequence[Fit]) -> Fit:
     """Returns the best Fit of the smallest input that loses < MIN_GAIN."""
     best = max(fit.share for fit in fits)
     return min((fit for fit in fits if fit.share > best - MIN_GAIN),
                key=lambda fit: (fit.side, -fit.share))
 
 
-def _is_of_size(bboxes, span):
-    sides = np.sqrt(boxes.area(bboxes, np))
-    low, high = span
-    # The last span has its end.
-    return (sides >= low) & ((sides < high) | (high == SIDES[-1]))
+def _by_size(bboxes):
+    """Returns for each pair of SIDES which bboxes are between: bool [n]."""
+    sizes = np.digitize(np.sqrt(boxes.area(bboxes, np)), SIDES[1:-1])
+    return [sizes == size for size in range(len(SIDES) - 1)]
 
 
 def _write_sheet(path, samples, dataset):
@@ -171,11 +177,3 @@ def _check_labels(samples, dataset):
                     f'{dataset.name} {dataset.split_name}, image {name}: an '
                     f'object is of class {label}, but there are '
                     f'{len(dataset.labels)} classes; convert again.')
-
-
-def _table(rows):
-    rows = [[str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ['  '.join([row[0].ljust(widths[0]), *(
-        cell.rjust(width) for cell, width
-        in zip(row[1:], widths[1:], strict=True))]) for row in rows]

@@ -24,7 +24,7 @@ def write_records(folder, name, num_records, labels=None, index=0):
         (folder / f'{name}.json').write_text(json.dumps({
             'format_version': 1, 'num_images': num_records,
             'classes': labels, 'files': [{
-                'name': file_name,
+                'name': file_name, 'sha256': 'of earlier versions',
                 'bytes': (folder / file_name).stat().st_size}]}))
 
 
@@ -97,8 +97,9 @@ def test_a_missing_folder_is_an_error(tmp_path):
 def test_says_what_is_there_instead(tmp_path):
     with pytest.raises(ValueError, match='there is: no .tfrecord file'):
         get(tmp_path)
-    write_records(tmp_path, 'pascalvoc', 1)
-    with pytest.raises(ValueError, match='pascalvoc .not of the form'):
+    write_records(tmp_path, 'pascalvoc_2007_train', 1)
+    with pytest.raises(ValueError, match=(
+            'pascalvoc_2007_train .no --dataset_name reads it; the form is')):
         get(tmp_path)
 
 
@@ -122,16 +123,13 @@ def test_unknown_classes_are_an_error(tmp_path):
      'format_version 2, this program reads 1'),
     ('{"format_version": 1, "files": [], "classes": ["a"], "num_images": 0}',
      'toy_train_000.tfrecord missing, too many or of another size'),
-    ('[' * 100_000, 'is not a manifest of records .RecursionError'),
     *((json.dumps({'format_version': 1, 'files': [], 'classes': ['a'],
                    'num_images': 0, **fault}), message)
       for fault, message in (
-          ({'classes': 5}, 'classes is no list'),
-          ({'classes': ['a', 1]}, 'classes is no list'),
+          ({'classes': 5}, 'is not a manifest'),
+          ({'classes': ['a', 1]}, 'is not a manifest'),
           ({'classes': ['a\x1b']}, r"'a.x1b' has a slash or a control char"),
-          ({'num_images': '1'}, "num_images is '1'"),
-          ({'num_images': 10 ** 30}, 'num_images is 1000'),
-          ({'files': [{'name': ['x'], 'bytes': 1}]}, r"a file is \['x'\]"))),
+          ({'num_images': '1'}, "num_images is '1'"))),
 ])
 def test_bad_manifests_are_an_error(tmp_path, content, message):
     write_records(tmp_path, 'toy_train', 1)

@@ -123,7 +123,8 @@ JPEG, PNG = encode('.jpg'), encode('.png')
     (b'', 'the file is empty'),
     (b'<html>', 'not an image'),
     (JPEG[:20], 'not an image'),
-    (JPEG[:len(JPEG) // 2], 'cut short: no end marker'),
+    (JPEG[:len(JPEG) // 2], 'not an image, or a damaged one'),
+    (JPEG[:-200], 'cut short: no end marker'),
     (JPEG[:-2], 'cut short: no end marker'),
     # Its quantisation tables are gone.
     (JPEG.replace(b'\xff\xdb', b'\xff\xe9'), 'JPEG is damaged: TensorFlow'),

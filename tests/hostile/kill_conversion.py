@@ -50,7 +50,8 @@ def run(folder: pathlib.Path, num_kills: int, seed: int) -> str:
         else:
             assert kills.contents(left) in (old, new)
     _start(folder, 'left', 'new').join()
-    assert kills.contents(left) == new and not _num_partials(left)
+    assert kills.contents(left) == new
+    assert not list(left.glob(f'*{files.PARTIAL}*'))
     return (f'{num_kills} kills: {num_kills - num_refused} times whole '
             f'records, {num_refused} times refused')
 
@@ -76,7 +77,7 @@ def _moment(folder, is_manifest_s, rng):
 
 
 def _num_partials(folder):
-    return sum(files.PARTIAL in path.name for path in folder.iterdir())
+    return len(list(folder.glob(f'*{files.PARTIAL}*/*')))
 
 
 if __name__ == '__main__':

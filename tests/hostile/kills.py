@@ -31,5 +31,5 @@ def contents(folder: pathlib.Path) -> dict[str, bytes]:
     """Returns {path: content} of the files that have their final names."""
     return {str(path.relative_to(folder)): path.read_bytes()
             for path in folder.rglob('*') if path.is_file()
-            and files.PARTIAL not in path.name
+            and files.PARTIAL not in str(path.relative_to(folder))
             and not path.name.startswith('events.out')}

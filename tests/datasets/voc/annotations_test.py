@@ -1,8 +1,6 @@
-import os
-import time
-
 import pytest
 
+from datasets import samples
 from datasets.voc import annotations
 
 BNDBOX = ('<bndbox><xmin>1</xmin><ymin>2.5</ymin><xmax>30</xmax>'
@@ -22,7 +20,7 @@ def test_reads_names_sizes_boxes_and_flags(tmp_path):
         f'<object><name> dog </name><difficult>1</difficult>{BNDBOX}'
         f'<part><name>head</name>{BNDBOX}</part></object></annotation>'))
     assert annotation == annotations.Annotation('a.jpg', 50, 60, (
-        annotations.Object('dog', (1., 2.5, 30., 40.), 1, 0),))
+        samples.Object('dog', (1., 2.5, 30., 40.), 1, 0),))
 
 
 def test_everything_but_the_root_may_be_missing(tmp_path):
@@ -53,8 +51,6 @@ def test_reads_other_encodings(tmp_path):
     ('<annotation><size><width>x</width></size></annotation>',
      "size: <width> is 'x'"),
     ('<annotation>&b;</annotation>', 'undefined entity'),
-    (f'<annotation><object><name>{"a" * 1000}</name></object></annotation>',
-     "'a{80}...'. has no <bndbox>"),
     ('<?xml version="1.0" encoding="no-such"?><annotation/>',
      'unknown encoding'),
 ])
@@ -79,19 +75,5 @@ def test_refuses_every_doctype(tmp_path, doctype, encoding):
     text = (f'<?xml version="1.0" encoding="{encoding}"?>'
             f'<!DOCTYPE annotation {doctype}>'
             f'<annotation><filename>{"&a11;" * 10_000}</filename></annotation>')
-    seconds = time.process_time()
     with pytest.raises(ValueError, match=r'a\.xml: it has a <!DOCTYPE>'):
         read(tmp_path, text, encoding)
-    assert time.process_time() - seconds < 1
-
-
-def test_refuses_what_is_too_large_or_not_a_file(tmp_path):
-    path = tmp_path / 'a.xml'
-    with open(path, 'wb') as file:
-        file.truncate(annotations.MAX_BYTES + 1)
-    with pytest.raises(ValueError, match='16,777,217 bytes are no annotation'):
-        annotations.read_annotation(path)
-    path.unlink()
-    os.mkfifo(path)  # Nobody writes into it: to read would take for ever.
-    with pytest.raises(ValueError, match='a.xml: not a file'):
-        annotations.read_annotation(path)

@@ -10,7 +10,6 @@ from datasets.shapes import synthetic_shapes
 from engine.data import contact_sheet
 from engine.data import inspect
 from nets import nets_factory
-from tests import record_samples_test
 from tests import scripts
 
 NONE = np.zeros(0, np.int64)
@@ -169,9 +168,10 @@ def test_data_without_objects(shapes, tmp_path, capsys):
 
 
 def test_a_class_that_is_not_known_is_refused(tmp_path):
-    record_samples_test.write(
-        tmp_path / 'voc_2007_train_000.tfrecord', [tfrecords.encode_example(
-            sample([21], bboxes=[[0, 0, 1, 1]])._replace(names=['?']))])
+    path = str(tmp_path / 'voc_2007_train_000.tfrecord')
+    with tfrecords.open_writer(path) as writer:
+        writer.write(tfrecords.encode_example(
+            sample([21], bboxes=[[0, 0, 1, 1]])._replace(names=['?'])))
     with pytest.raises(ValueError, match='image 000000: an object is of '
                        'class 21, but there are 20 classes'):
         inspect.inspect(

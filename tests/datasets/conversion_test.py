@@ -1,0 +1,382 @@
+"""Conversion of annotated images, from the folders to the records."""
+import errno
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from common import files
+from datasets import conversion
+from datasets import dataset_factory
+from datasets import samples
+from datasets.voc import folders
+from tests import scripts
+from tests import voc_files
+
+image, put = voc_files.image, voc_files.put
+BOX = (1, 1, 9, 9)
+
+
+def run(folder, output_dir, labels=('a', 'b'), name='toy_train',
+        image_set=None, **options):
+    return conversion.convert(
+        [folders.Part(str(folder), image_set, name)], str(output_dir),
+        labels, **options)[0]
+
+
+def examples(folder, name='toy_train'):
+    return [tf.train.Example.FromString(record).features.feature
+            for path in sorted(pathlib.Path(folder).glob(f'{name}_*.tfrecord'))
+            for record in tf.io.tf_record_iterator(str(path))]
+
+
+def bboxes(features):
+    return np.stack([features[f'image/object/bbox/{side}'].float_list.value
+                     for side in ('ymin', 'xmin', 'ymax', 'xmax')], -1)
+
+
+def records_in(folder):
+    return {path.name: path.read_bytes() for path in folder.glob('toy_*')}
+
+
+class Drawer:
+    """A format of its own: boxes by the names of images that do not exist."""
+    folder, output_name = 'drawer', 'toy_train'
+
+    def names(self):
+        return ['a 6 4 30 20', 'b 0 0 60 40', 'none', 'broken']
+
+    def load(self, name):
+        label, *sides = name.split()
+        return samples.Annotated(
+            name, f'{self.folder}, drawing {name}', f'{label}.jpg',
+            None if name == 'broken' else image(),
+            objects=[samples.Object(label, [*map(int, sides)], 0, 1)]
+            if sides else [],
+            faults=[samples.Fault('torn', 'it is torn')]
+            if name == 'broken' else [])
+
+    def missing(self):
+        return None
+
+
+def test_a_format_is_names_and_a_way_to_load_them(tmp_path):
+    with pytest.raises(ValueError, match=(
+            'drawer, drawing broken: it is torn\n')):
+        conversion.convert([Drawer()], str(tmp_path), ['a', 'b'])
+    manifest, = conversion.convert(
+        [Drawer()], str(tmp_path), ['a', 'b'], skip_invalid=True)
+    assert manifest['objects_per_class'] == {'a': 1, 'b': 1}
+    assert manifest['skipped'] == {'torn': {'count': 1, 'files': ['broken']}}
+    assert manifest['repaired'] == {}
+    first, _, third = examples(tmp_path)
+    np.testing.assert_allclose(bboxes(first), [[.1, .1, .5, .5]], rtol=1e-6)
+    assert first['image/object/bbox/truncated'].int64_list.value == [1]
+    assert third['image/filename'].bytes_list.value == [b'none.jpg']
+
+
+def test_writes_annotations_in_sorted_order(tmp_path):
+    put(tmp_path / 'voc', '2', [('b', (6, 4, 60, 40))])
+    put(tmp_path / 'voc', '1')
+    (tmp_path / 'voc' / 'Annotations' / '._1.xml').write_bytes(b'Mac')
+    manifest = run(tmp_path / 'voc', tmp_path / 'new' / 'records')
+    first, second = examples(tmp_path / 'new' / 'records')
+    assert first['image/encoded'].bytes_list.value == [image()]
+    assert first['image/filename'].bytes_list.value == [b'1.jpg']
+    assert second['image/shape'].int64_list.value == [40, 60, 3]
+    # As the original: divided by the size, without taking 1 off.
+    np.testing.assert_allclose(bboxes(second), [[.1, .1, 1., 1.]], rtol=1e-6)
+    assert second['image/object/bbox/label'].int64_list.value == [2]
+    assert second['image/object/bbox/label_text'].bytes_list.value == [b'b']
+    assert second['image/object/bbox/difficult'].int64_list.value == [0]
+    assert manifest['repaired'] == manifest['skipped'] == {}
+
+
+def test_manifest_counts_and_describes_the_files(tmp_path):
+    put(tmp_path, '1', [('a', BOX), ('a', (3, 3, 9, 9))])
+    put(tmp_path, '2')
+    run(tmp_path, tmp_path)
+    manifest = json.loads((tmp_path / 'toy_train.json').read_text())
+    assert manifest == {
+        'format_version': 1, 'num_images': 2, 'num_objects': 2,
+        'num_difficult': 0, 'classes': ['a', 'b'],
+        'images_per_class': {'a': 1, 'b': 0},
+        'objects_per_class': {'a': 2, 'b': 0},
+        'files': [{
+            'name': 'toy_train_000.tfrecord', 'num_records': 2,
+            'bytes': (tmp_path / 'toy_train_000.tfrecord').stat().st_size}],
+        'image_hashes': 2 * hashlib.sha256(image()).hexdigest()[:16],
+        'repaired': {}, 'skipped': {}}
+
+
+def test_repairs_boxes_and_counts_them_by_kind(tmp_path):
+    put(tmp_path, '1', [
+        ('a', (-5, 0, 30, 50)), ('a', (30, 20, 6, 4)), ('a', (5, 5, 5, 9)),
+        ('a', (60, 0, 70, 9)), ('b', (6, 4, 30, 20))])
+    repaired = run(tmp_path, tmp_path)['repaired']
+    assert {kind: entry['count'] for kind, entry in repaired.items()} == {
+        'clipped_box': 1, 'reversed_box': 1, 'dropped_box_without_area': 1,
+        'dropped_box_outside': 1}
+    assert repaired['clipped_box']['files'] == ['1']
+    features, = examples(tmp_path)
+    np.testing.assert_allclose(bboxes(features), [
+        [0, 0, 1, .5], [.1, .1, .5, .5], [.1, .1, .5, .5]], rtol=1e-6)
+    assert features['image/object/bbox/label'].int64_list.value == [1, 1, 2]
+
+
+def test_sizes_are_those_of_the_pixels(tmp_path):
+    put(tmp_path, '1', [('a', (6, 4, 30, 20))], size=(600, 400))
+    put(tmp_path, '2', [('a', (6, 4, 30, 20))], size=None)
+    manifest = run(tmp_path, tmp_path)
+    assert manifest['repaired'] == {
+        'size_mismatch': {'count': 1, 'files': ['1']},
+        'missing_size': {'count': 1, 'files': ['2']}}
+    for features in examples(tmp_path):
+        np.testing.assert_allclose(bboxes(features), [[.1, .1, .5, .5]],
+                                   rtol=1e-6)
+
+
+def test_finds_images_by_stem_and_never_outside(tmp_path):
+    put(tmp_path, '1', extension='.PNG', file_name='elsewhere.jpg')
+    put(tmp_path, '2', extension='.Jpeg', file_name='../../2.Jpeg')
+    put(tmp_path, '3', extension='.bmp', file_name='C:\\images\\3.bmp')
+    put(tmp_path, '4', extension='', file_name='../outside.jpg')
+    (tmp_path / 'outside.jpg').write_bytes(image())
+    (tmp_path / 'JPEGImages' / '1.bmp').write_bytes(image('.bmp'))
+    manifest = run(tmp_path, tmp_path, skip_invalid=True)
+    assert manifest['repaired'] == {
+        'image_found_by_stem': {'count': 3, 'files': ['1', '2', '3']},
+        'reencoded_image': {'count': 1, 'files': ['3']}}
+    assert manifest['skipped'] == {
+        'missing_image': {'count': 1, 'files': ['4']}}
+    assert [features['image/format'].bytes_list.value[0]
+            for features in examples(tmp_path)] == [b'PNG', b'JPEG', b'PNG']
+
+
+def put_faulty(folder):
+    put(folder, '1', [('a', BOX)])
+    put(folder, '2', [('persn', BOX), ('c', BOX)])
+    put(folder, '3', extension='')
+    put(folder, '4', content=b'\xff\xd8\xff')
+    put(folder, '5')
+    (folder / 'Annotations' / '5.xml').write_text('<annotation>')
+
+
+def test_lists_all_faults_and_writes_nothing(tmp_path):
+    put_faulty(tmp_path)
+    with pytest.raises(ValueError) as caught:
+        run(tmp_path, tmp_path / 'records', ('a', 'person'))
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith('4 annotations cannot be converted; nothing')
+    annotation = os.path.join(str(tmp_path), 'Annotations', '{}.xml: ')
+    for line, stem, message in zip(lines[1:], '22345', (
+            "unknown class 'persn'", "unknown class 'c'", 'no image: ',
+            'image 4.jpg: not an image', 'not XML: '), strict=False):
+        assert line.strip().startswith(annotation.format(stem) + message)
+    assert lines[6:8] == ['Known classes: a, person.',
+                          'Unknown classes: c, persn (did you mean person?).']
+    assert '--skip_invalid' in lines[-1]
+    assert os.listdir(tmp_path / 'records') == []
+
+
+def test_skip_invalid_goes_on_and_names_what_is_missing(tmp_path):
+    put_faulty(tmp_path)
+    manifest = run(tmp_path, tmp_path, ('a', 'person'), skip_invalid=True)
+    assert manifest['num_images'] == 1
+    assert manifest['skipped'] == {
+        kind: {'count': 1, 'files': [stem]} for kind, stem in (
+            ('unknown_class', '2'), ('missing_image', '3'),
+            ('unreadable_image', '4'), ('bad_annotation', '5'))}
+    put(tmp_path, '1', extension='', file_name='gone.jpg')
+    (tmp_path / 'JPEGImages' / '1.jpg').unlink()
+    with pytest.raises(ValueError, match='no image is left'):
+        run(tmp_path, tmp_path, ('a', 'person'), skip_invalid=True)
+
+
+def test_unknown_classes_without_labels_are_offered_as_labels(tmp_path):
+    put(tmp_path, '1', [('RBC', BOX), ('person', BOX)])
+    with pytest.raises(ValueError, match='--labels=RBC,person'):
+        run(tmp_path, tmp_path, labels=None)
+
+
+def test_links_may_not_lead_out_of_the_images(tmp_path):
+    outside, folder = tmp_path / 'outside', tmp_path / 'voc'
+    outside.mkdir()
+    for stem in '12':
+        put(folder, stem)
+    images = folder / 'JPEGImages'
+    (images / '1.jpg').rename(outside / '1.jpg')
+    (images / '1.jpg').symlink_to(outside / '1.jpg')
+    (images / 'below').mkdir()
+    (images / '2.jpg').rename(images / 'below' / '2.jpg')
+    (images / '2.jpg').symlink_to('below/2.jpg')
+    (images / 'elsewhere').symlink_to(outside)
+    put(folder, '3', extension='', file_name='elsewhere/1.jpg')
+    with pytest.raises(ValueError) as caught:
+        run(folder, tmp_path)
+    for message in (
+            r'1\.xml: image 1\.jpg: a link that leads out of JPEGImages, to .*'
+            'make JPEGImages itself the link',
+            r'3\.xml: image elsewhere/1\.jpg: a link'):
+        assert re.search(message, str(caught.value))
+    assert '2.xml' not in str(caught.value)
+    # The whole folder may be anywhere.
+    (images / '1.jpg').unlink()
+    put(folder, '1')
+    put(folder, '3')
+    images.rename(tmp_path / 'big_disk')
+    images.symlink_to(tmp_path / 'big_disk')
+    assert run(folder, tmp_path)['num_images'] == 3
+
+
+@pytest.mark.parametrize('name', ['a&#x9b;31m', 'a&#10;b'])
+def test_class_names_do_nothing_to_the_screen(tmp_path, name):
+    put(tmp_path, '1', [(name, BOX)])
+    with pytest.raises(ValueError, match="unknown class '") as caught:
+        run(tmp_path, tmp_path, labels=None)
+    assert str(caught.value).replace('\n', '').isprintable()
+
+
+def test_a_smaller_conversion_replaces_a_larger_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(conversion, 'SAMPLES_PER_FILE', 2)
+    for stem in '12345':
+        put(tmp_path, stem)
+    (tmp_path / 'toy_train_more_000.tfrecord').touch()
+    # As a conversion leaves them that is killed.
+    (tmp_path / 'toy_train.partial').mkdir()
+    (tmp_path / 'toy_train.partial' / 'toy_train_007.tfrecord').touch()
+    shards = run(tmp_path, tmp_path)['files']
+    assert [(shard['name'], shard['num_records']) for shard in shards] == [
+        ('toy_train_000.tfrecord', 2), ('toy_train_001.tfrecord', 2),
+        ('toy_train_002.tfrecord', 1)]
+    voc_files.put_list(tmp_path, 'one', '4\n\n')
+    assert run(tmp_path, tmp_path, image_set='one')['num_images'] == 1
+    assert sorted(path.name for path in tmp_path.glob('toy*')) == [
+        'toy_train.json', 'toy_train_000.tfrecord',
+        'toy_train_more_000.tfrecord']
+
+
+@pytest.mark.parametrize('content, message', [
+    (None, 'x.txt is missing; --image_set can be: trainval'),
+    ('\n', 'names no annotation'),
+    ('1\n1\n', "x.txt: '1' is given 2 times"),
+    ('../1\n', "x.txt: '../1' is given 1 times; .* without folder"),
+    ('\x1b[31m1\n', r"x.txt: '\\x1b\[31m1' is given 1 times; .* printable"),
+    ('9\n', '9.xml: .*No such file'),
+])
+def test_image_sets_are_checked(tmp_path, content, message):
+    put(tmp_path, '1')
+    voc_files.put_list(tmp_path, 'trainval', '1\n')
+    if content is not None:
+        voc_files.put_list(tmp_path, 'x', content)
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, tmp_path, image_set='x')
+
+
+@pytest.mark.parametrize('name, message', [
+    ('a/b', "--output_name is 'a/b'; .* without folder"),
+    ('', "--output_name is ''"),
+    ('pascalvoc_2007_train', 'but --dataset_name=pascalvoc_2007 reads '
+     'voc_2007_train: records need that name'),
+    ('pascalvoc_0712_test', 'reads voc_2007_test and voc_2012_test')])
+def test_names_that_could_not_be_opened_are_refused(tmp_path, name, message):
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, tmp_path, name=name)
+
+
+def test_a_folder_that_is_not_voc_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match='Annotations is not a folder'):
+        run(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize('skip_invalid', [False, True])
+@pytest.mark.parametrize('gone', ['Annotations', 'JPEGImages'])
+def test_a_folder_that_vanishes_is_one_fault(tmp_path, gone, skip_invalid):
+    put(tmp_path / 'voc', '1')
+    put(tmp_path / 'voc', '2')
+
+    def remove(names, output_name):
+        shutil.rmtree(tmp_path / 'voc' / gone)
+        return names
+
+    with pytest.raises(ValueError, match=(
+            f'^{tmp_path}/voc/{gone} has gone since the conversion began; '
+            'nothing was written.$')):
+        run(tmp_path / 'voc', tmp_path / 'records', progress=remove,
+            skip_invalid=skip_invalid)
+    assert not os.listdir(tmp_path / 'records')
+
+
+def test_what_is_killed_is_whole_or_refused():
+    process = subprocess.run(
+        [sys.executable, '-m', 'tests.hostile.kill_conversion', '--kills=6'],
+        cwd=scripts.ROOT, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert '6 kills: ' in process.stdout
+
+
+def test_interrupted_replacement_is_refused_even_if_sizes_agree(
+        tmp_path, monkeypatch):
+    put(tmp_path, '1', [('a', BOX)])
+    run(tmp_path, tmp_path, ('a', 'b'))
+    replace = os.replace
+
+    def replace_shards(source, target):
+        replace(source, target)
+        if target.endswith('.tfrecord'):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, 'replace', replace_shards)
+        run(tmp_path, tmp_path, ('b', 'a'))
+    with pytest.raises(ValueError, match="format_version 'unfinished'"):
+        dataset_factory.get_dataset('toy', 'train', str(tmp_path))
+    run(tmp_path, tmp_path, ('b', 'a'))
+    dataset = dataset_factory.get_dataset('toy', 'train', str(tmp_path))
+    assert dataset.labels == ('b', 'a')
+
+
+def test_what_fails_leaves_the_earlier_records(tmp_path, monkeypatch):
+    put(tmp_path, '1')
+    run(tmp_path, tmp_path)
+    before = records_in(tmp_path)
+    put(tmp_path, '2', [('c', BOX)])
+    with pytest.raises(ValueError, match="unknown class 'c'"):
+        run(tmp_path, tmp_path)
+    assert records_in(tmp_path) == before
+
+    def write_whole(path, parts):
+        raise OSError(errno.ENOSPC, 'No space left on device', path)
+
+    monkeypatch.setattr(files, 'write_whole', write_whole)
+    with pytest.raises(OSError, match='No space left on device: .*toy_train'):
+        run(tmp_path, tmp_path, ('a', 'c'))
+    assert records_in(tmp_path) == before
+
+
+def test_a_full_disk_leaves_the_earlier_records(tmp_path):
+    put(tmp_path, '1', [('dog', BOX)])
+    run(tmp_path, tmp_path, ('dog', 'cat'))
+    before = records_in(tmp_path)
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    put(tmp_path, '2', content=cv2.imencode('.png', noise)[1].tobytes())
+    process = subprocess.run(
+        ['bash', '-c', 'ulimit -f 100; exec "$@"', '', sys.executable,
+         str(scripts.ROOT / 'tf_convert_data.py'),
+         f'--dataset_dir={tmp_path}', f'--output_dir={tmp_path}',
+         '--output_name=toy_train', '--labels=dog,cat'],
+        text=True, capture_output=True, check=False)
+    assert process.returncode == 1
+    assert re.search(r'tf_convert_data.py: .*toy_train_000.tfrecord.*; File '
+                     'too large', process.stderr)
+    assert 'Traceback' not in process.stderr
+    assert records_in(tmp_path) == before
