@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 
 from absl import app
 from absl import flags
@@ -47,6 +48,8 @@ def run(main):
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, _interrupt)
         threading.excepthook = _describe_thread_error
+        warnings.formatwarning = lambda message, *rest, **kwargs: (
+            f'{message}\n')
         if not is_debugging.value:
             _keep_stderr_to_ourselves()
         try:

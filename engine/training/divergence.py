@@ -3,11 +3,13 @@
 Such a step changes no variable: its operation fails. What it was like is
 kept in this process, for the message.
 """
-import collections
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from engine.training import gradients
+from engine.training import options
 from engine.training import train_dir
 
 NOT_FINITE = 'The loss or a gradient is not finite'
@@ -22,9 +24,14 @@ FIRST_LOSS_SCALE = 2. ** 15
 MAX_LOSS_SCALE = 2. ** 24
 STEPS_TO_DOUBLE = 2000
 
-# loss, rate: float; number: of the step; norms: float32 [num_gradients];
-# filenames: of the batch's images.
-_Report = collections.namedtuple('_Report', 'loss norms number rate filenames')
+
+class _Report(NamedTuple):
+    """What a step was like that is not finite."""
+    loss: float
+    norms: np.ndarray  # Of the gradients, float32 [num_gradients].
+    number: int
+    rate: float
+    filenames: list[bytes]  # Of the batch's images.
 
 
 class Guard:
@@ -34,11 +41,13 @@ class Guard:
     gradients.of_batch.
     """
 
-    def __init__(self, options):
-        """Makes the graph's loss scale; options: compute_dtype, ..."""
-        self._options = options
-        self._scale = (
-            FIRST_LOSS_SCALE if options.compute_dtype == 'float16' else 1.)
+    def __init__(self, compute_dtype: str, optimizer: options.Optimizer,
+                 run: options.Run):
+        """Makes the graph's loss scale."""
+        self._optimizer = optimizer
+        self._run = run
+        self._is_scaling = compute_dtype == 'float16'
+        self._scale = FIRST_LOSS_SCALE if self._is_scaling else 1.
         self._num_finite = 0
         self._num_skipped_in_a_row = 0
         self._names = None
@@ -46,20 +55,22 @@ class Guard:
         self._num_skipped = 0
         self.loss_scale = tf.placeholder_with_default(1., [], 'loss_scale')
 
-    def checked(self, loss, gradients, batch, global_step, rate):
+    def checked(self, loss: tf.Tensor, step: gradients.Gradients,
+                batch: dict[str, tf.Tensor], global_step: tf.Variable,
+                rate: tf.Tensor) -> gradients.Gradients:
         """Returns Gradients that are computed only if they are finite.
 
         Args:
           loss: float32 scalar.
-          gradients: gradients.Gradients.
+          step: gradients.Gradients.
           batch: dict with filename, string [batch].
           global_step: int64 scalar.
           rate: float32 scalar.
         """
         self._names = [
-            variable.op.name for variable in gradients.variables]
+            variable.op.name for variable in step.variables]
         norms = tf.stack([tf.norm(gradient)
-                          for gradient in gradients.gradients])
+                          for gradient in step.gradients])
         with tf.device('/device:CPU:0'):
             is_finite = tf.numpy_function(
                 self._note, [loss, norms, global_step, rate,
@@ -68,11 +79,11 @@ class Guard:
             # The next step, of a batch that is skipped.
             self._skip = tf.assign_add(global_step, 1)
         passed = []
-        for gradient in gradients.gradients:
+        for gradient in step.gradients:
             with tf.control_dependencies([check]), tf.colocate_with(
                     gradient):
                 passed.append(tf.identity(gradient))
-        return gradients._replace(gradients=passed)
+        return step._replace(gradients=passed)
 
     def _note(self, loss, norms, number, rate, filenames):
         """Keeps what is not finite; returns whether all is."""
@@ -81,7 +92,7 @@ class Guard:
             self._report = _Report(loss, norms, number + 1, rate, filenames)
         return np.bool_(is_finite)
 
-    def run(self, session, step):
+    def run(self, session: tf.Session, step: tuple) -> tuple | None:
         """Returns the values of a step, None if it was skipped.
 
         Raises:
@@ -100,19 +111,16 @@ class Guard:
             self._num_finite = 0
         else:
             self._num_skipped_in_a_row += 1
-            if (self._options.on_nonfinite == 'stop'
+            if (self._optimizer.on_nonfinite == 'stop'
                     or self._num_skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW):
                 raise ValueError(self._explain()) from None
             self._num_skipped += 1
-        if not self._options.sync_replicas:  # There others make the step.
+        if not self._run.sync_replicas:  # There others make the step.
             session.run(self._skip)
         return None
 
-    def note(self):
-        """Returns what a log line says of the steps so far; '' if all is well.
-
-        It begins with a comma.
-        """
+    def note(self) -> str:
+        """Returns what follows in a log line; nothing if all is well."""
         if not self._num_skipped:
             return ''
         return f', {self._num_skipped} steps skipped, which were not finite'
@@ -120,12 +128,11 @@ class Guard:
     def _count_finite(self):
         self._num_skipped_in_a_row = 0
         self._num_finite += 1
-        if (self._options.compute_dtype == 'float16'
-                and self._num_finite % STEPS_TO_DOUBLE == 0):
+        if self._is_scaling and self._num_finite % STEPS_TO_DOUBLE == 0:
             self._scale = min(2 * self._scale, MAX_LOSS_SCALE)
 
     def _explain(self):
-        report, options = self._report, self._options
+        report, optimizer = self._report, self._optimizer
         times = ''
         if self._num_skipped_in_a_row > 1:
             times = f', {self._num_skipped_in_a_row} times in a row'
@@ -145,9 +152,9 @@ class Guard:
             f'{report.loss:.4g}, learning rate {report.rate:.3g}, images '
             f'{", ".join(names)}; gradient norms, of which {len(bad)} of '
             f'{len(report.norms)} are not finite: {norms}. The last finite '
-            f'checkpoint is {train_dir.last_finite(options.train_dir)}. '
+            f'checkpoint is {train_dir.last_finite(self._run.train_dir)}. '
             'Usual causes: a learning rate that is too high '
-            f'(--learning_rate={options.learning_rate}, --warmup_steps='
-            f'{options.warmup_steps}), wrong boxes in these images. '
+            f'(--learning_rate={optimizer.learning_rate}, --warmup_steps='
+            f'{optimizer.warmup_steps}), wrong boxes in these images. '
             '--clip_gradient_norm limits a step; --on_nonfinite=skip goes on '
             f'until {MAX_SKIPPED_IN_A_ROW} such steps in a row.')

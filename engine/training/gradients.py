@@ -3,17 +3,18 @@
 A batch is `--accumulate_steps` parts, which follow one another, of
 `--num_clones` shares, one to a device. All divide by the matched anchors of
 the whole, so losses and gradients add up to those of one big batch.
-`options` holds the flags of train_ssd_network.py as attributes.
 """
+from typing import Any
 from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
 from detection import losses
 from detection import targets
-from engine.training import deployment
-from engine.training import optimization
+from engine import checkpoints
+from engine.training import options
 from nets import layers
+from nets import ssd
 
 
 class Gradients(NamedTuple):
@@ -26,35 +27,35 @@ class Gradients(NamedTuple):
     statistics: list[layers.MovingStatistic]  # Of batch norm, of one share.
 
 
-def of_batch(options, network, batch, loss_scale):
+def of_batch(model: options.Model, loss: options.Loss, run: options.Run,
+             network: ssd.SSDNet, batch: dict[str, tf.Tensor],
+             loss_scale: tf.Tensor) -> Gradients:
     """Builds the network over a batch, and its gradients.
 
     Args:
-      options: the flags.
+      model: which variables are trained, from what, in which dtype.
+      loss: the loss's parameters.
+      run: how the batch is split.
       network: SSDNet.
       batch: dict with image, target/labels and target/localisations, of
         accumulate_steps * num_clones * batch_size images.
       loss_scale: float32 scalar, by which the loss is multiplied and the
         gradients are divided: small ones do not fit in float16.
-
-    Returns:
-      Gradients.
     """
     batch_targets = targets.Targets(
         batch['target/labels'], batch['target/localisations'])
     num_positives = tf.reduce_sum(
         tf.cast(batch_targets.labels > 0, tf.float32))
     all_losses, sums = [], []
-    for part in deployment.split(
-            (batch['image'], batch_targets), options.accumulate_steps):
+    for part in split((batch['image'], batch_targets), run.accumulate_steps):
         # Only one part's activations are in memory: it waits for the
         # gradients of the one before.
         with tf.control_dependencies(sums):
             part = tf.nest.map_structure(tf.identity, part)
         all_losses.append(_clone_losses(
-            options, network, *part, num_positives))
+            model, loss, run, network, *part, num_positives))
         variables, gradients = _gradients(
-            tf.add_n(all_losses[-1][:3]) * loss_scale, options)
+            tf.add_n(all_losses[-1][:3]) * loss_scale, model.trainable_scopes)
         sums = _add(sums, gradients) if sums else gradients
     # Once a step, in float32, however the batch is split: the losses of the
     # regularisers belong to the variables, which are made once.
@@ -62,15 +63,55 @@ def of_batch(options, network, batch, loss_scale):
         [tf.constant(0.), *tf.losses.get_regularization_losses()])
     return Gradients(
         losses.Losses(*map(tf.add_n, zip(*all_losses, strict=True))),
-        regularization, variables,
-        [gradient / loss_scale for gradient in sums],
-        tf.gradients(regularization, variables),
-        _first_statistics())
+        regularization, variables, [gradient / loss_scale for gradient in sums],
+        tf.gradients(regularization, variables), _first_statistics())
 
 
-def _gradients(loss, options):
+def clone_devices(num_clones: int, clone_on_cpu: bool = False) -> list[str]:
+    """Returns the device of each clone: one GPU each, or a virtual CPU."""
+    if num_clones < 1:
+        raise ValueError(f'--num_clones={num_clones}: at least 1 is needed.')
+    kind = 'CPU' if clone_on_cpu else 'GPU'
+    return [f'/device:{kind}:{index}' for index in range(num_clones)]
+
+
+def split(structure: Any, num_parts: int) -> list:
+    """Splits the batch axis of a structure of tensors: a list of structures.
+
+    Args:
+      structure: tensors [num_parts * n, ...].
+      num_parts: number of equal parts.
+    """
+    flat = tf.nest.flatten(structure)
+    parts = [tf.split(tensor, num_parts) for tensor in flat]
+    return [tf.nest.pack_sequence_as(structure, part)
+            for part in zip(*parts, strict=True)]
+
+
+def trainable_variables(scopes: list[str] | None) -> list[tf.Variable]:
+    """Returns the variables to train: all, or those in any of the scopes.
+
+    Raises:
+      ValueError: a scope holds no trainable variable.
+    """
+    variables = tf.trainable_variables()
+    if not scopes:
+        return variables
+    in_scope = checkpoints.restore.in_scope
+    for scope in scopes:
+        if not any(in_scope(variable.op.name, scope)
+                   for variable in variables):
+            raise ValueError(
+                f'--trainable_scopes: {scope!r} holds no variable of the '
+                f'network; scopes look like '
+                f'{variables[0].op.name.rsplit("/", 1)[0]!r}.')
+    return [variable for variable in variables if any(
+        in_scope(variable.op.name, scope) for scope in scopes)]
+
+
+def _gradients(loss, scopes):
     """Returns the variables that are trained, and the loss's gradients."""
-    variables = optimization.trainable_variables(options.trainable_scopes)
+    variables = trainable_variables(scopes)
     values = tf.gradients(loss, variables, colocate_gradients_with_ops=True)
     pairs = [(variable, value) for variable, value in zip(
         variables, values, strict=True) if value is not None]
@@ -93,26 +134,25 @@ def _add(sums, gradients):
     return total
 
 
-def _clone_losses(options, network, images, batch_targets, num_positives):
+def _clone_losses(model, loss, run, network, images, batch_targets,
+                  num_positives):
     """Builds a clone per device; returns the sum of their Losses."""
-    devices = deployment.clone_devices(
-        options.num_clones, options.clone_on_cpu)
-    clones = deployment.split((images, batch_targets), options.num_clones)
+    devices = clone_devices(run.num_clones, run.clone_on_cpu)
+    clones = split((images, batch_targets), run.num_clones)
     clone_losses = []
     for device, (clone_images, clone_targets) in zip(
             devices, clones, strict=True):
         with tf.device(device):
             logits, localisations, _ = network.net(
                 clone_images, is_training=True,
-                weight_decay=options.weight_decay,
-                from_scratch=options.checkpoint_path is None,
-                reuse=tf.AUTO_REUSE, compute_dtype=options.compute_dtype)
+                weight_decay=loss.weight_decay,
+                from_scratch=model.checkpoint_path is None,
+                reuse=tf.AUTO_REUSE, compute_dtype=model.compute_dtype)
             clone_losses.append(network.losses(
                 logits, localisations, clone_targets,
-                negative_ratio=options.negative_ratio,
-                alpha=options.loss_alpha,
-                label_smoothing=options.label_smoothing,
-                negatives_per_empty_image=options.negatives_per_empty_image,
+                negative_ratio=loss.negative_ratio, alpha=loss.loss_alpha,
+                label_smoothing=loss.label_smoothing,
+                negatives_per_empty_image=loss.negatives_per_empty_image,
                 normaliser=num_positives))
     return losses.Losses(
         *(tf.add_n(parts) for parts in zip(*clone_losses, strict=True)))

@@ -1,21 +1,22 @@
-"""The graph of a training: batches, step, summaries.
-
-`options` holds the flags of train_ssd_network.py as attributes.
-"""
-import collections
-import random
+"""The graph of a training: batches, step, summaries."""
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+import tf_slim as slim
 
 from common import drawing
 from datasets import data_provider
 from detection import boxes
+from detection import losses
 from engine import checkpoints
-from engine.training import deployment
+from engine.training import distributed
+from engine.training import divergence
 from engine.training import gradients
 from engine.training import optimization
+from engine.training import options
 from engine.training import record_checks
+from nets import ssd
 from preprocessing import preprocessing_factory
 
 # Images of a batch that TensorBoard shows.
@@ -25,53 +26,64 @@ NUM_SUMMARY_IMAGES = 4
 # epochs lie in between.
 WORKER_SEED_STRIDE = 1_000_003
 
-# What a step computes, for the log; tensors, or their values.
-#   losses: losses.Losses; total: with the weights' decay; rate: learning
-#   rate; number: the step's; waited: seconds for the batch; train_op: the
-#   step's operation.
-Step = collections.namedtuple(
-    'Step', 'losses total rate number waited train_op')
+
+class Step(NamedTuple):
+    """What a step computes, for the log; tensors, or their values."""
+    losses: losses.Losses
+    regularization: tf.Tensor  # Of the weights; float32, as are the others.
+    total: tf.Tensor   # The sum of both.
+    rate: tf.Tensor    # The learning rate.
+    number: tf.Tensor  # Of the step, int64.
+    waited: tf.Tensor  # Seconds for the batch, float64.
+    train_op: tf.Operation
 
 
-def build(options, dataset, network, start_step, guard, aggregator=None):
+def build(options: tuple, dataset: slim.dataset.Dataset, network: ssd.SSDNet,
+          start_step: int, guard: divergence.Guard,
+          aggregator: distributed.Aggregator | None = None) -> Step:
     """Builds the training graph.
 
     Args:
-      options: the flags.
+      options: options.Data, Model, Loss, Optimizer and Run.
       dataset: slim Dataset.
       network: SSDNet.
       start_step: step from which the batches are counted.
-      guard: divergence.Guard.
-      aggregator: aggregation.Aggregator of several workers, or None.
+      guard: of what is not finite.
+      aggregator: of several workers, or None.
 
     Returns:
       Step, of tensors.
     """
+    data, model, loss, optimizer, run = options
     with tf.device('/device:CPU:0'):
         global_step = tf.train.get_or_create_global_step()
-        batch, waited = _timed_batch(options, dataset, network, start_step)
+        batch, waited = _timed_batch(
+            data, run, dataset, network, loss.match_threshold, start_step)
         rate = optimization.learning_rate(
-            options, dataset.num_samples, global_step)
-    step = gradients.of_batch(options, network, batch, guard.loss_scale)
+            optimizer, run.global_batch_size, dataset.num_samples,
+            global_step)
+    step = gradients.of_batch(
+        model, loss, run, network, batch, guard.loss_scale)
     total = tf.add_n([*step.losses[:3], step.regularization])
     checkpoints.metadata.variable(
         checkpoints.metadata.make(network, dataset.labels))
     train_op = optimization.train_op(
-        guard.checked(total, step, batch, global_step, rate), options, rate,
-        global_step, aggregator)
+        guard.checked(total, step, batch, global_step, rate), optimizer, rate,
+        global_step, aggregator, run.is_chief)
     with tf.control_dependencies([train_op]):
         number = global_step.read_value()
     _summarize(step.losses, step.regularization, total, rate,
-               deployment.images_per_step(options))
+               run.images_per_step)
     _summarize_images(network, batch, dataset.labels)
-    return Step(step.losses, total, rate, number, waited, train_op)
+    return Step(step.losses, step.regularization, total, rate, number, waited,
+                train_op)
 
 
-def _timed_batch(options, dataset, network, start_step):
+def _timed_batch(*arguments):
     """Returns the next batch, a dict, and the seconds it was waited for."""
     start = tf.timestamp()
     with tf.control_dependencies([start]):
-        batch = batches(options, dataset, network, start_step)
+        batch = batches(*arguments)
     with tf.control_dependencies(list(batch.values())):
         waited = tf.timestamp() - start
     # Else the clock may be read after the network has run.
@@ -80,19 +92,21 @@ def _timed_batch(options, dataset, network, start_step):
                 for item, values in batch.items()}, waited
 
 
-def batches(options, dataset, network, start_step):
-    """Returns tensors of the next batch, a dict; see `build`.
+def batches(data: options.Data, run: options.Run,
+            dataset: slim.dataset.Dataset, network: ssd.SSDNet,
+            match_threshold: float, start_step: int) -> dict[str, tf.Tensor]:
+    """Returns tensors of the next batch; see `build`.
 
     image: float32 [batch, height, width, 3]; filename: string [batch];
     target/labels and target/localisations: the images' targets.Targets.
     """
     preprocessing = preprocessing_factory.get_preprocessing(
-        options.preprocessing_name)
+        data.preprocessing_name)
 
     def transform(sample, sample_seed):
         sample = record_checks.checked(sample, len(dataset.labels))
         labels, bboxes = sample['object/label'], sample['object/bbox']
-        if options.remove_difficult:
+        if data.remove_difficult:
             is_easy = tf.equal(sample['object/difficult'], 0)
             labels = tf.boolean_mask(labels, is_easy)
             bboxes = tf.boolean_mask(bboxes, is_easy)
@@ -100,19 +114,16 @@ def batches(options, dataset, network, start_step):
             sample['image/encoded'], labels, bboxes,
             network.params.img_shape, sample_seed, network.params.mean,
             network.params.scale)
-        encoded = network.encode(labels, bboxes, options.match_threshold)
+        encoded = network.encode(labels, bboxes, match_threshold)
         return {'image': image, 'filename': sample['filename'],
                 'target/labels': encoded.labels,
                 'target/localisations': encoded.localisations}
 
-    seed = options.random_seed
-    if seed is None:
-        seed = random.SystemRandom().randrange(2 ** 31)
     provider = data_provider.train_batches(
-        dataset, transform, deployment.images_per_step(options),
-        seed + WORKER_SEED_STRIDE * options.task,
-        start_step * deployment.images_per_step(options),
-        options.num_readers, options.num_preprocessing_threads)
+        dataset, transform, run.images_per_step,
+        run.random_seed + WORKER_SEED_STRIDE * run.task,
+        start_step * run.images_per_step, data.num_readers,
+        data.num_preprocessing_threads)
     items = list(provider.list_items())
     return dict(zip(items, provider.get(items), strict=True))
 

@@ -7,11 +7,15 @@ before a ReLU is scaled and shifted once, at the start, such that each of its
 channels has mean 0 and deviation 1 over some images of the data
 (Kraehenbuehl et al. 2016, Data-dependent Initializations of CNNs).
 """
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
 from datasets import data_provider
+from engine.training import options
+from nets import ssd
 from preprocessing import preprocessing_factory
 
 # Images that are looked at, or all, if there are fewer.
@@ -21,11 +25,12 @@ NUM_IMAGES = 16
 MIN_DEVIATION = 0.5
 
 
-def fit_to_data(options, dataset, network):
+def fit_to_data(data: options.Data, dataset: slim.dataset.Dataset,
+                network: ssd.SSDNet) -> Callable[[tf.Session], None]:
     """Builds the operations that fit a network's random weights to data.
 
     Args:
-      options: the flags of train_ssd_network.py.
+      data: its preprocessing.
       dataset: slim Dataset.
       network: SSDNet, whose variables are in the graph.
 
@@ -48,7 +53,7 @@ def fit_to_data(options, dataset, network):
                 weights.assign(weights / deviation).op,
                 biases.assign((biases - mean) / deviation).op)]
     return lambda session: session.run(
-        assignments, {images: _first_images(options, dataset, network)})
+        assignments, {images: _first_images(data, dataset, network)})
 
 
 def _moments(network, images, variables):
@@ -71,10 +76,10 @@ def _moments(network, images, variables):
     return moments
 
 
-def _first_images(options, dataset, network):
+def _first_images(data, dataset, network):
     """Returns images of the data as a network sees them, numpy."""
     preprocessing = preprocessing_factory.get_preprocessing(
-        options.preprocessing_name)
+        data.preprocessing_name)
     with tf.Graph().as_default(), tf.Session(
             config=tf.ConfigProto(device_count={'GPU': 0})) as session:
         provider = data_provider.eval_batches(

@@ -1,42 +1,35 @@
-"""What a training says of itself: a line every n steps, scalars, an end.
-
-`options` holds the flags of train_ssd_network.py as attributes.
-"""
+"""What a training says of itself: a line every n steps, scalars, an end."""
 import os
-import resource
 import time
 
+import psutil
 import tensorflow.compat.v1 as tf
 
-from engine.training import deployment
+from engine.training import graph
+from engine.training import options
 
 
 class TrainingLog:
     """Measures images per second and the wait for data."""
 
-    def __init__(self, options, start_step, is_writer=True):
-        """Starts at a step.
-
-        Args:
-          options: log_every_n_steps, train_dir, those of the batch.
-          start_step: steps that have been done.
-          is_writer: whether this process writes the scalars.
-        """
-        self._every = options.log_every_n_steps
-        self._images_per_step = deployment.images_per_step(options)
+    def __init__(self, run: options.Run, start_step: int):
+        """Starts at a step, after `start_step` that have been done."""
+        self._every = run.log_every_n_steps
+        self._images_per_step = run.images_per_step
         self._writer = None
-        if is_writer:
-            self._writer = tf.summary.FileWriterCache.get(options.train_dir)
+        if run.is_chief:
+            self._writer = tf.summary.FileWriterCache.get(run.train_dir)
         self.number = start_step
         self._since = None
         self._num_steps, self._waited = 0, 0.
+        self._most_bytes = 0
         self.images_per_second = self.wait_share = None
 
-    def line(self, values):
+    def line(self, values: graph.Step) -> str | None:
         """Returns the line of a step that has one, else None.
 
         Args:
-          values: training_graph.Step of numbers.
+          values: graph.Step of numbers.
         """
         last, self.number = self.number, int(values.number)
         is_due = self.number // self._every > last // self._every
@@ -48,7 +41,10 @@ class TrainingLog:
             self._waited += values.waited
             if is_due:
                 self._measure(now)
-        return self._format(values) if is_due else None
+        if not is_due:
+            return None
+        self._look_at_memory()
+        return self._format(values)
 
     def _measure(self, now):
         seconds = now - self._since
@@ -66,34 +62,41 @@ class TrainingLog:
 
     def _format(self, values):
         losses = values.losses
-        text = (f'step {self.number}: loss {values.total:.4f} (localization '
-                f'{losses.localisation:.4f}, positives '
-                f'{losses.positives:.4f}, negatives {losses.negatives:.4f}), '
-                f'learning rate {values.rate:.3g}')
+        parts = {'localization': losses.localisation,
+                 'positives': losses.positives,
+                 'negatives': losses.negatives,
+                 'regularization': values.regularization}
+        text = (f'step {self.number}: loss {values.total:.4f} ('
+                + ', '.join(f'{name} {part:.4f}'
+                            for name, part in parts.items())
+                + f'), learning rate {values.rate:.3g}')
         if self.wait_share is None:
             return text
         return (f'{text}, {self.images_per_second:.1f} images/s, '
                 f'{self.wait_share:.1%} of the time waiting for data')
 
+    def memory(self) -> str:
+        """Returns the most memory that was seen in use, as text."""
+        self._look_at_memory()
+        parts = [f'{self._most_bytes / 2 ** 30:.2f} GiB of the process']
+        for device in tf.config.list_logical_devices('GPU'):
+            name = device.name.rpartition('device:')[2]
+            peak = tf.config.experimental.get_memory_info(name)['peak']
+            parts.append(f'{peak / 2 ** 30:.2f} GiB of {name}')
+        return ', '.join(parts)
 
-def print_end(options):
-    """Prints what was made, the memory it took, and what comes next."""
-    latest = tf.train.latest_checkpoint(options.train_dir)
-    print(f'Peak memory: {_peak_memory()}.')
+    def _look_at_memory(self):
+        # What a process took at the most, only some systems tell.
+        self._most_bytes = max(
+            self._most_bytes, psutil.Process().memory_info().rss)
+
+
+def print_end(data: options.Data, run: options.Run):
+    """Prints what was made, and what comes next."""
+    latest = tf.train.latest_checkpoint(run.train_dir)
     print(f'Trained: {latest}. Next: python eval_ssd_network.py '
-          f'--checkpoint_path={options.train_dir} '
-          f'--dataset_dir={options.dataset_dir} '
-          f'--dataset_name={options.dataset_name} '
+          f'--checkpoint_path={run.train_dir} '
+          f'--dataset_dir={data.dataset_dir} '
+          f'--dataset_name={data.dataset_name} '
           f'--dataset_split_name=test --eval_dir='
-          f'{os.path.join(options.train_dir, "eval")}')
-
-
-def _peak_memory():
-    # The kernel counts in KiB on Linux.
-    peaks = [f'{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f}'
-             ' GiB of the process']
-    for device in tf.config.list_logical_devices('GPU'):
-        name = device.name.rpartition('device:')[2]
-        peak = tf.config.experimental.get_memory_info(name)['peak']
-        peaks.append(f'{peak / 2 ** 30:.2f} GiB of {name}')
-    return ', '.join(peaks)
+          f'{os.path.join(run.train_dir, "eval")}')

@@ -1,21 +1,22 @@
-"""Learning rate, optimiser and training operation, from the flags.
-
-`options` holds the flags of train_ssd_network.py as attributes.
-"""
+"""Learning rate, optimiser and training operation."""
 import tensorflow.compat.v1 as tf
 
-from engine import checkpoints
-from engine.training import deployment
+from engine.training import distributed
+from engine.training import gradients
+from engine.training import options
 
 # Caffe's lr_mult of biases (examples/ssd/ssd_pascal.py).
 BIAS_GRADIENT_SCALE = 2.
 
 
-def learning_rate(options, num_samples, global_step):
+def learning_rate(optimizer: options.Optimizer, batch_size: int,
+                  num_samples: int, global_step: tf.Tensor) -> tf.Tensor:
     """Returns the learning rate at global_step, a float32 scalar.
 
     Args:
-      options: learning_rate, learning_rate_decay_type and what goes with it.
+      optimizer: learning_rate, learning_rate_decay_type and what goes with
+        it.
+      batch_size: images between two values of global_step.
       num_samples: images of an epoch.
       global_step: int64 scalar.
 
@@ -23,61 +24,64 @@ def learning_rate(options, num_samples, global_step):
       ValueError: for an unknown type, or lists that do not fit together.
     """
     decay_steps = max(1, int(
-        num_samples / deployment.global_batch_size(options)
-        * options.num_epochs_per_decay))
+        num_samples / batch_size * optimizer.num_epochs_per_decay))
     base, decay_type = (
-        options.learning_rate, options.learning_rate_decay_type)
+        optimizer.learning_rate, optimizer.learning_rate_decay_type)
     if decay_type == 'fixed':
         rate = tf.constant(base, tf.float32)
     elif decay_type == 'exponential':
         rate = tf.train.exponential_decay(
             base, global_step, decay_steps,
-            options.learning_rate_decay_factor, staircase=True)
+            optimizer.learning_rate_decay_factor, staircase=True)
     elif decay_type == 'polynomial':
         rate = tf.train.polynomial_decay(
-            base, global_step, decay_steps, options.end_learning_rate)
+            base, global_step, decay_steps, optimizer.end_learning_rate)
     elif decay_type == 'piecewise':
         rate = tf.train.piecewise_constant(
-            global_step, *_pieces(options))
+            global_step, *_pieces(optimizer))
     else:
         raise ValueError(
             f'--learning_rate_decay_type={decay_type}: unknown; known: '
             'fixed, exponential, polynomial, piecewise.')
-    if options.warmup_steps:
+    if optimizer.warmup_steps:
         rate *= tf.minimum(1., tf.cast(global_step + 1, tf.float32)
-                           / options.warmup_steps)
+                           / optimizer.warmup_steps)
     return rate
 
 
-def _pieces(options):
+def _pieces(optimizer):
     """Returns the boundaries and rates of the piecewise schedule."""
-    boundaries = _numbers('decay_boundaries', options.decay_boundaries)
-    factors = _numbers('lr_decay_factors', options.lr_decay_factors)
+    boundaries = _numbers('decay_boundaries', optimizer.decay_boundaries)
+    factors = _numbers('lr_decay_factors', optimizer.lr_decay_factors)
     if any(later <= earlier
            for earlier, later in zip(boundaries, boundaries[1:])):
         raise ValueError(
-            f'--decay_boundaries={",".join(options.decay_boundaries)}: the '
+            f'--decay_boundaries={_text(optimizer.decay_boundaries)}: the '
             'steps must ascend.')
     if len(factors) != len(boundaries) + 1:
         raise ValueError(
-            f'--lr_decay_factors={",".join(options.lr_decay_factors)}: '
+            f'--lr_decay_factors={_text(optimizer.lr_decay_factors)}: '
             f'{len(boundaries)} boundaries need {len(boundaries) + 1} '
             f'factors, not {len(factors)}.')
     return ([int(boundary) for boundary in boundaries],
-            [options.learning_rate * factor for factor in factors])
+            [optimizer.learning_rate * factor for factor in factors])
 
 
-def _numbers(flag, texts):
+def _numbers(flag, items):
     """Returns the items of a list flag as floats."""
     try:
-        return [float(text) for text in texts]
+        return [float(item) for item in items]
     except ValueError:
-        raise ValueError(
-            f'--{flag}={",".join(texts)}: takes numbers, with commas '
-            'between them.') from None
+        raise ValueError(f'--{flag}={_text(items)}: takes numbers, with '
+                         'commas between them.') from None
 
 
-def optimizer(options, rate):
+def _text(items):
+    return ','.join(map(str, items))
+
+
+def make_optimizer(optimizer: options.Optimizer,
+                   rate: tf.Tensor) -> tf.train.Optimizer:
     """Returns the tf.train.Optimizer that the flags name.
 
     Raises:
@@ -85,91 +89,71 @@ def optimizer(options, rate):
     """
     makers = {
         'adadelta': lambda: tf.train.AdadeltaOptimizer(
-            rate, rho=options.adadelta_rho, epsilon=options.opt_epsilon),
+            rate, rho=optimizer.adadelta_rho, epsilon=optimizer.opt_epsilon),
         'adagrad': lambda: tf.train.AdagradOptimizer(
-            rate, options.adagrad_initial_accumulator_value),
+            rate, optimizer.adagrad_initial_accumulator_value),
         'adam': lambda: tf.train.AdamOptimizer(
-            rate, options.adam_beta1, options.adam_beta2,
-            options.opt_epsilon),
+            rate, optimizer.adam_beta1, optimizer.adam_beta2,
+            optimizer.opt_epsilon),
         'ftrl': lambda: tf.train.FtrlOptimizer(
-            rate, options.ftrl_learning_rate_power,
-            options.ftrl_initial_accumulator_value,
-            options.ftrl_l1, options.ftrl_l2),
+            rate, optimizer.ftrl_learning_rate_power,
+            optimizer.ftrl_initial_accumulator_value,
+            optimizer.ftrl_l1, optimizer.ftrl_l2),
         'momentum': lambda: tf.train.MomentumOptimizer(
-            rate, options.momentum),
+            rate, optimizer.momentum),
         'rmsprop': lambda: tf.train.RMSPropOptimizer(
-            rate, options.rmsprop_decay, options.rmsprop_momentum,
-            options.opt_epsilon),
+            rate, optimizer.rmsprop_decay, optimizer.rmsprop_momentum,
+            optimizer.opt_epsilon),
         'sgd': lambda: tf.train.GradientDescentOptimizer(rate),
     }
-    if options.optimizer not in makers:
+    if optimizer.optimizer not in makers:
         raise ValueError(
-            f'--optimizer={options.optimizer}: unknown; known: '
+            f'--optimizer={optimizer.optimizer}: unknown; known: '
             f'{", ".join(sorted(makers))}.')
-    return makers[options.optimizer]()
+    return makers[optimizer.optimizer]()
 
 
-def trainable_variables(scopes):
-    """Returns the variables to train: all, or those in any of the scopes.
-
-    Args:
-      scopes: list of scopes, or None for all.
-
-    Raises:
-      ValueError: if a scope holds no trainable variable.
-    """
-    variables = tf.trainable_variables()
-    if not scopes:
-        return variables
-    for scope in scopes:
-        if not any(checkpoints.restore.in_scope(variable.op.name, scope)
-                   for variable in variables):
-            raise ValueError(
-                f'--trainable_scopes: {scope!r} holds no variable of the '
-                f'network; scopes look like '
-                f'{variables[0].op.name.rsplit("/", 1)[0]!r}.')
-    return [variable for variable in variables if any(
-        checkpoints.restore.in_scope(variable.op.name, scope)
-        for scope in scopes)]
-
-
-def train_op(gradients, options, rate, global_step, aggregator=None):
+def train_op(step: gradients.Gradients, optimizer: options.Optimizer,
+             rate: tf.Tensor, global_step: tf.Variable,
+             aggregator: distributed.Aggregator | None = None,
+             is_chief: bool = True) -> tf.Operation:
     """Returns the operation of one training step.
 
     Weights decay; gradients whose norm over all variables is above
     --clip_gradient_norm are scaled down to it; biases learn at twice the
     rate, as in Caffe, for optimisers that are not indifferent to the scale
-    of a gradient. Moving averages, if asked for, follow the step.
+    of a gradient. Batch norm's statistics and moving averages, if asked for,
+    follow the step.
 
     Args:
-      gradients: gradients.Gradients.
-      options: optimizer and what goes with it, clip_gradient_norm,
+      step: Gradients; what depends on them is not done if they fail.
+      optimizer: optimizer and what goes with it, clip_gradient_norm,
         moving_average_decay.
       rate: float32 scalar, the learning rate.
       global_step: int64 variable, which the step increases.
-      aggregator: aggregation.Aggregator of several workers, or None.
+      aggregator: of several workers, or None.
+      is_chief: whether the statistics are of this worker's batches.
     """
-    opt = optimizer(options, rate)
+    opt = make_optimizer(optimizer, rate)
+    with tf.control_dependencies(step.gradients):
+        updates = [statistic.update() for statistic in step.statistics
+                   if is_chief]
 
     def apply(loss_gradients, updates=()):
-        step = tf.group(opt.apply_gradients(_complete(
-            loss_gradients, gradients, options), global_step), *updates)
-        if options.moving_average_decay is None:
-            return step
+        applied = tf.group(opt.apply_gradients(_complete(
+            loss_gradients, step, optimizer.clip_gradient_norm),
+            global_step), *updates)
+        if optimizer.moving_average_decay is None:
+            return applied
         average = tf.train.ExponentialMovingAverage(
-            options.moving_average_decay, global_step)
-        with tf.control_dependencies([step]):
+            optimizer.moving_average_decay, global_step)
+        with tf.control_dependencies([applied]):
             return average.apply(averaged_variables())
 
-    # Nothing is changed by a batch whose gradients are refused.
-    with tf.control_dependencies(gradients.gradients):
-        updates = [statistic.update() for statistic in gradients.statistics]
     if aggregator is None:
-        return apply(gradients.gradients, updates)
-    if options.task:  # The chief's batches move the statistics.
-        updates = []
-    return tf.group(
-        aggregator.train_op(apply, gradients, global_step), *updates)
+        return apply(step.gradients, updates)
+    # There the gradients are applied apart from the batch they are of.
+    return tf.group(aggregator.train_op(apply, step, global_step), *updates)
 
 
 def averaged_variables() -> list[tf.Variable]:
@@ -177,17 +161,14 @@ def averaged_variables() -> list[tf.Variable]:
     return tf.trainable_variables() + tf.moving_average_variables()
 
 
-def _complete(loss_gradients, gradients, options):
+def _complete(loss_gradients, step, clip_gradient_norm):
     """Returns the pairs of gradient and variable that an optimiser takes."""
     totals = [
         gradient if decay is None else gradient + decay
-        for gradient, decay in zip(
-            loss_gradients, gradients.decays, strict=True)]
-    if options.clip_gradient_norm is not None:
-        totals, _ = tf.clip_by_global_norm(
-            totals, options.clip_gradient_norm)
+        for gradient, decay in zip(loss_gradients, step.decays, strict=True)]
+    if clip_gradient_norm is not None:
+        totals, _ = tf.clip_by_global_norm(totals, clip_gradient_norm)
     return [
         (total * BIAS_GRADIENT_SCALE
          if variable.op.name.endswith('biases') else total, variable)
-        for total, variable in zip(
-            totals, gradients.variables, strict=True)]
+        for total, variable in zip(totals, step.variables, strict=True)]

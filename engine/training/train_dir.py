@@ -1,53 +1,64 @@
-"""A train_dir: its lock, and the checkpoint from which training goes on."""
+"""A train_dir: its lock, its configuration, and where training goes on.
+
+training_config.json says what is trained there and by which flags. A training
+that is resumed must be of the same thing; how it is trained (learning rate,
+batch size, ...) may change.
+"""
 import contextlib
-import fcntl
 import glob
+import json
 import os
 import re
 import socket
-import sys
+from collections.abc import Iterator
 
-import numpy as np
+import filelock
 import tensorflow.compat.v1 as tf
 
+from common import files
 from engine import checkpoints
 
 LOCK_NAME = 'train.lock'
+# Beside the lock, which some systems let no other process read.
+_OWNER_NAME = 'train.owner'
 CHECKPOINT_NAME = 'model.ckpt'
+CONFIG_NAME = 'training_config.json'
 
 
 @contextlib.contextmanager
-def locked(folder):
+def locked(folder: str) -> Iterator[None]:
     """Keeps other trainings out of a folder while the context is open.
 
-    The kernel gives the lock back when the process ends, however it ends.
+    The system gives the lock back when the process ends, however it ends.
 
     Raises:
       ValueError: another training has the lock.
       OSError: the folder cannot be written.
     """
-    path = os.path.join(folder, LOCK_NAME)
-    with open(path, 'a+', encoding='utf-8') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise ValueError(
-                f'{folder}: {file.read().strip() or "another process"} is '
-                'training there. Wait until it has ended, or give another '
-                '--train_dir.') from None
-        file.truncate(0)
-        file.write(f'process {os.getpid()} on {socket.gethostname()}\n')
-        file.flush()
+    owner_path = os.path.join(folder, _OWNER_NAME)
+    lock = filelock.FileLock(os.path.join(folder, LOCK_NAME), timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        owner = ''
+        with contextlib.suppress(OSError), open(
+                owner_path, encoding='utf-8') as file:
+            owner = file.read().strip()
+        raise ValueError(
+            f'{folder}: {owner or "another process"} is training there. Wait '
+            'until it has ended, or give another --train_dir.') from None
+    with lock:
+        files.write_whole(owner_path, [
+            f'process {os.getpid()} on {socket.gethostname()}\n'])
         yield
 
 
-def recover(folder):
-    """Returns the prefix of the last whole checkpoint, None without any.
+def recover(folder: str) -> str | None:
+    """Returns the prefix of the checkpoint to go on from, None without any.
 
-    It is the one that the file `checkpoint` names. If that file or the
-    checkpoint is damaged, it is the newest that is whole; the file then is
-    written anew. What a save left behind that was killed is removed.
+    It is checkpoints.paths.latest; if that is not what the file "checkpoint"
+    names, the file is written anew. What a save left behind that was killed
+    is removed.
 
     Raises:
       ValueError: there are checkpoints, but all are damaged.
@@ -55,45 +66,38 @@ def recover(folder):
     for path in glob.glob(glob.escape(
             os.path.join(folder, CHECKPOINT_NAME)) + '-*.tempstate*'):
         os.remove(path)
-    named = _named(folder)
-    prefixes = _prefixes(folder)
-    if named is None and not prefixes:
-        return None
-    candidates = [named] if named is not None else []
-    candidates += [prefix for prefix in prefixes if prefix != named]
-    faults = []
-    for prefix in candidates:
-        fault = _fault(prefix)
-        if fault is None:
-            if prefix != named or faults:
-                _point_to(folder, prefix, prefixes, faults)
-            return prefix
-        faults.append(fault)
-    raise ValueError(
-        f'{folder}: none of its {len(candidates)} checkpoints is whole: '
-        f'{faults[0]} Give another --train_dir, or remove them to start '
-        'anew.')
+    try:
+        prefix = checkpoints.paths.latest(folder)
+    except ValueError as error:
+        raise ValueError(f'{error} Give another --train_dir, or remove them '
+                         'to start anew.') from None
+    if prefix not in (None, checkpoints.paths.named_latest(folder)):
+        numbered = checkpoints.paths.numbered(folder)
+        names = [os.path.basename(older)
+                 for older in numbered[numbered.index(prefix):]]
+        # Of an absolute folder names stay relative, and it can be moved.
+        tf.train.update_checkpoint_state(
+            os.path.abspath(folder), names[0],
+            all_model_checkpoint_paths=names[::-1])
+    return prefix
 
 
-def last_finite(folder):
-    """Returns the prefix of the newest checkpoint without NaN or infinity.
-
-    None if there is none.
-    """
-    for prefix in _prefixes(folder):
-        if _fault(prefix, must_be_finite=True) is None:
-            return prefix
-    return None
+def last_finite(folder: str) -> str | None:
+    """Returns the prefix of the newest checkpoint without NaN or infinity."""
+    return next(
+        (prefix for prefix in checkpoints.paths.numbered(folder)
+         if checkpoints.reader.fault(prefix, must_be_finite=True) is None),
+        None)
 
 
-def describe_last(folder):
+def describe_last(folder: str) -> str:
     """Returns a sentence about the checkpoint from which training goes on."""
     prefix = last_finite(folder)
     return ('There is no whole checkpoint.' if prefix is None
             else f'The last whole checkpoint is {prefix}.')
 
 
-def check_saved(folder, step):
+def check_saved(folder: str, step: int):
     """Raises OSError if the latest checkpoint is not of `step` or later.
 
     A session takes some errors of saving, such as that of a file that grows
@@ -107,57 +111,7 @@ def check_saved(folder, step):
             f'a limit on the size of files reached? {describe_last(folder)}')
 
 
-def _named(folder):
-    """Returns the prefix that the file `checkpoint` names, or None."""
-    try:
-        return tf.train.latest_checkpoint(folder)
-    except (tf.errors.OpError, ValueError):  # It is cut, or no text.
-        return None
-
-
-def _prefixes(folder):
-    """Returns the prefixes of a training's checkpoints, newest first."""
-    steps = [re.fullmatch(re.escape(CHECKPOINT_NAME) + r'-(\d+)\.index', name)
-             for name in os.listdir(folder)]
-    return [
-        os.path.join(folder, f'{CHECKPOINT_NAME}-{step}') for step in sorted(
-            (int(match[1]) for match in steps if match), reverse=True)]
-
-
-def _fault(prefix, must_be_finite=False):
-    """Returns what is wrong with a checkpoint, None if it is whole.
-
-    All values are read: TensorFlow compares their sums.
-    """
-    try:
-        reader = checkpoints.reader.open_reader(prefix)
-        for name in reader.get_variable_to_shape_map():
-            values = reader.get_tensor(name)
-            if (must_be_finite and isinstance(values, np.ndarray)
-                    and not np.isfinite(values).all()):
-                return f'{prefix}: {name} is not finite.'
-    except ValueError as error:
-        return str(error)
-    except (tf.errors.OpError, RuntimeError) as error:
-        return f'{prefix}: {str(error).splitlines()[0]}.'
-    return None
-
-
-def _point_to(folder, prefix, prefixes, faults):
-    """Makes a checkpoint the latest one, for all that look for it."""
-    reason = faults[0] if faults else (
-        f'{os.path.join(folder, "checkpoint")} names no checkpoint.')
-    print(f'{reason} The last whole checkpoint is {prefix}.',
-          file=sys.stderr)
-    names = [os.path.basename(older)
-             for older in prefixes[prefixes.index(prefix):]]
-    # Of an absolute folder names stay relative, and the folder can be moved.
-    tf.train.update_checkpoint_state(
-        os.path.abspath(folder), names[0],
-        all_model_checkpoint_paths=names[::-1])
-
-
-def explanation(error, folder):
+def explanation(error: Exception, folder: str) -> OSError | None:
     """Returns an OSError for an error of writing to a train_dir, else None.
 
     Args:
@@ -178,3 +132,51 @@ def explanation(error, folder):
     return OSError(
         f'{folder}: cannot be written: {cause.splitlines()[0]}. '
         f'{describe_last(folder)}')
+
+
+def read_config(folder: str) -> dict | None:
+    """Returns what training_config.json says, None if there is none.
+
+    Returns:
+      dict with `trained`, what must not change, and `flags`.
+
+    Raises:
+      ValueError: it is damaged.
+    """
+    path = os.path.join(folder, CONFIG_NAME)
+    try:
+        with open(path, encoding='utf-8') as file:
+            config = json.load(file)
+        return {'trained': dict(config['trained']),
+                'flags': dict(config.get('flags', {}))}
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f'{path}: not the configuration of a training ({error!r}); '
+            'remove it to go on without the check.') from None
+
+
+def check_config(folder: str, trained: dict, config: dict | None):
+    """Raises ValueError if a train_dir holds another training.
+
+    Args:
+      folder: the train_dir.
+      trained: what must not change, of this run.
+      config: of the run that is resumed, None without any.
+    """
+    before = trained if config is None else config['trained']
+    differences = [f'{key} was {before.get(key)!r}, now {value!r}'
+                   for key, value in trained.items()
+                   if before.get(key) != value]
+    if differences:
+        raise ValueError(
+            f'{folder}: holds another training: {"; ".join(differences)}. '
+            'Give another --train_dir, or the flags of that training.')
+
+
+def write_config(folder: str, trained: dict, flags: dict):
+    """Writes training_config.json; see read_config."""
+    files.write_whole(os.path.join(folder, CONFIG_NAME), [json.dumps(
+        {'trained': trained, 'flags': dict(sorted(flags.items()))},
+        indent=2), '\n'])

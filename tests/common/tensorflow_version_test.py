@@ -4,12 +4,19 @@ from common import tensorflow_version
 
 
 @pytest.mark.parametrize('version', ['2.16.1', '2.18.0-rc1', '2.21.0'])
-def test_supported_versions_pass(version):
+def test_supported_versions_pass(version, recwarn):
     tensorflow_version.check(version)
+    assert not recwarn
 
 
-@pytest.mark.parametrize('version', ['1.15.5', '2.15.1', '2.22.0', '3.0.0'])
-def test_any_other_is_refused_and_the_supported_ones_named(version):
+@pytest.mark.parametrize('version', ['1.15.5', '2.15.1'])
+def test_older_ones_are_refused_and_the_supported_ones_named(version):
     with pytest.raises(
             ValueError, match=rf'{version} is not supported; 2\.16 to 2\.21'):
+        tensorflow_version.check(version)
+
+
+@pytest.mark.parametrize('version', ['2.22.0', '3.0.0'])
+def test_newer_ones_are_a_warning(version):
+    with pytest.warns(UserWarning, match=rf'{version} is newer than 2\.21'):
         tensorflow_version.check(version)

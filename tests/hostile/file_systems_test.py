@@ -54,10 +54,9 @@ def run_conversion(data, folder):
 
 
 def run_training(data, folder):
-    train.run(scripts.options(
-        'train_ssd_network', dataset_name='shapes', dataset_dir=str(data),
+    scripts.train(dataset_name='shapes', dataset_dir=str(data),
         train_dir=folder, model_name=MODEL, checkpoint_path=CHECKPOINT,
-        batch_size=1, max_number_of_steps=1))
+        batch_size=1, max_number_of_steps=1)
 
 
 def run_evaluation(data, folder):

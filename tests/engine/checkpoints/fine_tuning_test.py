@@ -7,7 +7,6 @@ import tf_slim as slim
 from engine import checkpoints
 from engine.importing import caffe_pb2
 from engine.importing import convert
-from engine.training import train
 from nets import ssd_vgg_300
 from tests import caffe_files
 from tests import scripts
@@ -26,12 +25,11 @@ def records(tmp_path_factory):
 
 def train_one_step(records, train_dir, checkpoint_path, model_name):
     """Trains one head; returns a reader of the checkpoint."""
-    train.run(scripts.options(
-        'train_ssd_network', dataset_name='pascalvoc_2007',
+    scripts.train(dataset_name='pascalvoc_2007',
         dataset_dir=str(records), train_dir=str(train_dir), batch_size=1,
         checkpoint_path=str(checkpoint_path), max_number_of_steps=1,
         model_name=model_name,
-        trainable_scopes=[f'{model_name}/block11_box']))
+        trainable_scopes=[f'{model_name}/block11_box'])
     return checkpoints.reader.open_reader(str(train_dir / 'model.ckpt-1'))
 
 

@@ -10,7 +10,6 @@ import tensorflow.compat.v1 as tf
 
 from engine import checkpoints
 from engine.importing import convert
-from engine.training import train
 from nets import ssd_vgg_300
 from tests import scripts
 
@@ -90,12 +89,11 @@ def test_evaluation(tmp_path, published, records):
 
 
 def test_training(tmp_path, capsys, published, records):
-    train.run(scripts.options(
-        'train_ssd_network', dataset_name='pascalvoc_2007',
+    scripts.train(dataset_name='pascalvoc_2007',
         dataset_dir=str(records), train_dir=str(tmp_path), batch_size=1,
         checkpoint_path=str(published / 'v1'), max_number_of_steps=1,
         model_name='ssd_300_vgg_quarter',
-        trainable_scopes=['ssd_300_vgg_quarter/block11_box']))
+        trainable_scopes=['ssd_300_vgg_quarter/block11_box'])
     assert '71 of 71 variables restored' in capsys.readouterr().out
     before, after = (
         checkpoints.reader.open_reader(prefix).get_tensor(NAME) for prefix in (
@@ -133,7 +131,7 @@ def test_hikapok_is_refused_by_what_uses_a_checkpoint(
     with pytest.raises(ValueError, match='model.ckpt-9: .*HiKapok.*order'):
         scripts.evaluate(**data)
     with pytest.raises(ValueError, match='model.ckpt-9: .*HiKapok.*order'):
-        train.run(scripts.options('train_ssd_network', **data))
+        scripts.train(**data)
 
 
 def test_inspection_of_any_checkpoint(hikapok, capsys):

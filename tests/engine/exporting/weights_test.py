@@ -3,7 +3,6 @@ import pytest
 
 from engine import checkpoints
 from engine.exporting import weights
-from engine.training import train
 from nets import ssd_vgg_300
 from tests import scripts
 
@@ -13,10 +12,9 @@ def test_variables_step_and_metadata_are_kept_and_slots_are_not(tmp_path):
     scripts.write_records(
         tmp_path / 'voc', tmp_path, 'toy_train',
         labels=scripts.drawing.CLASSES)
-    train.run(scripts.options(
-        'train_ssd_network', dataset_name='toy', dataset_dir=str(tmp_path),
+    scripts.train(dataset_name='toy', dataset_dir=str(tmp_path),
         train_dir=str(tmp_path / 'train'), batch_size=1, warmup_steps=0,
-        model_name='ssd_300_vgg_quarter', max_number_of_steps=1))
+        model_name='ssd_300_vgg_quarter', max_number_of_steps=1)
     exported = str(tmp_path / 'weights.ckpt')
     weights.export(str(tmp_path / 'train'), exported)
     before = checkpoints.reader.open_reader(

@@ -7,11 +7,11 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from engine import checkpoints
-from engine.training import aggregation
 from engine.training import distributed
+from engine.training import options
 from tests import scripts
 
-NUM_STEPS = 8
+NUM_STEPS = 3
 
 
 def quotient(counts, sums, num_workers):
@@ -20,7 +20,7 @@ def quotient(counts, sums, num_workers):
         # SyncReplicasOptimizer gives the means.
         means = [tf.constant(sum(values) / len(values), tf.float32)
                  for values in (sums, counts)]
-        gradient, = aggregation._Quotient(
+        gradient, = distributed._Quotient(
             lambda gradients: gradients, num_workers).apply_gradients(
                 [(mean, None) for mean in means], None)
         return session.run(gradient)
@@ -43,7 +43,16 @@ def test_gradient_is_that_of_one_big_batch():
 ])
 def test_flags_that_do_not_fit(changes, message):
     with pytest.raises(ValueError, match=message):
-        distributed.check(scripts.options('train_ssd_network', **changes))
+        distributed.check(options.Run(**changes))
+
+
+def test_sizes_of_batches():
+    run = options.Run(
+        batch_size=4, num_clones=2, accumulate_steps=3, worker_replicas=5)
+    assert (run.images_per_step, run.global_batch_size) == (24, 24)
+    run = run._replace(sync_replicas=True)
+    assert run.global_batch_size == 120
+    assert run._replace(replicas_to_aggregate=4).global_batch_size == 96
 
 
 def free_ports(number):

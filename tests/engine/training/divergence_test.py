@@ -18,28 +18,28 @@ class Training:
     """A variable whose gradients are the given ones, at a rate of 1."""
 
     def __init__(self, tmp_path, values, **changes):
-        self.options = scripts.options(
-            'train_ssd_network', train_dir=str(tmp_path), optimizer='sgd',
-            **changes)
+        _, model, _, optimizer, run = scripts.training_options(
+            train_dir=str(tmp_path), optimizer='sgd', **changes)
         self.graph = tf.Graph()
         with self.graph.as_default():
-            self.guard = divergence.Guard(self.options)
+            self.guard = divergence.Guard(
+                model.compute_dtype, optimizer, run)
             global_step = tf.train.get_or_create_global_step()
             iterator = tf.data.make_initializable_iterator(
                 tf.data.Dataset.from_tensor_slices(
                     np.array(values, np.float32)))
             value = iterator.get_next()
-            dtype = tf.as_dtype(self.options.compute_dtype)
+            dtype = tf.as_dtype(model.compute_dtype)
             self.weights = tf.get_variable('weights', initializer=[0.])
             scale = self.guard.loss_scale
             gradient = tf.cast(
                 tf.cast([value * scale], dtype), tf.float32) / scale
             loss = tf.where(tf.math.is_nan(value), value, 1.)
             checked = self.guard.checked(loss, gradients.Gradients(
-                None, None, [self.weights], [gradient], [None]),
+                None, None, [self.weights], [gradient], [None], []),
                 {'filename': tf.constant(['a.jpg'])}, global_step, 1.)
             train_op = optimization.train_op(
-                checked, self.options, 1., global_step)
+                checked, optimizer, 1., global_step)
             self.step = Step(global_step, train_op)
             self.session = tf.Session()
             self.session.run(

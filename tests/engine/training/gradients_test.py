@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from detection import targets
 from engine import runtime
 from engine.training import gradients
 from nets import ssd_vgg_300
@@ -32,16 +33,16 @@ def weights(seed, shape):
 
 def compute(num_clones=1, accumulate_steps=1, loss_scale=1., **changes):
     """Returns the values of Gradients, with variables' names."""
-    options = scripts.options(
-        'train_ssd_network', num_clones=num_clones, clone_on_cpu=True,
+    _, model, loss, _, run = scripts.training_options(
+        num_clones=num_clones, clone_on_cpu=True,
         accumulate_steps=accumulate_steps,
         batch_size=4 // num_clones // accumulate_steps, **changes)
     config = runtime.session_config(num_cpus=num_clones)
     with tf.Graph().as_default(), tf.Session(config=config) as session:
         result = gradients.of_batch(
-            options, NETWORK, {name: tf.constant(value) for name, value
-                               in batch_of_4().items()},
-            tf.constant(loss_scale))
+            model, loss, run, NETWORK,
+            {name: tf.constant(value) for name, value
+             in batch_of_4().items()}, tf.constant(loss_scale))
         variables = tf.trainable_variables()
         # The same weights for any number of parts.
         session.run(
@@ -110,3 +111,22 @@ def test_only_trainable_scopes_have_gradients():
         f'{scope}/{name}' for name in (
             'conv_cls/weights', 'conv_cls/biases', 'conv_loc/weights',
             'conv_loc/biases')]
+
+
+def test_clone_devices():
+    assert gradients.clone_devices(2) == ['/device:GPU:0', '/device:GPU:1']
+    assert gradients.clone_devices(2, clone_on_cpu=True) == [
+        '/device:CPU:0', '/device:CPU:1']
+    with pytest.raises(ValueError, match='--num_clones=0: at least 1'):
+        gradients.clone_devices(0)
+
+
+def test_split_keeps_structures():
+    with tf.Graph().as_default(), tf.Session() as session:
+        parts = gradients.split(
+            (tf.range(4), targets.Targets(tf.range(4, 8), tf.eye(4))), 2)
+        (images, batch_targets), (_, other_targets) = session.run(parts)
+    assert images.tolist() == [0, 1]
+    assert batch_targets.labels.tolist() == [4, 5]
+    assert other_targets.labels.tolist() == [6, 7]
+    assert other_targets.localisations.shape == (2, 4)

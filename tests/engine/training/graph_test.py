@@ -2,6 +2,7 @@
 import numpy as np
 
 from engine.training import graph
+from nets import ssd_vgg_300
 
 GREY = np.zeros((60, 80, 3), np.float32)
 
@@ -9,7 +10,8 @@ GREY = np.zeros((60, 80, 3), np.float32)
 def draw(labels, bboxes, image=GREY):
     return graph._draw_objects(
         image, np.array(labels, np.int64),
-        np.array(bboxes, np.float32).reshape(-1, 4), ('cat', 'dog'))
+        np.array(bboxes, np.float32).reshape(-1, 4),
+        ssd_vgg_300.SSDNet.default_params, ('cat', 'dog'))
 
 
 def test_object_is_drawn_where_its_anchors_say():

@@ -15,9 +15,8 @@ def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp('shapes')
     scripts.write_shapes(folder / 'voc', 20)
     scripts.write_records(folder / 'voc', folder, 'voc_2007_train')
-    options = scripts.options(
-        'train_ssd_network', dataset_name='pascalvoc_2007',
-        dataset_dir=str(folder), model_name='ssd_300_vgg_quarter')
+    options = scripts.training_options(
+        dataset_name='pascalvoc_2007', dataset_dir=str(folder))[0]
     dataset = models.open_dataset(options)
     network = nets_factory.get_network('ssd_300_vgg_quarter')()
     with tf.Graph().as_default(), tf.Session() as session:

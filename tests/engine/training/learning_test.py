@@ -4,7 +4,6 @@ import json
 import pytest
 
 from datasets.shapes import synthetic_shapes
-from engine.training import train
 from tests import scripts
 
 CLASSES = ('circle', 'square', 'triangle')
@@ -23,11 +22,10 @@ def test_few_images_are_learnt_by_heart(num_classes, tmp_path):
             'dataset_dir': str(tmp_path),
             'model_name': 'ssd_300_vgg_quarter',
             'preprocessing_name': 'resize_only'}
-    train.run(scripts.options(
-        'train_ssd_network', train_dir=str(tmp_path / 'train'), **same,
+    scripts.train(train_dir=str(tmp_path / 'train'), **same,
         optimizer='adam', learning_rate=0.001, warmup_steps=10,
         learning_rate_decay_type='fixed', weight_decay=0.,
-        batch_size=4, max_number_of_steps=120, random_seed=1))
+        batch_size=4, max_number_of_steps=120, random_seed=1)
     scripts.evaluate(eval_dir=str(tmp_path / 'eval'),
                      checkpoint_path=str(tmp_path / 'train'), **same)
     metrics = json.loads((tmp_path / 'eval' / 'metrics.json').read_text())

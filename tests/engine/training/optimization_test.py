@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from engine import checkpoints
 from engine.training import gradients
 from engine.training import optimization
 from tests import scripts
@@ -12,15 +13,16 @@ NUM_SAMPLES = 100
 def options(**changes):
     changes = {'warmup_steps': 0, 'batch_size': 10, 'learning_rate': 0.1,
                **changes}
-    return scripts.options('train_ssd_network', **changes)
+    return scripts.training_options(**changes)[3:]
 
 
 def rates(steps, **changes):
     """Returns the learning rates at some steps, with epochs of 10 steps."""
     with tf.Graph().as_default(), tf.Session() as session:
         step = tf.placeholder(tf.int64, [])
+        optimizer, run = options(**changes)
         rate = optimization.learning_rate(
-            options(**changes), NUM_SAMPLES, step)
+            optimizer, run.global_batch_size, NUM_SAMPLES, step)
         assert rate.dtype == tf.float32
         return [session.run(rate, {step: value}) for value in steps]
 
@@ -96,11 +98,11 @@ def test_pieces_that_do_not_fit(changes, message):
 
 def gradients_of(loss, decay, scopes):
     """Returns Gradients of a loss; weights decay by a constant."""
-    variables = optimization.trainable_variables(scopes)
+    variables = gradients.trainable_variables(scopes)
     return gradients.Gradients(
         None, None, variables, tf.gradients(loss, variables),
         [decay if variable.op.name.endswith('weights') else None
-         for variable in variables])
+         for variable in variables], [])
 
 
 def minimize(num_steps, initial=3., decay=0., **changes):
@@ -112,7 +114,7 @@ def minimize(num_steps, initial=3., decay=0., **changes):
         step = tf.train.get_or_create_global_step()
         train_op = optimization.train_op(
             gradients_of(loss, decay, changes.get('trainable_scopes')),
-            options(**changes), tf.constant(changes.get(
+            options(**changes)[0], tf.constant(changes.get(
                 'learning_rate', 0.1)), step)
         with tf.Session() as session:
             session.run(tf.global_variables_initializer())
@@ -187,6 +189,6 @@ def test_trainable_scope_that_is_not_there():
 
 
 def test_scopes_end_at_slashes():
-    assert optimization.in_scope('net/conv1/weights', 'net/conv1')
-    assert optimization.in_scope('net/conv1/weights', 'net/conv1/')
-    assert not optimization.in_scope('net/conv10/weights', 'net/conv1')
+    assert checkpoints.restore.in_scope('net/conv1/weights', 'net/conv1')
+    assert checkpoints.restore.in_scope('net/conv1/weights', 'net/conv1/')
+    assert not checkpoints.restore.in_scope('net/conv10/weights', 'net/conv1')

@@ -44,8 +44,7 @@ def run(records, train_dir, num_steps, **changes):
         'model_name': 'narrow', 'preprocessing_name': 'ssd_300_vgg',
         'train_dir': str(train_dir), 'batch_size': 2, 'random_seed': 3,
         'max_number_of_steps': num_steps, 'log_every_n_steps': 1}
-    train.run(scripts.options(
-        'train_ssd_network', **{**flags, **changes}))
+    scripts.train(**{**flags, **changes})
 
 
 def tensors(prefix):
@@ -120,6 +119,29 @@ def test_another_learning_rate_is_taken(
     assert config['flags']['learning_rate'] == 0.5
 
 
+def test_a_run_without_a_seed_keeps_the_one_that_it_drew(records, tmp_path):
+    seeds = []
+    for num_steps in 1, 2:
+        run(records, tmp_path, num_steps, random_seed=None)
+        config = json.loads((tmp_path / 'training_config.json').read_text())
+        seeds.append(config['flags']['random_seed'])
+    assert isinstance(seeds[0], int) and seeds[0] == seeds[1]
+
+
+def test_checkpoints_every_few_steps(records, tmp_path):
+    run(records, tmp_path, 5, save_interval_steps=2)
+    assert sorted(int(path.stem.rpartition('-')[2])
+                  for path in tmp_path.glob('*.index')) == [0, 2, 4, 5]
+
+
+def test_more_clones_than_there_are_gpus(records, tmp_path):
+    with pytest.raises(ValueError, match=(
+            '--num_clones=9: TensorFlow sees . GPUs here; give as many at '
+            'the most, or --clone_on_cpu')):
+        run(records, tmp_path, 1, num_clones=9)
+    assert not list(tmp_path.iterdir())
+
+
 def test_nothing_is_left_to_do(records, train_dir, capsys):
     run(records, train_dir, 1)
     assert 'there is nothing to do until --max_number_of_steps=1' in (
@@ -138,7 +160,7 @@ def test_divergence_is_explained(records, tmp_path):
 
 def test_batch_without_objects_has_a_finite_loss(records, tmp_path, capsys):
     run(records, tmp_path, 1, dataset_name='empty')
-    assert '(localization 0.0000, positives 0.0000, negatives 0.0000)' in (
+    assert '(localization 0.0000, positives 0.0000, negatives 0.0000, reg' in (
         capsys.readouterr().out)
 
 
@@ -148,7 +170,7 @@ def test_batch_without_objects_has_a_finite_loss(records, tmp_path, capsys):
     ({'optimizer': 'adamw'}, '--optimizer=adamw: unknown; known: adadelta'),
     ({'dataset_name': 'pascalvoc_2012'}, 'No file .*voc_2012_train'),
     ({'dataset_split_name': 'val'}, '--dataset_split_name=train'),
-    ({'preprocessing_name': 'none'}, "Unknown preprocessing 'none'"),
+    ({'preprocessing_name': 'none'}, '--preprocessing_name=none: unknown'),
     ({'checkpoint_path': 'a.ckpt'}, 'a.ckpt: no such checkpoint'),
     ({'learning_rate_decay_type': 'cosine'}, 'decay_type=cosine: unknown'),
     ({'trainable_scopes': ['narrow/conv9']}, "'narrow/conv9' holds no"),
@@ -194,8 +216,10 @@ def test_accumulated_steps_count_as_one(records, tmp_path, capsys):
              for line in output.splitlines() if line.startswith('step ')]
     # Those of both trainings.
     assert len(lines) == 4 and lines[:2] == lines[2:]
+    loss, *parts = map(float, re.findall(r'\d+\.\d{4}', lines[0]))
+    assert len(parts) == 4 and sum(parts) == pytest.approx(loss, abs=3e-4)
     assert re.search(r' images/s, \d+\.\d% of the time waiting', output)
-    assert re.search(r'Peak memory: \d+\.\d\d GiB of the process\.', output)
+    assert re.search(r'Memory: up to \d+\.\d\d GiB of the process\.', output)
     tags = [value.tag for path in (tmp_path / 'whole').glob('events*')
             for event in tf.train.summary_iterator(str(path))
             for value in event.summary.value]

@@ -49,9 +49,13 @@ def test_file_of_the_latest_is_damaged(folder, capsys, content):
     if content is not None:
         path.write_bytes(content.encode('latin-1'))
     assert recovered(folder) == 'model.ckpt-10'
-    assert capsys.readouterr().err == (
-        f'{path} names no checkpoint. The last whole checkpoint is '
-        f'{folder}/model.ckpt-10.\n')
+    # Without the file the steps tell, and there is nothing to say.
+    fault = capsys.readouterr().err
+    assert (f'{path} names no checkpoint; ' in fault
+            or f'{folder}/model.ckpt-11: not a whole' in fault
+            or content is None)
+    assert content is None or fault.endswith(
+        f'{folder}/model.ckpt-10 is used.\n')
     # Now all programs find it.
     state = tf.train.get_checkpoint_state(str(folder))
     assert [os.path.basename(prefix) for prefix
@@ -70,7 +74,7 @@ def test_cut_checkpoint_is_passed_over(folder, capsys, ending, cut):
     path = folder / f'model.ckpt-10{ending}'
     path.write_bytes(path.read_bytes()[:min(cut, path.stat().st_size - 1)])
     assert recovered(folder) == 'model.ckpt-2'
-    assert 'The last whole checkpoint is' in capsys.readouterr().err
+    assert 'model.ckpt-2 is used' in capsys.readouterr().err
     assert tf.train.latest_checkpoint(str(folder)).endswith('ckpt-2')
 
 
@@ -84,7 +88,7 @@ def test_nothing_whole_is_not_a_new_start(folder):
     for path in folder.glob('*.data*'):
         path.write_bytes(b'')
     with pytest.raises(ValueError, match=(
-            'none of its 3 checkpoints is whole: .*model.ckpt-10')):
+            'model.ckpt-10: .* there is no whole checkpoint in .* Give an')):
         train_dir.recover(str(folder))
 
 
@@ -123,5 +127,34 @@ def test_lock_ends_with_its_process(tmp_path):
         process.kill()
         process.communicate()
     with train_dir.locked(str(tmp_path)):
-        assert (tmp_path / 'train.lock').read_text().startswith(
+        assert (tmp_path / 'train.owner').read_text().startswith(
             f'process {os.getpid()} ')
+
+
+TRAINED = {'model_name': 'ssd_300_vgg', 'classes': ['cat', 'dog']}
+
+
+def test_configuration_comes_back(tmp_path):
+    assert train_dir.read_config(str(tmp_path)) is None
+    train_dir.write_config(str(tmp_path), TRAINED, {'learning_rate': .5})
+    config = train_dir.read_config(str(tmp_path))
+    assert config == {'trained': TRAINED, 'flags': {'learning_rate': .5}}
+    train_dir.check_config(str(tmp_path), TRAINED, config)
+    train_dir.check_config(str(tmp_path), TRAINED, None)
+
+
+def test_another_training_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=(
+            f"{tmp_path}: holds another training: classes was "
+            r"\['cat', 'dog'\], now \['cat'\]. Give another --train_dir")):
+        train_dir.check_config(
+            str(tmp_path), {**TRAINED, 'classes': ['cat']},
+            {'trained': TRAINED, 'flags': {}})
+
+
+@pytest.mark.parametrize('text', ['', '[]', '{}', '{"trained": 1}'])
+def test_damaged_configuration(tmp_path, text):
+    (tmp_path / 'training_config.json').write_text(text)
+    with pytest.raises(ValueError, match=(
+            'training_config.json: not the configuration of a training')):
+        train_dir.read_config(str(tmp_path))
