@@ -31,8 +31,7 @@ FLAGS = flags.FLAGS
 def main():
     """Converts, or inspects, by the flags."""
     if FLAGS.inspect is None:
-        cli.require(FLAGS, 'caffemodel_path')
-    cli.import_tensorflow()
+        cli.require('caffemodel_path')
     from engine.importing import convert
     if FLAGS.inspect is not None:
         convert.inspect(FLAGS.inspect)

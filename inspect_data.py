@@ -24,8 +24,7 @@ flags.DEFINE_string(
 
 def main():
     """Inspects what the flags say."""
-    cli.require(FLAGS, 'dataset_name', 'dataset_dir', 'output_dir')
-    cli.import_tensorflow()
+    cli.require('dataset_name', 'dataset_dir', 'output_dir')
     from engine.data import inspect
     inspect.inspect(FLAGS.dataset_name, FLAGS.dataset_split_name,
                        FLAGS.dataset_dir, FLAGS.output_dir)

@@ -44,8 +44,7 @@ flags.DEFINE_bool(
 
 def main():
     """Converts what the flags say."""
-    cli.require(FLAGS, 'dataset_dir', 'output_name', 'output_dir')
-    cli.import_tensorflow()
+    cli.require('dataset_dir', 'output_name', 'output_dir')
     from engine.data import convert
     convert.convert(
         FLAGS.dataset_name, FLAGS.dataset_dir, FLAGS.output_name,

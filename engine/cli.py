@@ -3,12 +3,14 @@
 TensorFlow takes seconds to import and logs a page while it does; scripts
 import it only after their flags are parsed, so that --help is quick.
 """
+import collections.abc
 import faulthandler
 import os
 import signal
 import sys
 import threading
 import traceback
+import typing
 import warnings
 
 from absl import app
@@ -20,6 +22,9 @@ from common import files
 # A shell's exit statuses of what Ctrl-C and SIGTERM ended.
 INTERRUPTED = 130
 TERMINATED = 143
+# Type of a value -> absl's function of flags.
+_DEFINE_FLAG = {bool: 'boolean', int: 'integer', float: 'float',
+                str: 'string', collections.abc.Sequence: 'list'}
 
 
 class Terminated(KeyboardInterrupt):
@@ -87,15 +92,41 @@ def import_tensorflow():
         os.close(stderr)
 
 
-def values(flag_values: flags.FlagValues, tuple_class: type) -> tuple:
-    """Returns a NamedTuple of the flags that its fields are called after."""
-    return tuple_class(**{
-        name: flag_values[name].value for name in tuple_class._fields})
+def define(*groups: type):
+    """Defines the flags of a script, one for each field of NamedTuples.
+
+    Args:
+      *groups: a field is annotated Annotated[type, help] or Annotated[type,
+        help, lowest value]. Its default is the flag's.
+    """
+    for group in groups:
+        for name, hint in typing.get_type_hints(
+                group, include_extras=True).items():
+            kind, text, *lowest = typing.get_args(hint)
+            if type(None) in typing.get_args(kind):
+                kind = typing.get_args(kind)[0]
+            default = group._field_defaults.get(name)
+            if typing.get_origin(kind) is typing.Literal:
+                define_flag, extra = 'enum', [list(typing.get_args(kind))]
+            else:
+                define_flag, extra = _DEFINE_FLAG[
+                    typing.get_origin(kind) or kind], []
+            if define_flag == 'list' and default is not None:
+                default = list(default)
+            getattr(flags, f'DEFINE_{define_flag}')(
+                name, default, *extra, help=text, module_name=sys.argv[0],
+                **({'lower_bound': lowest[0]} if lowest else {}))
 
 
-def require(flag_values: flags.FlagValues, *names: str):
+def values(*groups: type) -> list:
+    """Returns the NamedTuples that `define` made flags of, filled in."""
+    return [group(*(flags.FLAGS[name].value for name in group._fields))
+            for group in groups]
+
+
+def require(*names: str):
     """Raises ValueError if any of the named string flags was left out."""
-    missing = [f'--{name}' for name in names if not flag_values[name].value]
+    missing = [f'--{name}' for name in names if not flags.FLAGS[name].value]
     if missing:
         raise ValueError(f'{", ".join(missing)} must be given; see --help.')
 

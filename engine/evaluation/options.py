@@ -1,47 +1,70 @@
 """What can be chosen of an evaluation: the flags of eval_ssd_network.py.
 
-The flags' help says what each is. A default stands here alone. Without
+Name, type, help, lowest value and default stand here alone. Nothing here needs
 TensorFlow, so that --help is quick.
 """
-import typing
+from typing import Annotated
+from typing import Literal
+from typing import NamedTuple
 
 
-class Data(typing.NamedTuple):
+class Data(NamedTuple):
     """Which images are scored, and how they are read."""
-    dataset_name: str
-    dataset_dir: str
-    dataset_split_name: str = 'test'
-    num_classes: int | None = None
-    batch_size: int = 1
-    max_num_batches: int | None = None
-    num_preprocessing_threads: int = 4
-    remove_difficult: bool = True
+    dataset_name: Annotated[
+        str, 'pascalvoc_2007, pascalvoc_2012, pascalvoc_0712 (both), or the '
+        'name of your own records: <name>_<split>_*.tfrecord.']
+    dataset_dir: Annotated[str, 'Folder of the TFRecords.']
+    dataset_split_name: Annotated[str, 'Split to score on.'] = 'test'
+    num_classes: Annotated[
+        int | None, 'Classes with background; the records say it.'] = None
+    batch_size: Annotated[int, 'Images of a batch.', 1] = 1
+    max_num_batches: Annotated[int | None, 'Default: all.', 1] = None
+    num_preprocessing_threads: Annotated[
+        int, 'Images preprocessed at a time.', 1] = 4
+    remove_difficult: Annotated[
+        bool, 'Difficult objects are neither right nor wrong; else they count '
+        'as any other.'] = True
 
 
-class Model(typing.NamedTuple):
+class Model(NamedTuple):
     """Which weights are scored, and in which network."""
-    checkpoint_path: str = '/tmp/tfmodel/'
-    model_name: str | None = None
-    anchors: str | None = None
-    preprocessing_name: str | None = None
-    eval_resize: str = '4'
-    moving_average_decay: float | None = None
-    compute_dtype: str = 'float32'
+    checkpoint_path: Annotated[str, 'File, prefix or folder.'] = '/tmp/tfmodel/'
+    model_name: Annotated[
+        str | None, 'ssd_300_vgg, ssd_512_vgg or ssd_300_vgg_quarter; '
+        'default: that of the checkpoint, else ssd_300_vgg.'] = None
+    anchors: Annotated[
+        Literal['voc', 'coco'] | None, 'Anchors of a checkpoint that does not '
+        "say; default: coco, the original's."] = None
+    preprocessing_name: Annotated[
+        str | None, 'Default: that of the network.'] = None
+    eval_resize: Annotated[
+        Literal['1', '2', '3', '4'], 'How images are fitted: 1 not at all, 2 '
+        'central crop, 3 shrink and pad, 4 warp.'] = '4'
+    moving_average_decay: Annotated[
+        float | None, 'Score the moving averages of the weights; default: the '
+        'weights.'] = None
+    compute_dtype: Annotated[
+        Literal['float32', 'bfloat16', 'float16'], 'What convolutions compute '
+        'in; bfloat16 is faster on CPUs with AMX or AVX-512 BF16 and on GPUs.'
+        ] = 'float32'
 
 
-class Detection(typing.NamedTuple):
+class Detection(NamedTuple):
     """What is detected; as in postprocessing.select_detections."""
-    select_threshold: float = .01
-    select_top_k: int = 400
-    keep_top_k: int = 200
-    nms_threshold: float = .45
+    select_threshold: Annotated[float, 'Minimum score.'] = .01
+    select_top_k: Annotated[int, 'Per class, before suppression.'] = 400
+    keep_top_k: Annotated[int, 'Per image, after suppression.'] = 200
+    nms_threshold: Annotated[float, 'Overlap that suppresses.'] = .45
 
 
-class Run(typing.NamedTuple):
+class Run(NamedTuple):
     """What is right, where it is computed, and what it leaves behind."""
-    matching_threshold: float = .5
-    eval_dir: str = '/tmp/tfmodel/'
-    report: bool = True
-    wait_for_checkpoints: bool = False
-    master: str = ''
-    gpu_memory_fraction: float = .8
+    matching_threshold: Annotated[float, 'Overlap that is right.'] = .5
+    eval_dir: Annotated[str, 'Folder of the results.'] = '/tmp/tfmodel/'
+    report: Annotated[
+        bool, 'Write <eval_dir>/report/index.html: curves, errors by kind, '
+        'and the images where most is wrong.'] = True
+    wait_for_checkpoints: Annotated[
+        bool, 'Score each checkpoint as it comes.'] = False
+    master: Annotated[str, 'TensorFlow server to run on.'] = ''
+    gpu_memory_fraction: Annotated[float, 'Most of a GPU to take.'] = .8

@@ -1,97 +1,145 @@
 """What a training is told: five groups, each for the modules that need it.
 
-The defaults are those of train_ssd_network.py's flags, which say what each
-field means. Nothing here needs TensorFlow.
+They are the flags of train_ssd_network.py: name, type, help, lowest value and
+default stand here alone. Nothing here needs TensorFlow.
 """
 from collections.abc import Sequence
+from typing import Annotated
+from typing import Literal
 from typing import NamedTuple
 
 
 class Data(NamedTuple):
     """What is trained on."""
-    dataset_name: str | None = None
-    dataset_split_name: str = 'train'
-    dataset_dir: str | None = None
-    num_classes: int | None = None  # With background.
-    remove_difficult: bool = False
-    num_readers: int = 4
-    num_preprocessing_threads: int = 4
-    preprocessing_name: str | None = None
+    dataset_name: Annotated[
+        str | None, 'pascalvoc_2007, pascalvoc_2012, pascalvoc_0712 (both), '
+        'or the name of your own records: <name>_<split>_*.tfrecord.'] = None
+    dataset_split_name: Annotated[str, 'Split to train on.'] = 'train'
+    dataset_dir: Annotated[str | None, 'Folder of the TFRecords.'] = None
+    num_classes: Annotated[
+        int | None, 'Classes with background; the records say it.'] = None
+    remove_difficult: Annotated[
+        bool, 'Leave objects marked difficult out.'] = False
+    num_readers: Annotated[int, 'Record files read at a time.', 1] = 4
+    num_preprocessing_threads: Annotated[
+        int, 'Images preprocessed at a time.', 1] = 4
+    preprocessing_name: Annotated[
+        str | None, 'Default: that of the network.'] = None
 
 
 class Model(NamedTuple):
     """Which network, what it starts from and which of it is trained."""
-    model_name: str = 'ssd_300_vgg'
-    anchors: str | None = None
-    compute_dtype: str = 'float32'
-    checkpoint_path: str | None = None
-    checkpoint_model_scope: str | None = None
-    checkpoint_exclude_scopes: Sequence[str] | None = None
-    trainable_scopes: Sequence[str] | None = None
-    ignore_missing_vars: bool = False
+    model_name: Annotated[
+        str, 'ssd_300_vgg, ssd_512_vgg or ssd_300_vgg_quarter.'] = 'ssd_300_vgg'
+    anchors: Annotated[
+        Literal['voc', 'coco'] | None, "Sizes of the anchors: Caffe's for VOC "
+        'or COCO. Default: those of the checkpoint, else coco, the '
+        "original's. Recorded in the checkpoints."] = None
+    compute_dtype: Annotated[
+        Literal['float32', 'bfloat16', 'float16'], 'What the network computes '
+        'in. Weights, losses and checkpoints are float32 always.'] = 'float32'
+    checkpoint_path: Annotated[
+        str | None, 'Checkpoint to start from: file, prefix or folder.'] = None
+    checkpoint_model_scope: Annotated[
+        str | None, 'Scope of the network in it.'] = None
+    checkpoint_exclude_scopes: Annotated[
+        Sequence[str] | None, 'Scopes that start anew.'] = None
+    trainable_scopes: Annotated[
+        Sequence[str] | None, 'Scopes to train; default: all.'] = None
+    ignore_missing_vars: Annotated[
+        bool, 'Variables that the checkpoint lacks start anew.'] = False
 
 
 class Loss(NamedTuple):
     """What is minimised."""
-    loss_alpha: float = 1.
-    negative_ratio: float = 3.
-    match_threshold: float = .5
-    negatives_per_empty_image: int = 0
-    label_smoothing: float = 0.
-    weight_decay: float = .0005
+    loss_alpha: Annotated[float, 'Weight of the localisation loss.'] = 1.
+    negative_ratio: Annotated[float, 'Mined negatives per positive.'] = 3.
+    match_threshold: Annotated[float, 'Overlap that makes a positive.'] = .5
+    negatives_per_empty_image: Annotated[
+        int, 'Mined negatives of an image without objects.', 0] = 0
+    label_smoothing: Annotated[
+        float, 'Share of the target spread over all classes.'] = 0.
+    weight_decay: Annotated[float, 'L2 factor of the weights.'] = .0005
 
 
 class Optimizer(NamedTuple):
     """How it is minimised."""
-    optimizer: str = 'momentum'
-    learning_rate: float = .001
-    learning_rate_decay_type: str = 'exponential'
-    learning_rate_decay_factor: float = .94
-    num_epochs_per_decay: float = 2.
-    end_learning_rate: float = .0001
-    decay_boundaries: Sequence[str | int] = ('80000', '100000')
-    lr_decay_factors: Sequence[str | float] = ('1', '0.1', '0.01')
-    warmup_steps: int = 500
-    moving_average_decay: float | None = None
-    momentum: float = .9
-    adadelta_rho: float = .95
-    adagrad_initial_accumulator_value: float = .1
-    adam_beta1: float = .9
-    adam_beta2: float = .999
-    opt_epsilon: float = 1e-8
-    ftrl_learning_rate_power: float = -.5
-    ftrl_initial_accumulator_value: float = .1
-    ftrl_l1: float = 0.
-    ftrl_l2: float = 0.
-    rmsprop_momentum: float = .9
-    rmsprop_decay: float = .9
-    clip_gradient_norm: float | None = None
-    on_nonfinite: str = 'stop'
+    optimizer: Annotated[
+        str, 'adadelta, adagrad, adam, ftrl, momentum, sgd or rmsprop.'
+        ] = 'momentum'
+    learning_rate: Annotated[float, 'Initial learning rate.'] = .001
+    learning_rate_decay_type: Annotated[
+        str, 'fixed, exponential, polynomial or piecewise.'] = 'exponential'
+    learning_rate_decay_factor: Annotated[
+        float, 'Factor of exponential decay.'] = .94
+    num_epochs_per_decay: Annotated[float, 'Epochs between decays.'] = 2.
+    end_learning_rate: Annotated[float, 'End of polynomial decay.'] = .0001
+    decay_boundaries: Annotated[
+        Sequence[str | int], 'Steps, for piecewise.'] = ('80000', '100000')
+    lr_decay_factors: Annotated[
+        Sequence[str | float], 'Factors of the learning rate, for piecewise.'
+        ] = ('1', '0.1', '0.01')
+    warmup_steps: Annotated[
+        int, 'Steps over which the learning rate rises.', 0] = 500
+    moving_average_decay: Annotated[
+        float | None, 'Of the weights; default: no moving averages.'] = None
+    momentum: Annotated[float, 'Of the momentum optimizer.'] = .9
+    adadelta_rho: Annotated[float, 'Decay of adadelta.'] = .95
+    adagrad_initial_accumulator_value: Annotated[float, 'Adagrad.'] = .1
+    adam_beta1: Annotated[float, 'Adam, first moment.'] = .9
+    adam_beta2: Annotated[float, 'Adam, second moment.'] = .999
+    opt_epsilon: Annotated[float, 'Of adadelta, adam and rmsprop.'] = 1e-8
+    ftrl_learning_rate_power: Annotated[float, 'Ftrl.'] = -.5
+    ftrl_initial_accumulator_value: Annotated[float, 'Ftrl.'] = .1
+    ftrl_l1: Annotated[float, 'Ftrl, L1 strength.'] = 0.
+    ftrl_l2: Annotated[float, 'Ftrl, L2 strength.'] = 0.
+    rmsprop_momentum: Annotated[float, 'RMSProp.'] = .9
+    rmsprop_decay: Annotated[float, 'RMSProp.'] = .9
+    clip_gradient_norm: Annotated[
+        float | None, 'Largest norm of the gradients of all variables; '
+        'default: no limit.', 0] = None
+    on_nonfinite: Annotated[
+        Literal['stop', 'skip'], 'What a loss or gradient that is not finite '
+        'does: stop, or skip the step, which stops after 10 in a row.'] = 'stop'
 
 
 class Run(NamedTuple):
     """Where and for how long, how large the batches are, on which machines."""
-    train_dir: str = '/tmp/tfmodel/'
-    max_number_of_steps: int | None = None
-    batch_size: int = 32  # Of a clone and pass.
-    accumulate_steps: int = 1
-    num_clones: int = 1
-    clone_on_cpu: bool = False
-    random_seed: int | None = None
-    gpu_memory_fraction: float = .8
-    log_every_n_steps: int = 10
-    save_summaries_secs: int = 600
-    save_interval_secs: int = 600
-    save_interval_steps: int | None = None
-    ps_hosts: Sequence[str] | None = None
-    worker_hosts: Sequence[str] | None = None
-    job_name: str | None = None
-    task: int = 0
-    sync_replicas: bool = False
-    replicas_to_aggregate: int | None = None
-    master: str = ''
-    worker_replicas: int = 1
-    num_ps_tasks: int = 0
+    train_dir: Annotated[
+        str, 'Folder of checkpoints and events.'] = '/tmp/tfmodel/'
+    max_number_of_steps: Annotated[int | None, 'Default: no end.'] = None
+    batch_size: Annotated[int, 'Images of a batch, per clone and pass.', 1] = 32
+    accumulate_steps: Annotated[
+        int, 'Batches whose gradients make one step: a big batch in the '
+        'memory of a small one.', 1] = 1
+    num_clones: Annotated[int, 'GPUs of this machine to train on.', 1] = 1
+    clone_on_cpu: Annotated[bool, 'Train on the CPU.'] = False
+    random_seed: Annotated[
+        int | None, 'Makes weights, order and augmentation repeatable.'] = None
+    gpu_memory_fraction: Annotated[float, 'Most of a GPU to take.'] = .8
+    log_every_n_steps: Annotated[int, 'Steps between log lines.', 1] = 10
+    save_summaries_secs: Annotated[int, 'Between summaries.'] = 600
+    save_interval_secs: Annotated[int, 'Between checkpoints.'] = 600
+    save_interval_steps: Annotated[
+        int | None, 'Steps between checkpoints, beside the seconds.', 1] = None
+    ps_hosts: Annotated[
+        Sequence[str] | None, 'host:port of each parameter server.'] = None
+    worker_hosts: Annotated[
+        Sequence[str] | None, 'host:port of each worker.'] = None
+    job_name: Annotated[
+        Literal['ps', 'worker'] | None, 'What this process is.'] = None
+    task: Annotated[int, 'Which of them it is; worker 0 saves.', 0] = 0
+    sync_replicas: Annotated[
+        bool, 'Workers add their gradients up to those of one big batch, '
+        'instead of taking turns.'] = False
+    replicas_to_aggregate: Annotated[
+        int | None, 'Workers that make a step with --sync_replicas; default: '
+        'all.', 1] = None
+    master: Annotated[
+        str, 'Address of a TensorFlow server that runs already.'] = ''
+    worker_replicas: Annotated[int, 'With --master: number of workers.', 1] = 1
+    num_ps_tasks: Annotated[
+        int, 'With --master: number of parameter servers.', 0] = 0
 
     @property
     def images_per_step(self) -> int:

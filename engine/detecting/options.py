@@ -1,0 +1,63 @@
+"""What can be chosen of a detection: the flags of detect_ssd_network.py.
+
+Name, type, help, lowest value and default stand here alone. Nothing here needs
+TensorFlow, so that --help is quick.
+"""
+from typing import Annotated
+from typing import Literal
+from typing import NamedTuple
+
+
+class Model(NamedTuple):
+    """Which network, with which weights."""
+    checkpoint_path: Annotated[str | None, 'File, prefix or folder.'] = None
+    model_name: Annotated[
+        str | None, 'ssd_300_vgg, ssd_512_vgg or ssd_300_vgg_quarter; '
+        'default: that of the checkpoint, else ssd_300_vgg.'] = None
+    labels: Annotated[
+        str | None, 'Names of the classes, with commas between, for a '
+        "checkpoint that does not say them; default: VOC's 20."] = None
+    labels_file: Annotated[
+        str | None, 'The same from a file, one name a line.'] = None
+    anchors: Annotated[
+        Literal['voc', 'coco'] | None, 'Anchors of a checkpoint that does not '
+        "say; default: coco, the original's."] = None
+    moving_average_decay: Annotated[
+        float | None, 'Use the moving averages of the weights; default: the '
+        'weights.'] = None
+    compute_dtype: Annotated[
+        Literal['float32', 'bfloat16', 'float16'], 'What convolutions compute '
+        'in; bfloat16 is faster on CPUs with AMX or AVX-512 BF16 and on GPUs.'
+        ] = 'float32'
+
+
+class Detection(NamedTuple):
+    """What it detects, and how many images at a time."""
+    select_threshold: Annotated[float, 'Minimum score.'] = .5
+    select_top_k: Annotated[int, 'Per class, before suppression.'] = 400
+    keep_top_k: Annotated[int, 'Per image, after suppression.'] = 200
+    nms_threshold: Annotated[float, 'Overlap that suppresses.'] = .45
+    batch_size: Annotated[int, 'Images of a batch; cameras have 1.'] = 8
+    gpu_memory_fraction: Annotated[float, 'Most of a GPU to take.'] = .8
+
+
+class Run(NamedTuple):
+    """Where images come from, and where results go."""
+    input: Annotated[
+        str | None, 'An image, a folder of images, a pattern such as '
+        "'photos/*.jpg', a video, the number of a camera, or the address of a "
+        'stream such as rtsp://host/path.'] = None
+    camera_size: Annotated[
+        str | None, 'Width and height to ask a camera for, in pixels, such as '
+        "640x480; default: the camera's own."] = None
+    output_dir: Annotated[
+        str, 'Folder of the results, made if missing.'] = './detections'
+    output_name: Annotated[
+        str | None, 'Name of the picture or video of a single input, without '
+        'folder; default: that of the input.'] = None
+    save_xml: Annotated[
+        bool, 'Also write Annotations/*.xml as in Pascal VOC, to be corrected '
+        'in a labelling tool and trained on. Only for images.'] = False
+    show: Annotated[
+        bool, 'Also show the pictures in a window: any key goes on, q ends.'
+        ] = False
