@@ -25,14 +25,15 @@ def prepare():
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Builds a graph in a program of others without TensorFlow's warnings."""
-    verbosity = tf.logging.get_verbosity()
-    tf.logging.set_verbosity(tf.logging.FATAL)
+    logger = tf.get_logger()
+    level = logger.level  # Not tf.logging's, which may be that of all logs.
+    logger.setLevel(tf.logging.FATAL)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings('ignore', message=_SLIMS_WARNING)
             yield
     finally:
-        tf.logging.set_verbosity(verbosity)
+        logger.setLevel(level)
 
 
 def session_config(gpu_memory_fraction: float = 1.,

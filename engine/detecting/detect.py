@@ -1,5 +1,6 @@
-"""Detects in files, videos and cameras; `options` are the script's flags."""
+"""Detects in files, videos and cameras, and writes what was found."""
 import contextlib
+import os
 import sys
 
 import cv2
@@ -8,21 +9,22 @@ import tqdm
 from common import threads
 from datasets import label_map
 from engine import runtime
-from engine.detecting import detection_records
 from engine.detecting import detector
+from engine.detecting import options
 from engine.detecting import sinks
 from engine.detecting import sources
 from engine.detecting import window
 
 
-def run(options, capture_class=cv2.VideoCapture):
+def run(model: options.Model, detection: options.Detection,
+        where: options.Run, capture_class: type = cv2.VideoCapture):
     """Detects in all that --input means; writes pictures and numbers.
 
     Reading, detecting, drawing and writing overlap. Ctrl-C ends it with
     what is done so far.
 
     Args:
-      options: the flags of detect_ssd_network.py.
+      model, detection, where: the flags of detect_ssd_network.py.
       capture_class: opens videos, cameras and streams.
 
     Raises:
@@ -30,45 +32,44 @@ def run(options, capture_class=cv2.VideoCapture):
         could be read.
     """
     runtime.prepare()
-    source = sources.open_source(options.input, capture_class)
+    output_dir = os.path.expanduser(where.output_dir)
+    source = sources.open_source(where.input, where.camera_size, capture_class)
+    sink = sinks.make(source, output_dir, where.output_name, where.save_xml)
     is_video = isinstance(source, sources.Video)
-    sink_class = sinks.VideoFile if is_video else sinks.PictureFiles
-    sink = sink_class(options.output_dir, source, options.save_xml)
     with contextlib.ExitStack() as stack:
         show = None
-        if options.show:
+        if where.show:
             shown = window.Window(waits=not is_video)
             stack.callback(shown.close)
             show = shown.show
-        network = stack.enter_context(_make_detector(options))
-        sink.open()
-        report = stack.enter_context(detection_records.JsonFile(
-            options.output_dir, checkpoint=options.checkpoint_path,
+        network = stack.enter_context(_make_detector(model, detection))
+        report = stack.enter_context(sinks.JsonFile.opened(
+            output_dir, checkpoint=model.checkpoint_path,
             model_name=network.model_name, classes=network.class_names,
-            select_threshold=options.select_threshold,
+            select_threshold=detection.select_threshold,
             box_format='ymin, xmin, ymax, xmax in pixels'))
+        stack.enter_context(sink.opened())
         _loop(network, source, sink, report, show)
         if not report.num_images:
-            raise ValueError(
-                f'--input={options.input}: nothing could be read.')
-        made = sink.close()
-    _print_end(options, report, made, is_video)
+            raise ValueError(f'--input={where.input}: nothing could be read.')
+    unread = (f'; {len(report.faults)} could not be read'
+              if report.faults else '')
+    print(f'{_count(report.num_images, "frame" if is_video else "image")} '
+          f'with {_count(report.num_objects, "object")}{unread}: {sink.made} '
+          f'and {sinks.JSON_NAME} are in {output_dir}', flush=True)
 
 
-def _make_detector(options):
-    if options.labels is not None and options.labels_file is not None:
+def _make_detector(model, detection):
+    arguments = model._asdict() | detection._asdict()
+    labels, labels_file = arguments.pop('labels'), arguments.pop('labels_file')
+    if labels is not None and labels_file is not None:
         raise ValueError('--labels and --labels_file: give only one of them.')
     class_names = None
-    if options.labels is not None:
-        class_names = label_map.parse_labels(options.labels)
-    elif options.labels_file is not None:
-        class_names = label_map.read_labels(options.labels_file)
-    return detector.Detector(
-        options.checkpoint_path, options.model_name, class_names,
-        options.anchors, options.select_threshold, options.select_top_k,
-        options.keep_top_k, options.nms_threshold, options.batch_size,
-        options.gpu_memory_fraction, options.compute_dtype,
-        options.moving_average_decay)
+    if labels is not None:
+        class_names = label_map.parse_labels(labels)
+    elif labels_file is not None:
+        class_names = label_map.read_labels(labels_file)
+    return detector.Detector(class_names=class_names, **arguments)
 
 
 def _loop(network, source, sink, report, show):
@@ -79,19 +80,21 @@ def _loop(network, source, sink, report, show):
     samples = threads.ahead(source.samples(), num_ahead)
     found = threads.ahead(_detected(network, samples, batch_size), num_ahead)
     drawn = threads.map_ahead(
-        lambda pair: (*pair, _prepared(sink, *pair)), found,
-        sources.NUM_THREADS, 0 if source.is_live else sources.NUM_THREADS)
+        lambda sample: (
+            sample, None if sample.fault else sink.prepare(sample)),
+        found, sources.NUM_THREADS,
+        0 if source.is_live else sources.NUM_THREADS)
     with contextlib.closing(found), contextlib.closing(drawn), tqdm.tqdm(
             total=source.num, unit='image', disable=None) as progress:
         try:
-            for sample, detected, prepared in drawn:
+            for sample, prepared in drawn:
                 progress.update()
-                if detected is None:
-                    report.add_fault(sample.fault)
+                if sample.fault is not None:
+                    report.faults.append(sample.fault)
                     progress.write(sample.fault, file=sys.stderr)
                     continue
-                picture = sink.write(sample, detected, prepared)
-                report.add(sample, detected)
+                picture = sink.write(sample, prepared)
+                report.add(sample)
                 if show is not None and not show(picture):
                     break
         except KeyboardInterrupt:
@@ -99,28 +102,14 @@ def _loop(network, source, sink, report, show):
 
 
 def _detected(network, samples, batch_size):
-    """Yields samples with their Detected, None where there is no image."""
+    """Yields samples with what is found in those that have pixels."""
     with contextlib.closing(samples):
         for batch in threads.batches(samples, batch_size):
             found = iter(network.detect([
                 sample.pixels for sample in batch if sample.fault is None]))
             for sample in batch:
-                yield sample, next(found) if sample.fault is None else None
-
-
-def _prepared(sink, sample, detected):
-    return None if detected is None else sink.prepare(sample, detected)
-
-
-def _print_end(options, report, made, is_video):
-    """Says in one line what was done and where it is."""
-    unit = 'frame' if is_video else 'image'
-    unread = (f'; {len(report.faults)} could not be read'
-              if report.faults else '')
-    print(f'{_count(report.num_images, unit)} with '
-          f'{_count(report.num_objects, "object")}{unread}: {made} and '
-          f'{detection_records.FILE_NAME} are in {options.output_dir}',
-          flush=True)
+                yield (sample if sample.fault is not None
+                       else sample._replace(found=next(found)))
 
 
 def _count(number, unit):

@@ -5,8 +5,9 @@ Example:
         for found in ssd.detect(['street.jpg', 'garden.png']):
             print(found.names, found.scores, found.bboxes)
 """
-import collections
 import os
+import typing
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -15,16 +16,19 @@ from datasets import image_files
 from engine import checkpoints
 from engine import models
 from engine import runtime
+from engine.detecting import options
 from preprocessing import preprocessing_factory
 
-# What is found in one image, by descending score.
-#   bboxes: float32 [n, 4], ymin, xmin, ymax, xmax in pixels, inside the image.
-#   scores: float32 [n], above the select_threshold.
-#   class_ids: int32 [n], from 1.
-#   names: list of n class names.
-#   size: height and width of the image, in pixels.
-Detected = collections.namedtuple(
-    'Detected', 'bboxes scores class_ids names size')
+_MODEL, _DETECTION = options.Model(), options.Detection()
+
+
+class Detected(typing.NamedTuple):
+    """What is found in one image, by descending score."""
+    bboxes: np.ndarray     # float32 [n, 4], ymin, xmin, ymax, xmax in pixels.
+    scores: np.ndarray     # float32 [n], above the select_threshold.
+    class_ids: np.ndarray  # int32 [n], from 1.
+    names: list[str]       # Of the n classes.
+    size: tuple[int, int]  # Height and width of the image, in pixels.
 
 
 class Detector:
@@ -38,11 +42,18 @@ class Detector:
       batch_size: the most images that the network sees at a time.
     """
 
-    def __init__(self, checkpoint_path, model_name=None, class_names=None,
-                 anchors=None, select_threshold=0.5, select_top_k=400,
-                 keep_top_k=200, nms_threshold=0.45, batch_size=8,
-                 gpu_memory_fraction=0.8, compute_dtype='float32',
-                 moving_average_decay=None):
+    @runtime.quiet()
+    def __init__(self, checkpoint_path: str, model_name: str | None = None,
+                 class_names: Sequence[str] | None = None,
+                 anchors: str | None = None,
+                 select_threshold: float = _DETECTION.select_threshold,
+                 select_top_k: int = _DETECTION.select_top_k,
+                 keep_top_k: int = _DETECTION.keep_top_k,
+                 nms_threshold: float = _DETECTION.nms_threshold,
+                 batch_size: int = _DETECTION.batch_size,
+                 gpu_memory_fraction: float = _DETECTION.gpu_memory_fraction,
+                 compute_dtype: str = _MODEL.compute_dtype,
+                 moving_average_decay: float | None = None):
         """Builds the network with its weights.
 
         Args:
@@ -68,6 +79,7 @@ class Detector:
         if batch_size < 1:
             raise ValueError(
                 f'--batch_size={batch_size}: it must be at least 1.')
+        self.batch_size = batch_size
         prefix = checkpoints.paths.find(checkpoint_path)
         metadata = checkpoints.metadata.read(prefix)
         self.class_names = models.choose_class_names(
@@ -75,10 +87,8 @@ class Detector:
         network = models.make_network(
             model_name, self.class_names, metadata, anchors)
         self.model_name = network.name
-        self.batch_size = batch_size
-        self._reader = image_files.ImageReader()
-        graph = tf.Graph()
-        with graph.as_default():
+        with tf.Graph().as_default():
+            self._reader = image_files.ImageReader()
             with checkpoints.restore.weights_of(prefix, moving_average_decay):
                 inputs, outputs = _build(
                     network, compute_dtype=compute_dtype,
@@ -100,7 +110,7 @@ class Detector:
         self._session.close()
         self._reader.close()
 
-    def detect(self, images):
+    def detect(self, images) -> Detected | list[Detected]:
         """Detects in one image or in many.
 
         Args:
@@ -154,7 +164,7 @@ class Detector:
 def _build(network, **kwargs):
     """Builds the graph, which takes any number of images of any sizes.
 
-    The arguments are those of inference.detections.
+    The arguments are those of models.detections.
 
     Returns:
       Placeholders: uint8 [n], the pixels of all images one after another, and

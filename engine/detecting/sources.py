@@ -1,17 +1,21 @@
 """Where images come from: files, videos, cameras and streams."""
-import collections
 import glob
 import math
 import os
 import re
+import sys
+import typing
+from collections.abc import Iterator
 
 import cv2
+import numpy as np
 
 from common import threads
 from datasets import image_files
-from datasets.voc import folders
+from datasets import image_folder
+from engine.detecting import detector
 
-IMAGE_EXTENSIONS = (*folders.IMAGE_EXTENSIONS, '.gif', '.jp2', '.pgm',
+IMAGE_EXTENSIONS = (*image_folder.EXTENSIONS, '.gif', '.jp2', '.pgm',
                     '.ppm', '.tif', '.tiff', '.webp')
 NUM_THREADS = min(8, os.cpu_count() or 1)
 # Of a video, camera or stream that does not tell.
@@ -19,28 +23,42 @@ DEFAULT_FRAMES_PER_SECOND = 25.
 # So many in a row are the end, not bad frames.
 MAX_FAILED_READS = 10
 
-# One image, or why there is none.
-#   file: path, or what stands for it.
-#   name: of the picture that is made of it, with '/' for folders.
-#   frame: number in a video, from 0; None for a file of its own.
-#   pixels: uint8 [height, width, 3], RGB; or None.
-#   fault: one line that names the file or frame; or None.
-Sample = collections.namedtuple('Sample', 'file name frame pixels fault')
+
+class Sample(typing.NamedTuple):
+    """One image, or why there is none."""
+    file: str           # Path, or what stands for it.
+    name: str           # Of the picture made of it, with '/' for folders.
+    frame: int | None   # In a video, from 0; None for a file of its own.
+    pixels: np.ndarray | None  # uint8 [height, width, 3], RGB.
+    fault: str | None   # One line that names the file or frame.
+    found: detector.Detected | None = None
 
 
-def open_source(what, capture_class=cv2.VideoCapture):
-    """Returns the Images or the Video that --input means.
+def open_source(what: str, camera_size: str | None = None,
+                capture_class: type = cv2.VideoCapture) -> 'Images | Video':
+    """Returns what --input means.
 
     Args:
       what: an image, a folder, a glob, a video, the number of a camera, or
         the address of a stream.
+      camera_size: width and height to ask a camera for, as 640x480.
       capture_class: as cv2.VideoCapture.
 
     Raises:
-      ValueError: it is none of them, or cannot be opened.
+      ValueError: it is none of them, or cannot be opened; or a camera_size
+        is given for what is no camera.
     """
     _silence_opencv()
-    path = os.path.expanduser(what)
+    source = _open(what, os.path.expanduser(what), capture_class)
+    if camera_size is not None:
+        if not (what.isdecimal() and source.is_live):
+            raise ValueError(f'--camera_size={camera_size}: --input={what} '
+                             'is no camera; leave the flag out.')
+        source.set_size(camera_size)
+    return source
+
+
+def _open(what, path, capture_class):
     if os.path.isdir(path):
         paths = sorted(
             os.path.join(path, name) for name in os.listdir(path)
@@ -70,10 +88,8 @@ def open_source(what, capture_class=cv2.VideoCapture):
 def _silence_opencv():
     """Switches OpenCV's and FFmpeg's notes off; what matters is a fault."""
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
-    if hasattr(cv2, 'setLogLevel'):  # Until OpenCV 4.11.
-        cv2.setLogLevel(0)
-    else:
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    # The first is OpenCV's until 4.11; 0 is silent.
+    (getattr(cv2, 'setLogLevel', None) or cv2.utils.logging.setLogLevel)(0)
 
 
 class Images:
@@ -87,7 +103,7 @@ class Images:
     """
     is_live = False
 
-    def __init__(self, files):
+    def __init__(self, files: list[str]):
         self.files = files
         root = os.path.commonpath(
             [os.path.dirname(os.path.abspath(path)) for path in files])
@@ -95,7 +111,7 @@ class Images:
                       for path in files]
         self.num = len(files)
 
-    def samples(self):
+    def samples(self) -> Iterator[Sample]:
         """Yields a Sample of each file."""
         with image_files.ImageReader() as reader:
             def read(entry):
@@ -120,21 +136,24 @@ class Video:
     """The frames of a video file, a camera or a stream.
 
     Attributes:
-      file: its path, or what stands for it; without a password.
+      files: its path, or what stands for it, a list of one; without a
+        password.
       name: of the video that is made of it, without ending.
       num: how many frames it says it has, None if it does not end.
       is_live: whether frames come at their own pace.
       frames_per_second: as it says, else DEFAULT_FRAMES_PER_SECOND.
     """
 
-    def __init__(self, target, name, capture_class, is_live):
-        self.file = re.sub('//[^/@]*@', '//', str(target))
+    def __init__(self, target: str | int, name: str, capture_class: type,
+                 is_live: bool):
+        self._file = re.sub('//[^/@]*@', '//', str(target))
+        self.files = [self._file]
         self.name = os.path.splitext(os.path.basename(name))[0]
         self._capture = capture_class(target)
         if not self._capture.isOpened():
             self._capture.release()
             raise ValueError(
-                f'--input={self.file}: cannot be opened; neither an image '
+                f'--input={self._file}: cannot be opened; neither an image '
                 'nor a video, camera or stream that OpenCV can read.')
         self.is_live = is_live
         num = self._get(cv2.CAP_PROP_FRAME_COUNT)
@@ -143,7 +162,25 @@ class Video:
         self.frames_per_second = (
             rate if 0 < rate <= 1000 else DEFAULT_FRAMES_PER_SECOND)
 
-    def samples(self):
+    def set_size(self, size: str):
+        """Asks a camera for a size, as 640x480; says what it gives instead.
+
+        Raises:
+          ValueError: this is no size.
+        """
+        match = re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', size)
+        if match is None:
+            raise ValueError(f'--camera_size={size}: give width and height '
+                             'in pixels, such as 640x480.')
+        keys = cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT
+        for key, value in zip(keys, match.groups(), strict=True):
+            self._capture.set(key, int(value))
+        given = 'x'.join(str(int(self._get(key))) for key in keys)
+        if given not in (size, '0x0'):
+            print(f'--camera_size={size}: camera {self._file} gives {given}.',
+                  file=sys.stderr, flush=True)
+
+    def samples(self) -> Iterator[Sample]:
         """Yields a Sample of each frame, bad ones too."""
         try:
             number, failed = 0, []
@@ -153,16 +190,16 @@ class Video:
                     failed.append(number)
                 else:
                     # With a good one after them, they were not the end.
-                    yield from map(self._fault, failed)
+                    for bad in failed:
+                        yield self._sample(
+                            bad, fault=f'frame {bad} cannot be read.')
                     failed = []
-                    yield Sample(self.file, self.name, number, pixels, None)
+                    yield self._sample(number, pixels)
                 number += 1
             num_read = number - len(failed)
             if self.num is not None and num_read < self.num:
-                yield Sample(
-                    self.file, self.name, num_read, None,
-                    f'{self.file}: ends after {num_read} of {self.num} '
-                    'frames.')
+                yield self._sample(num_read, fault=(
+                    f'ends after {num_read} of {self.num} frames.'))
         finally:
             self._capture.release()
 
@@ -178,9 +215,9 @@ class Video:
         except cv2.error:
             return None
 
-    def _fault(self, number):
-        return Sample(self.file, self.name, number, None,
-                      f'{self.file}: frame {number} cannot be read.')
+    def _sample(self, number, pixels=None, fault=None):
+        return Sample(self._file, self.name, number, pixels,
+                      fault and f'{self._file}: {fault}')
 
     def _get(self, key):
         value = self._capture.get(key)

@@ -7,7 +7,6 @@ import sys
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-import tf_slim as slim
 
 from engine import checkpoints
 from engine.detecting import detector
@@ -16,7 +15,6 @@ from preprocessing import ssd_vgg_preprocessing
 from tests import detector_files
 from tests import scripts
 
-ROOT = scripts.ROOT
 PICTURES = detector_files.pictures(20)
 
 
@@ -87,8 +85,7 @@ def test_boxes_are_those_of_the_network_itself(network, checkpoint, found):
     with tf.Graph().as_default(), tf.Session() as session:
         image, _ = ssd_vgg_preprocessing.preprocess_for_eval(
             tf.constant(picture), (300, 300))
-        with slim.arg_scope(net.arg_scope()):
-            logits, localisations, _ = net.net(image[None])
+        logits, localisations, _ = net.net(image[None], is_training=False)
         tf.train.Saver().restore(session, checkpoint)
         expected = net.detect(
             logits, localisations,
@@ -214,19 +211,25 @@ def test_all_variables_must_be_there(unnamed, folder):
         detector.Detector(folder / 'nowhere')
 
 
-def test_works_where_tensorflow_2_is_in_use(checkpoint, tmp_path, found):
+def test_is_quiet_in_a_program_that_uses_tensorflow_2(
+        checkpoint, tmp_path, found):
     path = detector_files.write_picture(tmp_path / 'a.png', PICTURES[0])
     program = f"""
-import json, sys, tensorflow as tf
+import json, warnings, tensorflow as tf
 from engine.detecting import detector
+filters, level = list(warnings.filters), tf.get_logger().level
 with detector.Detector({checkpoint!r}, select_threshold=
                        {detector_files.THRESHOLD}) as network:
     found = network.detect({str(path)!r})
+assert (filters, level) == (warnings.filters, tf.get_logger().level)
 assert tf.executing_eagerly()
 print(json.dumps(found.scores.tolist()))
 """
-    output = subprocess.run(
-        [sys.executable, '-c', program], cwd=ROOT, capture_output=True,
-        text=True, check=True).stdout
+    process = subprocess.run(
+        [sys.executable, '-c', program], cwd=scripts.ROOT, check=True,
+        capture_output=True, text=True)
     np.testing.assert_allclose(
-        json.loads(output.splitlines()[-1]), found[0].scores, atol=1e-4)
+        json.loads(process.stdout.splitlines()[-1]), found[0].scores,
+        atol=1e-4)
+    assert 'WARNING:tensorflow' not in process.stderr
+    assert 'Warning' not in process.stderr
