@@ -15,6 +15,7 @@ from datasets import label_map
 from datasets.voc import folders
 from engine import models
 from engine.detecting import detect
+from engine.detecting import options as detect_options
 from engine.evaluation import evaluate
 from engine.evaluation import options
 from engine.training import graph
@@ -132,8 +133,9 @@ def video(spec):
 
     def run():
         with tempfile.TemporaryDirectory() as folder:
-            detect.run(engines.script_options(
-                'detect_ssd_network', checkpoint_path=spec['checkpoint'],
-                input=path, output_dir=folder, batch_size=spec['batch']))
+            detect.run(
+                detect_options.Model(spec['checkpoint']),
+                detect_options.Detection(batch_size=spec['batch']),
+                detect_options.Run(path, output_dir=folder))
 
     return engines.Contestant(run, spec['num_images'], flops=None)

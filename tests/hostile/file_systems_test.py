@@ -7,25 +7,28 @@ import pytest
 from datasets import conversion
 from datasets.shapes import drawing
 from datasets.shapes import synthetic_shapes
-from engine import checkpoints
 from engine import cli
 from engine.data import convert
 from engine.detecting import detect
+from engine.detecting import options
 from engine.evaluation import evaluate
 from engine.training import train
+from nets import nets_factory
 from tests import scripts
+from tests import small_trunk
 
 CHECKPOINT = str(
     scripts.ROOT / 'checkpoints' / 'ssd_300_vgg_quarter_shapes.ckpt')
-MODEL = 'ssd_300_vgg_quarter'
 FULL, READ_ONLY = 'size=64k', 'ro'
 CAUSES = {FULL: 'No space left on device', READ_ONLY: 'Read-only file system'}
+RESULTS = {'shapes_train.json', 'checkpoint', 'metrics.json',
+           'detections.json', '000000.jpg'}
 
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp('data')
-    synthetic_shapes.write(folder / 'voc', 6, 0)
+    synthetic_shapes.write(folder / 'voc', 2, 0)
     for split_name in ('train', 'test'):
         scripts.write_records(folder / 'voc', folder, f'shapes_{split_name}',
                               drawing.CLASSES)
@@ -54,9 +57,12 @@ def run_conversion(data, folder):
 
 
 def run_training(data, folder):
-    scripts.train(dataset_name='shapes', dataset_dir=str(data),
-        train_dir=folder, model_name=MODEL, checkpoint_path=CHECKPOINT,
-        batch_size=1, max_number_of_steps=1)
+    name = small_trunk.SSDNet.name
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(nets_factory.networks_map, name, small_trunk.SSDNet)
+        scripts.train(dataset_name='shapes', dataset_dir=str(data),
+                      train_dir=folder, model_name=name, batch_size=1,
+                      max_number_of_steps=1)
 
 
 def run_evaluation(data, folder):
@@ -65,59 +71,43 @@ def run_evaluation(data, folder):
 
 
 def run_detection(data, folder):
-    detect.run(scripts.options(
-        'detect_ssd_network', input=str(data / 'voc' / 'JPEGImages'),
-        output_dir=folder, checkpoint_path=CHECKPOINT))
+    detect.run(options.Model(CHECKPOINT), options.Detection(), options.Run(
+        str(data / 'voc' / 'JPEGImages'), output_dir=folder))
 
 
-@pytest.mark.parametrize('options', [FULL, READ_ONLY])
+@pytest.mark.parametrize('disk', [FULL, READ_ONLY])
 @pytest.mark.parametrize('run, whole', [
     (run_conversion, None), (run_training, None),
     (run_evaluation, 'metrics.json'), (run_detection, '000000.jpg')])
-def test_a_disk_that_takes_nothing_more(data, mount, run, whole, options):
-    folder = mount(options)
+def test_a_disk_that_takes_nothing_more(data, mount, run, whole, disk):
+    folder = mount(disk)
     with pytest.raises((ValueError, OSError)) as raised:
         run(data, str(folder))
     line, = cli.describe(raised.value).splitlines()
-    assert CAUSES[options] in line and str(folder) in line
-    results = {path.name for path in folder.iterdir()} & {
-        'shapes_train.json', 'checkpoint', 'metrics.json', 'detections.json',
-        '000000.jpg'}
-    assert results == ({whole} if whole and options == FULL else set())
+    assert CAUSES[disk] in line and str(folder) in line
+    results = {path.name for path in folder.iterdir()} & RESULTS
+    assert results == ({whole} if whole and disk == FULL else set())
 
 
-def remove_before(monkeypatch, folder, module, name):
-    """Makes a function of a module remove a folder before it does its work."""
-    function = getattr(module, name)
+@pytest.mark.parametrize('run, module, name, result', [
+    (run_conversion, conversion, '_publish', None),
+    (run_detection, detect, '_loop', None),
+    (run_evaluation, evaluate, '_collect', 'metrics.json'),
+    (run_training, train, '_run_steps', 'checkpoint')])
+def test_a_folder_that_vanishes_is_made_anew_or_named(
+        data, tmp_path, monkeypatch, run, module, name, result):
+    folder, function = tmp_path / 'results', getattr(module, name)
 
     def remove_and_call(*arguments):
         shutil.rmtree(folder)
         return function(*arguments)
 
     monkeypatch.setattr(module, name, remove_and_call)
-
-
-@pytest.mark.parametrize('run, module, name', [
-    (run_conversion, conversion, '_write_shards'),
-    (run_detection, detect, '_loop')])
-def test_a_folder_of_results_that_vanishes_is_named(
-        data, tmp_path, monkeypatch, run, module, name):
-    folder = tmp_path / 'results'
-    remove_before(monkeypatch, folder, module, name)
+    if result is not None:
+        run(data, str(folder))
+        assert (folder / result).exists()
+        return
     with pytest.raises(OSError) as raised:
         run(data, str(folder))
     line, = cli.describe(raised.value).splitlines()
     assert 'No such file or directory' in line and str(folder) in line
-
-
-def test_an_evaluation_makes_its_folder_anew(data, tmp_path, monkeypatch):
-    remove_before(monkeypatch, tmp_path / 'eval', evaluate, '_collect')
-    run_evaluation(data, str(tmp_path / 'eval'))
-    assert (tmp_path / 'eval' / 'metrics.json').exists()
-
-
-def test_a_training_makes_its_folder_anew(data, tmp_path, monkeypatch):
-    remove_before(monkeypatch, tmp_path / 'train', train, '_run_steps')
-    run_training(data, str(tmp_path / 'train'))
-    prefix = checkpoints.paths.find(str(tmp_path / 'train'))
-    assert checkpoints.reader.global_step(prefix) == 1
