@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+import tf_slim as slim
 
+from datasets import conversion
 from datasets import data_provider
 from datasets import dataset_factory
 from tests import scripts
@@ -14,18 +16,10 @@ def dataset(tmp_path_factory):
     """Seven images in three files."""
     folder = tmp_path_factory.mktemp('provider')
     scripts.write_shapes(folder / 'voc', NUM_SAMPLES, size=40)
-    path = folder / 'toy_train_000.tfrecord'
-    scripts.write_records(folder / 'voc', folder, 'toy_train')
-    records = list(tf.python_io.tf_record_iterator(str(path)))
-    path.unlink()
-    (folder / 'toy_train.json').unlink()
-    for number in range(3):
-        with tf.python_io.TFRecordWriter(
-                str(folder / f'voc_2007_train_{number:03d}.tfrecord')) as out:
-            for record in records[number::3]:
-                out.write(record)
-    return dataset_factory.get_dataset(
-        'pascalvoc_2007', 'train', str(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conversion, 'SAMPLES_PER_FILE', 3)
+        scripts.write_records(folder / 'voc', folder, 'toy_train')
+    return dataset_factory.get_dataset('toy', 'train', str(folder))
 
 
 def transform(sample, seed):
@@ -84,6 +78,23 @@ def test_seed_of_a_sample_is_its_number(dataset):
     assert len(np.unique(noise)) == noise.size
 
 
+@pytest.mark.parametrize('num_samples, kilobytes, buffer', [
+    (100, 100, 100),     # All of them,
+    (5000, 512, 2048),   # 2,048 records,
+    (3000, 1024, 1024),  # 1 GiB,
+    (3000, 10 ** 6, 8),  # or a batch.
+])
+def test_the_shuffle_buffer_is_bounded_in_bytes(
+        tmp_path, num_samples, kilobytes, buffer):
+    paths = [tmp_path / 'a', tmp_path / 'b']
+    for path in paths:
+        with open(path, 'wb') as file:  # Sparse: takes no room.
+            file.truncate(num_samples * kilobytes * 1024 // 2)
+    dataset = slim.dataset.Dataset(
+        [*map(str, paths)], None, None, num_samples, {})
+    assert data_provider.shuffle_buffer(dataset, batch_size=8) == buffer
+
+
 def test_evaluation_is_one_pass_in_order(dataset):
     with tf.Graph().as_default(), tf.Session() as session:
         provider = data_provider.eval_batches(
@@ -98,9 +109,8 @@ def test_evaluation_is_one_pass_in_order(dataset):
             with pytest.raises(tf.errors.OutOfRangeError):
                 session.run(tensors)
     names = np.concatenate([names for names, _ in batches])
-    # As in the files, which got every third sample.
     assert names.tolist() == [
-        f'{number:06d}.jpg'.encode() for number in (0, 3, 6, 1, 4, 2, 5)]
+        f'{number:06d}.jpg'.encode() for number in range(NUM_SAMPLES)]
     assert [len(labels) for _, labels in batches] == [3, 3, 1]
     for _, labels in batches:
         longest = (labels > 0).sum(axis=1).max()

@@ -89,12 +89,9 @@ def test_a_slim_data_provider_reads_the_dataset(tmp_path):
     assert name == b'0_0.png'
 
 
-def test_a_missing_folder_is_an_error(tmp_path):
+def test_says_what_is_there_instead(tmp_path):
     with pytest.raises(ValueError, match='nowhere is not a folder'):
         get(tmp_path / 'nowhere')
-
-
-def test_says_what_is_there_instead(tmp_path):
     with pytest.raises(ValueError, match='there is: no .tfrecord file'):
         get(tmp_path)
     write_records(tmp_path, 'pascalvoc_2007_train', 1)
@@ -103,16 +100,13 @@ def test_says_what_is_there_instead(tmp_path):
         get(tmp_path)
 
 
-def test_an_empty_split_is_an_error(tmp_path):
+def test_what_is_empty_or_of_unknown_classes_is_an_error(tmp_path):
     write_records(tmp_path, 'toy_train', 0, ['a'])
     with pytest.raises(ValueError, match="split 'train'.* is empty"):
         get(tmp_path)
-
-
-def test_unknown_classes_are_an_error(tmp_path):
-    write_records(tmp_path, 'toy_train', 1)
-    with pytest.raises(ValueError, match='toy_train.json is missing'):
-        get(tmp_path)
+    write_records(tmp_path, 'toy_test', 1)
+    with pytest.raises(ValueError, match='toy_test.json is missing'):
+        get(tmp_path, split_name='test')
 
 
 @pytest.mark.parametrize('content, message', [
@@ -123,13 +117,10 @@ def test_unknown_classes_are_an_error(tmp_path):
      'format_version 2, this program reads 1'),
     ('{"format_version": 1, "files": [], "classes": ["a"], "num_images": 0}',
      'toy_train_000.tfrecord missing, too many or of another size'),
-    *((json.dumps({'format_version': 1, 'files': [], 'classes': ['a'],
-                   'num_images': 0, **fault}), message)
-      for fault, message in (
-          ({'classes': 5}, 'is not a manifest'),
-          ({'classes': ['a', 1]}, 'is not a manifest'),
-          ({'classes': ['a\x1b']}, r"'a.x1b' has a slash or a control char"),
-          ({'num_images': '1'}, "num_images is '1'"))),
+    ('{"format_version": 1, "files": [], "classes": [1], "num_images": 0}',
+     'is not a manifest'),
+    ('{"format_version": 1, "files": [], "classes": ["a"], "num_images": "1"}',
+     "num_images is '1'"),
 ])
 def test_bad_manifests_are_an_error(tmp_path, content, message):
     write_records(tmp_path, 'toy_train', 1)

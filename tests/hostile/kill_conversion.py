@@ -7,6 +7,7 @@ another order, so that the files have the same sizes. Half of them are killed
 when the manifest changes, the others while they write. What is left must be
 the files of one conversion, to the last byte, or be refused.
 """
+import glob
 import multiprocessing
 import pathlib
 import random
@@ -77,7 +78,7 @@ def _moment(folder, is_manifest_s, rng):
 
 
 def _num_partials(folder):
-    return len(list(folder.glob(f'*{files.PARTIAL}*/*')))
+    return len(glob.glob(f'{folder}/*{files.PARTIAL}*/*'))
 
 
 if __name__ == '__main__':

@@ -65,11 +65,8 @@ LAUGHS = ''.join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">'
 
 @pytest.mark.parametrize('doctype', [
     f'[<!ENTITY a0 "ha">{LAUGHS}]',  # Ten to the eleventh.
-    f'[<!ENTITY a11 "{"ha" * 100_000}">]',
     '[<!ENTITY a11 SYSTEM "file:///etc/passwd">]',
-    '[<!ENTITY % a SYSTEM "http://127.0.0.1/a.dtd"> %a;]',
-    'SYSTEM "file:///dev/zero"',
-    '[<!ATTLIST annotation a CDATA "&a11;">]'])
+    'SYSTEM "file:///dev/zero"'])
 @pytest.mark.parametrize('encoding', ['utf-8', 'utf-16'])
 def test_refuses_every_doctype(tmp_path, doctype, encoding):
     text = (f'<?xml version="1.0" encoding="{encoding}"?>'

@@ -45,16 +45,6 @@ def test_classes_are_counted():
         'No object is of class red panda.']
 
 
-def test_no_object_at_all():
-    lines = inspect.class_lines([sample([])], ['cat'])
-    assert lines[-2:] == ['1 images have no object.',
-                          'No object is of class cat.']
-
-
-def shares(fits):
-    return {(fit.names[0], fit.preset): fit.share for fit in fits}
-
-
 def test_anchors_of_a_box():
     """The smallest anchors: 21 and 30 of 300 pixels, 20.48 and 35.84 of 512.
 
@@ -62,15 +52,11 @@ def test_anchors_of_a_box():
     (4 / 7) ** 2 = 0.33 and of 10 % by 0.16.
     """
     fits = inspect.anchor_fits(np.array([square(.04)]))
-    assert shares(fits) == {
+    assert {(fit.names[0], fit.preset): fit.share for fit in fits} == {
         ('ssd_300_vgg', 'coco'): 0, ('ssd_300_vgg', 'voc'): 0,
         ('ssd_512_vgg', 'coco'): 1, ('ssd_512_vgg', 'voc'): 0}
-
-
-def test_every_network_and_preset_is_tried():
-    fits = inspect.anchor_fits(np.array([square(.5)]))
-    tried = {(name, fit.preset) for fit in fits for name in fit.names}
-    assert tried == {
+    # Every network and preset is tried.
+    assert {(name, fit.preset) for fit in fits for name in fit.names} == {
         (name, preset) for name, network in nets_factory.networks_map.items()
         for preset in network.anchor_presets}
 
@@ -88,15 +74,14 @@ def test_sizes_and_advice():
         'Advice: --model_name=ssd_512_vgg --anchors=coco (100.0 %).')
 
 
-@pytest.mark.parametrize('share_300, share_512, side', [
-    (.99, 1., 300), (.95, 1., 512), (1., .9, 300)])
-def test_a_larger_input_is_advised_only_where_it_gains(
-        share_300, share_512, side):
-    fits = [inspect.Fit(['a'], 'coco', 300, share_300, []),
+def test_a_larger_input_is_advised_only_where_it_gains():
+    for share_300, share_512, side in (
+            (.99, 1., 300), (.95, 1., 512), (1., .9, 300)):
+        advised = inspect.advise([
+            inspect.Fit(['a'], 'coco', 300, share_300, []),
             inspect.Fit(['a'], 'voc', 300, share_300 - .001, []),
-            inspect.Fit(['b'], 'coco', 512, share_512, [])]
-    advised = inspect.advise(fits)
-    assert (advised.side, advised.preset) == (side, 'coco')
+            inspect.Fit(['b'], 'coco', 512, share_512, [])])
+        assert (advised.side, advised.preset) == (side, 'coco')
 
 
 def test_the_sheet_shows_every_class():
@@ -151,11 +136,6 @@ def test_the_command(shapes):
     num_columns = contact_sheet.NUM_COLUMNS
     assert sheet.shape[1] == num_columns * (
         contact_sheet.SIDE + contact_sheet.GAP)
-
-
-def test_records_that_are_missing_are_named(shapes):
-    with pytest.raises(ValueError, match='--dataset_split_name=train'):
-        inspect.inspect('shapes', 'test', str(shapes), str(shapes))
 
 
 def test_data_without_objects(shapes, tmp_path, capsys):
