@@ -21,7 +21,7 @@ from nets import ssd
 OUTPUT_STRIDE = 4
 
 # What tf.train.ExponentialMovingAverage adds to a variable's name.
-_AVERAGE = '/ExponentialMovingAverage'
+AVERAGE = '/ExponentialMovingAverage'
 
 
 class Entry(NamedTuple):
@@ -146,8 +146,7 @@ def weights_of(prefix: str,
     stored = reader.open_reader(prefix)
     shapes = stored.get_variable_to_shape_map()
     dtypes = stored.get_variable_to_dtype_map()
-    if moving_average_decay is not None and not any(
-            name.endswith(_AVERAGE) for name in shapes):
+    if moving_average_decay is not None and not has_averages(prefix):
         raise ValueError(
             f'{prefix}: has no moving averages; leave --moving_average_decay '
             'out, or train with it.')
@@ -155,7 +154,7 @@ def weights_of(prefix: str,
 
     def constant(getter, name, shape, dtype, **kwargs):
         del getter, kwargs
-        name += '' if moving_average_decay is None else _AVERAGE
+        name += '' if moving_average_decay is None else AVERAGE
         value = tf.zeros(shape, dtype)  # In place of what does not fit.
         if (shapes.get(name), dtypes.get(name)) == (value.shape, value.dtype):
             value = tf.constant(reader.read(stored, prefix, name))
@@ -165,6 +164,13 @@ def weights_of(prefix: str,
     with tf.variable_scope(tf.get_variable_scope(), custom_getter=constant):
         yield
     reader.check_complete(prefix, weights)
+
+
+def has_averages(prefix: str) -> bool:
+    """Returns whether a checkpoint has moving averages."""
+    return any(
+        name.endswith(AVERAGE) for name
+        in reader.open_reader(prefix).get_variable_to_shape_map())
 
 
 def in_scope(name: str, scope: str) -> bool:

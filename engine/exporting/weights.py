@@ -12,15 +12,16 @@ from engine import models
 from engine import runtime
 
 
-def export(checkpoint_path, output_path):
+def export(checkpoint_path: str, output_path: str, averages: bool = False):
     """Writes a network's variables, its step and its metadata.
 
     Args:
-      checkpoint_path: as in checkpoints.find.
+      checkpoint_path: as in checkpoints.paths.find.
       output_path: prefix of the checkpoint to write.
+      averages: whether the variables get the values of their moving averages.
 
     Raises:
-      ValueError: if the checkpoint is not there or has no metadata.
+      ValueError: the checkpoint is not there, or has no metadata or averages.
     """
     prefix = checkpoints.paths.find(checkpoint_path)
     metadata = checkpoints.metadata.read(prefix)
@@ -29,17 +30,27 @@ def export(checkpoint_path, output_path):
             f'{prefix}: has no {checkpoints.metadata.NAME}; it is not of a '
             'training of this project.')
     network = models.make_network(None, metadata['classes'], metadata)
+    has_averages = checkpoints.restore.has_averages(prefix)
+    if averages and not has_averages:
+        raise ValueError(f'{prefix}: has no moving averages; leave --averages '
+                         'out.')
+    if has_averages and not averages:
+        print(f'{prefix}: its moving averages are left out; --averages '
+              'exports them in place of the weights.')
+    ending = checkpoints.restore.AVERAGE if averages else ''
     with tf.Graph().as_default(), tf.Session() as session:
         network.net(tf.placeholder(
             tf.float32, [None, *network.params.img_shape, 3]),
             is_training=False)
-        kept = checkpoints.reader.Saver([
-            *slim.get_model_variables(),
-            tf.train.get_or_create_global_step(),
-            checkpoints.metadata.variable(metadata)])
-        kept.restore(session, prefix)
-        kept.save(session, output_path, write_meta_graph=False,
-                  write_state=False)
+        variables = slim.get_model_variables()
+        others = [tf.train.get_or_create_global_step(),
+                  checkpoints.metadata.variable(metadata)]
+        checkpoints.reader.Saver({
+            **{variable.op.name + ending: variable for variable in variables},
+            **{variable.op.name: variable for variable in others},
+        }).restore(session, prefix)
+        tf.train.Saver([*variables, *others]).save(
+            session, output_path, write_meta_graph=False, write_state=False)
 
 
 def main():
@@ -48,10 +59,13 @@ def main():
         description='Copies a checkpoint without the state of training.')
     parser.add_argument('checkpoint_path')
     parser.add_argument('output_path')
+    parser.add_argument(
+        '--averages', action='store_true',
+        help='export the moving averages in place of the weights')
     values = parser.parse_args()
     runtime.prepare()
     try:
-        export(values.checkpoint_path, values.output_path)
+        export(values.checkpoint_path, values.output_path, values.averages)
     except (ValueError, OSError) as error:
         parser.exit(1, f'{parser.prog}: {error}\n')
     print(f'The weights are in {values.output_path}; next: python '
