@@ -19,7 +19,6 @@ setuptools.setup(
         'absl-py>=2.0',
         'filelock>=3.12',
         'jinja2>=3.1',
-        'jupyter>=1.0',
         'matplotlib>=3.8',
         'numpy>=1.26,<3',
         'opencv-python-headless>=4.9,<5',  # 5 has no Caffe engine.
@@ -31,6 +30,7 @@ setuptools.setup(
         'tqdm>=4.60',
     ],
     extras_require={
+        'notebooks': ['jupyter>=1.0'],
         'dev': [
             'nbclient>=0.9', 'pytest>=8', 'pytest-xdist>=3', 'ruff>=0.6'],
     },
