@@ -2,19 +2,16 @@
 import collections
 import concurrent.futures
 import contextlib
+import itertools
 import queue
 import threading
-from collections.abc import Callable
-from collections.abc import Generator
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections import abc
 
 # A thread that hangs in a camera's driver or in the network is left behind.
 SECONDS_TO_STOP = 10
-_SECONDS_TO_LOOK_UP = 0.1
 
 
-def ahead(items: Generator, num_ahead: int) -> Iterator:
+def ahead(items: abc.Generator, num_ahead: int) -> abc.Iterator:
     """Yields the items of a generator that runs in a thread of its own.
 
     Args:
@@ -25,44 +22,39 @@ def ahead(items: Generator, num_ahead: int) -> Iterator:
       Whatever the generator raises, after the items before; what it raises
       while it is closed early, too.
     """
-    waiting = queue.Queue(num_ahead)
+    waiting, places = queue.SimpleQueue(), threading.Semaphore(num_ahead)
     stopped = threading.Event()
     errors = []
-
-    def put(entry):
-        while not stopped.is_set():
-            try:
-                waiting.put(entry, timeout=_SECONDS_TO_LOOK_UP)
-                return
-            except queue.Full:
-                pass
 
     def work():
         try:
             with contextlib.closing(items):
                 for item in items:
-                    put((item,))
+                    places.acquire()
                     if stopped.is_set():
                         break
+                    waiting.put((item,))
         except BaseException as error:  # Raised where the items are used.
             errors.append(error)
         finally:
-            put(None)
+            waiting.put(None)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
         while (entry := waiting.get()) is not None:
+            places.release()
             yield entry[0]
     finally:
         stopped.set()
+        places.release()
         thread.join(SECONDS_TO_STOP)
         if errors:
             raise errors[0]
 
 
-def map_ahead(function: Callable, items: Iterable, num_threads: int,
-              num_ahead: int) -> Iterator:
+def map_ahead(function: abc.Callable, items: abc.Iterable, num_threads: int,
+              num_ahead: int) -> abc.Iterator:
     """Yields function(item) of each item, in order, worked out by threads.
 
     Args:
@@ -93,13 +85,8 @@ def map_ahead(function: Callable, items: Iterable, num_threads: int,
                 future.result()
 
 
-def batches(items: Iterable, size: int) -> Iterator[list]:
+def batches(items: abc.Iterable, size: int) -> abc.Iterator[list]:
     """Yields lists of `size` items, the last one of what is left."""
-    batch = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
+    items = iter(items)
+    while batch := list(itertools.islice(items, size)):
         yield batch

@@ -39,9 +39,8 @@ def run(model: options.Model, detection: options.Detection,
     with contextlib.ExitStack() as stack:
         show = None
         if where.show:
-            shown = window.Window(waits=not is_video)
-            stack.callback(shown.close)
-            show = shown.show
+            show = stack.enter_context(contextlib.closing(
+                window.Window(waits=not is_video))).show
         network = stack.enter_context(_make_detector(model, detection))
         report = stack.enter_context(sinks.JsonFile.opened(
             output_dir, checkpoint=model.checkpoint_path,

@@ -62,15 +62,9 @@ class Detector:
             not say them: a name of nets_factory (default ssd_300_vgg), names
             without background (default: VOC's, if there are 20), and 'voc'
             or 'coco' (default).
-          select_threshold: minimum score, 0 .. 1.
-          select_top_k: candidates per class, before suppression.
-          keep_top_k: detections per image.
-          nms_threshold: overlap of bboxes of one class that suppresses the
-            one with the lower score, 0 .. 1.
-          batch_size: the most images that the network sees at a time.
-          gpu_memory_fraction: the most of a GPU's memory to take, 0 .. 1.
-          compute_dtype: of convolutions: float32, bfloat16 or float16.
-          moving_average_decay: if not None, the weights' moving averages.
+          select_threshold, select_top_k, keep_top_k, nms_threshold,
+            batch_size, gpu_memory_fraction: see options.Detection.
+          compute_dtype, moving_average_decay: see options.Model.
 
         Raises:
           ValueError: there is no checkpoint, or it and the arguments do not
@@ -110,7 +104,8 @@ class Detector:
         self._session.close()
         self._reader.close()
 
-    def detect(self, images) -> Detected | list[Detected]:
+    def detect(self, images: np.ndarray | str | os.PathLike | Sequence,
+               ) -> Detected | list[Detected]:
         """Detects in one image or in many.
 
         Args:

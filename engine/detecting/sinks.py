@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections import abc
 
 import cv2
 import numpy as np
@@ -146,7 +146,7 @@ class VideoFile:
         self._times = collections.deque(maxlen=NUM_FRAMES_OF_RATE)
 
     @contextlib.contextmanager
-    def opened(self) -> Iterator[None]:
+    def opened(self) -> abc.Iterator[None]:
         """The block to write in; the time of the frames begins.
 
         Raises:
@@ -214,7 +214,7 @@ class JsonFile:
 
     @classmethod
     @contextlib.contextmanager
-    def opened(cls, output_dir: str, **header) -> Iterator['JsonFile']:
+    def opened(cls, output_dir: str, **header) -> abc.Iterator['JsonFile']:
         """The block to write in; header: what else the object says."""
         with files.whole(os.path.join(output_dir, JSON_NAME)) as path, open(
                 path, 'w', encoding='utf-8') as file:

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import typing
-from collections.abc import Iterator
+from collections import abc
 
 import cv2
 import numpy as np
@@ -111,7 +111,7 @@ class Images:
                       for path in files]
         self.num = len(files)
 
-    def samples(self) -> Iterator[Sample]:
+    def samples(self) -> abc.Iterator[Sample]:
         """Yields a Sample of each file."""
         with image_files.ImageReader() as reader:
             def read(entry):
@@ -180,7 +180,7 @@ class Video:
             print(f'--camera_size={size}: camera {self._file} gives {given}.',
                   file=sys.stderr, flush=True)
 
-    def samples(self) -> Iterator[Sample]:
+    def samples(self) -> abc.Iterator[Sample]:
         """Yields a Sample of each frame, bad ones too."""
         try:
             number, failed = 0, []

@@ -3,6 +3,7 @@ import os
 import sys
 
 import cv2
+import numpy as np
 
 TITLE = 'detections'
 _QUIT_KEYS = (ord('q'), 27)  # 27 is Escape.
@@ -12,7 +13,7 @@ _MILLISECONDS_TO_LOOK_UP = 50
 class Window:
     """Shows pictures; q, Escape or closing it ends that."""
 
-    def __init__(self, waits):
+    def __init__(self, waits: bool):
         """Opens the window.
 
         Args:
@@ -36,14 +37,13 @@ class Window:
                 'flag out, the pictures are written all the same.')
         cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL)
 
-    def show(self, picture):
+    def show(self, picture: np.ndarray) -> bool:
         """Shows a picture, uint8 RGB; returns False if that was the last."""
         cv2.imshow(TITLE, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         while True:
             key = cv2.waitKey(_MILLISECONDS_TO_LOOK_UP if self._waits else 1)
-            if key >= 0 and key & 0xFF in _QUIT_KEYS:
-                return False
-            if cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1:
+            if (key >= 0 and key & 0xFF in _QUIT_KEYS or
+                    cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1):
                 return False
             if key >= 0 or not self._waits:
                 return True

@@ -1,8 +1,7 @@
 """Reads .caffemodel files: layers with their weights and prior boxes."""
 import math
 import typing
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections import abc
 
 import numpy as np
 from google.protobuf import message
@@ -29,13 +28,12 @@ def read(path: str) -> list[Layer]:
         content = file.read()
     try:
         network = caffe_pb2.NetParameter.FromString(content)
+        del content  # Weights are in memory twice at most.
+        layers = list(map(_layer, [*network.layers, *network.layer]))
     except message.DecodeError:
         raise ValueError(
             f'{path}: not a whole .caffemodel (binary protobuf of Caffe): it '
             'is cut off, damaged or something else.') from None
-    del content  # Weights are in memory twice at most.
-    try:
-        layers = list(map(_layer, [*network.layers, *network.layer]))
     except ValueError as error:
         raise ValueError(
             f'{path}: not a whole .caffemodel: {error}') from None
@@ -44,7 +42,7 @@ def read(path: str) -> list[Layer]:
     return layers
 
 
-def describe(layers: Iterable[Layer]) -> Iterator[str]:
+def describe(layers: abc.Iterable[Layer]) -> abc.Iterator[str]:
     """Yields lines: name, type and shapes or prior sizes of each layer."""
     for layer in layers:
         facts = ' '.join(
@@ -58,7 +56,7 @@ def describe(layers: Iterable[Layer]) -> Iterator[str]:
     yield f'{len(layers)} layers, {total:,} parameters'
 
 
-def blobs_by_name(layers: Iterable[Layer]) -> dict[str, tuple]:
+def blobs_by_name(layers: abc.Iterable[Layer]) -> dict[str, tuple]:
     """Returns {name: blobs} of the layers that have weights."""
     blobs = {}
     for layer in layers:
@@ -69,7 +67,7 @@ def blobs_by_name(layers: Iterable[Layer]) -> dict[str, tuple]:
     return blobs
 
 
-def require(blobs: dict[str, tuple], names: Iterable[str]):
+def require(blobs: dict[str, tuple], names: abc.Iterable[str]):
     """Raises ValueError unless all the named layers have weights."""
     missing = sorted(set(names) - set(blobs))
     if missing:

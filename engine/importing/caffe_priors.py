@@ -52,8 +52,7 @@ def file_params(network: type[ssd.SSDNet], layers: list[caffe_model.Layer],
             f'one of {", ".join(sorted(network.anchor_presets))}.')
     else:
         params = network.with_anchors(params, preset)
-        params = params._replace(anchor_sizes=tuple(
-            _truncated(*sizes) for sizes in params.anchor_sizes))
+        params = params._replace(anchor_sizes=_truncated(params.anchor_sizes))
     return params._replace(num_classes=_num_classes(params, sources, blobs))
 
 
@@ -71,9 +70,8 @@ def _with_file_anchors(params, sources, priors):
         except ValueError as error:
             raise ValueError(f'its layer {name} {error}') from None
     return params._replace(
-        anchor_sizes=tuple(
-            _truncated(*prior.min_size, *prior.max_size)
-            for prior in priors.values()),
+        anchor_sizes=_truncated([*prior.min_size, *prior.max_size]
+                                for prior in priors.values()),
         anchor_ratios=tuple(map(_ratios, priors.values())),
         # Without any step, the cells fill the image.
         anchor_steps=tuple(
@@ -86,9 +84,9 @@ def _with_file_anchors(params, sources, priors):
             'variance', {n: _variance(p) for n, p in priors.items()}))
 
 
-def _truncated(*sizes):
-    """Returns sizes as Caffe's `int min_size_` holds them."""
-    return tuple(int(size) for size in sizes)
+def _truncated(sizes):
+    """Returns (min, max) of layers as Caffe's `int min_size_` holds them."""
+    return tuple(tuple(map(int, pair)) for pair in sizes)
 
 
 def _num_classes(params, sources, blobs):
@@ -119,9 +117,6 @@ def _check(prior, img_shape):
     if len(_steps(prior)) > 1:
         raise ValueError(f'has the steps {sorted(_steps(prior))}; one for '
                          'both axes is needed.')
-    if len(prior.variance) not in (0, 1, 4):
-        raise ValueError(f'has {len(prior.variance)} variances; one or four '
-                         'are needed.')
     if prior.clip:
         raise ValueError('clips the prior boxes; that is not supported.')
     given = {prior.img_size, prior.img_h, prior.img_w} - {0}

@@ -2,7 +2,6 @@
 import json
 import math
 import os
-from collections.abc import Iterator
 
 import tensorflow.compat.v1 as tf
 
@@ -49,27 +48,23 @@ def convert(caffemodel_path: str, model_name: str,
     print(f'{output_path}: {model_name}')
     if weights.unused:
         print(f'not used: {", ".join(weights.unused)}')
-    if weights.metadata is None:
-        print('next: python train_ssd_network.py '
-              f'--checkpoint_path={output_path} ...')
-        return
-    sizes = ('..'.join(map(str, sizes))
-             for sizes in weights.metadata['anchor_sizes'])
-    print(f'classes: {", ".join(weights.metadata["classes"])}\n'
-          f'anchors: {", ".join(sizes)} pixels\n'
-          'next: python detect_ssd_network.py '
-          f'--checkpoint_path={output_path} --input=IMAGE')
+    script, argument = 'train_ssd_network.py', '...'
+    if weights.metadata is not None:
+        script, argument = 'detect_ssd_network.py', '--input=IMAGE'
+        sizes = ('..'.join(map(str, sizes))
+                 for sizes in weights.metadata['anchor_sizes'])
+        print(f'classes: {", ".join(weights.metadata["classes"])}')
+        print(f'anchors: {", ".join(sizes)} pixels')
+    print(f'next: python {script} --checkpoint_path={output_path} {argument}')
 
 
 def inspect(path: str):
     """Prints what is in a .caffemodel or a checkpoint."""
     runtime.prepare()
     path = os.path.expanduser(path)
-    if checkpoints.paths.is_checkpoint(path):
-        lines = _describe_checkpoint(path)
-    else:
-        lines = caffe_model.describe(caffe_model.read(path))
-    print('\n'.join(lines))
+    print('\n'.join(
+        _describe_checkpoint(path) if checkpoints.paths.is_checkpoint(path)
+        else caffe_model.describe(caffe_model.read(path))))
 
 
 def _save(path, weights):
@@ -92,7 +87,7 @@ def _save(path, weights):
                              f'{errors.reason(error.message)}') from None
 
 
-def _describe_checkpoint(path: str) -> Iterator[str]:
+def _describe_checkpoint(path):
     """Yields lines: variables with shapes, metadata, number of parameters."""
     prefix = checkpoints.paths.locate(path)
     reader = checkpoints.reader.open_reader(prefix)
@@ -108,8 +103,6 @@ def _describe_checkpoint(path: str) -> Iterator[str]:
         if shape and types[name].is_floating
         and os.path.dirname(name) not in shapes)
     yield f'{len(shapes)} variables, {total:,} parameters'
-    if metadata is None:
-        yield (f'no {checkpoints.metadata.NAME}: the flags and defaults say '
-               'the rest')
-    else:
-        yield f'{checkpoints.metadata.NAME}: {json.dumps(metadata, indent=2)}'
+    yield (f'no {checkpoints.metadata.NAME}: the flags and defaults say the '
+           'rest' if metadata is None else
+           f'{checkpoints.metadata.NAME}: {json.dumps(metadata, indent=2)}')

@@ -158,7 +158,6 @@ def test_priors_that_we_have_not_are_refused(
 @pytest.mark.parametrize('field, values, message', [
     ('min_size', [60, 80], 'has 2 min_size and 1 max_size'),
     ('min_size', [.5], 'fc7_mbox_priorbox has anchors of less than a pixel'),
-    ('variance', [.1, .2], 'has 2 variances; one or four'),
     ('variance', [.3], 'layers differ in variance'),
 ])
 def test_lists_of_priors_that_we_have_not_are_refused(
