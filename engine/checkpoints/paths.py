@@ -18,9 +18,6 @@ PART = re.compile(r'(.+)\.(?:index|meta|data-\d{5}-of-\d{5})$')
 WHOLE = re.compile(r'.+\.ckpt(-\d+)?$')
 # The last bytes of a table: of a V1 checkpoint, as of an .index.
 _TABLE_MAGIC = 0xdb4775248b80fb57.to_bytes(8, 'little')
-# Trained weights shrink by a tenth, an optimiser's zeros by more.
-_MAX_RATIO = 100
-_ALWAYS_ALLOWED_BYTES = 1 << 26
 # Variables of github.com/HiKapok/SSD.TensorFlow.
 HIKAPOK_SCOPE = 'multibox_head'
 
@@ -167,8 +164,8 @@ def unpack(path: str) -> str:
       path: .zip, with the files of one checkpoint; folders in it are dropped.
 
     Raises:
-      ValueError: it holds no checkpoint, several, is damaged or made to do
-        harm, or would overwrite a file of other content.
+      ValueError: it holds no checkpoint, several, is damaged, or would
+        overwrite a file of other content.
     """
     folder = os.path.dirname(path)
     try:
@@ -183,29 +180,12 @@ def unpack(path: str) -> str:
                     'it must hold one checkpoint (.index and .data-..., or '
                     'one .ckpt); it holds '
                     f'{sorted(archive.namelist())[:5]}.')
-            _check_sizes(infos, os.path.getsize(path))
             for name, info in members.items():
                 _extract(archive, info, os.path.join(folder, name))
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError,
-            OverflowError, RuntimeError, ValueError) as error:
+            RuntimeError, ValueError) as error:
         raise ValueError(f'{path}: cannot be unpacked: {error}') from None
     return os.path.join(folder, names[0])
-
-
-def _check_sizes(infos, archive_bytes):
-    """Raises ValueError for an archive that is made to do harm."""
-    num_bytes = sum(info.file_size for info in infos)
-    if num_bytes > max(_MAX_RATIO * archive_bytes, _ALWAYS_ALLOWED_BYTES):
-        raise ValueError(
-            f'its {archive_bytes} bytes would become {num_bytes}; weights do '
-            'not shrink so much. Unpack it yourself if you trust it.')
-    for info in infos:
-        if (info.compress_type not in (zipfile.ZIP_STORED,
-                                       zipfile.ZIP_DEFLATED)
-                or not info.filename.isprintable()):
-            raise ValueError(
-                f'{info.filename!r} has a name or a compression that no '
-                'published checkpoint has.')
 
 
 def _extract(archive, info, path):

@@ -93,16 +93,6 @@ def test_what_would_be_overwritten_is_kept(tmp_path):
     assert (tmp_path / 'mine.ckpt.index').read_text() == 'mine'
 
 
-def test_an_archive_that_would_fill_the_disk(tmp_path):
-    with zipfile.ZipFile(
-            tmp_path / 'a.zip', 'w', zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr('a.ckpt.index', bytes(1 << 26))
-        archive.writestr('a.ckpt.data-00000-of-00001', b'0')
-    with pytest.raises(ValueError, match=r'a.zip: .*become 67108865; weights'):
-        checkpoints.paths.unpack(str(tmp_path / 'a.zip'))
-    assert [path.name for path in tmp_path.iterdir()] == ['a.zip']
-
-
 def _with_field(content, local_place, central_place, value):
     central = content.index(b'PK\1\2')
     content = bytearray(content)
@@ -115,7 +105,7 @@ def _with_field(content, local_place, central_place, value):
     (lambda content: content.replace(b'PK\1\2', b'PK\1\3'),
      'Bad magic number'),
     (lambda content: _with_field(content, 6, 8, 1), 'encrypted'),
-    (lambda content: _with_field(content, 8, 10, 12), 'a compression')])
+    (lambda content: _with_field(content, 8, 10, 99), 'not supported')])
 def test_archives_that_cannot_be_read(tmp_path, damage, message):
     path = tmp_path / 'a.zip'
     write_zip(path, 'a.ckpt.index')
