@@ -6,30 +6,26 @@ import random
 TEXTS = (
     '', ' ', '0', '-1', '1e309', '-1e308', '1e-320', 'nan', 'inf', '1_0',
     '9' * 400, '1,5', '0x10', '１２', 'yes', 'None', '../../etc/passwd',
-    '/etc/passwd', 'C:\\x.jpg', 'damaged.jpg', 'x' * 10000, 'circle', 'a/b',
-    '\x9b31m', '\u202eevil', 'a\nb', '\x7f', '𝄞', 'é', '&lt;b&gt;',
-    '&#x9b;', '&#10;', '&#0;', '&#xd800;', '&x;', '<![CDATA[<x>]]>',
-    '<!-- -->', '<a/>', '<a>' * 5000, '<?php ?>')
+    'C:\\x.jpg', 'damaged.jpg', 'x' * 10000, 'circle', 'a/b', '\x9b31m',
+    '\u202eevil', 'a\nb', '\x7f', '𝄞', 'é', '&lt;b&gt;', '&#x9b;', '&#0;',
+    '&x;', '<![CDATA[<x>]]>', '<!-- -->', '<a/>', '<a>' * 5000, '<?php ?>')
 VALUES = (
-    None, True, 0, -1, 1.5, 10 ** 30, float('nan'), float('inf'), '', 'x',
+    None, True, 0, -1, 1.5, 10 ** 30, float('nan'), float('inf'), '',
     '\x1b[2J', '\ud800', '../../x', 'x' * 10000, [], {}, [[]], [None], [1],
     ['a', 'a'], ['a/b'], ['background'], {'a': 1}, [{}], [[[[[]]]]])
 DOCTYPES = (
-    '<!DOCTYPE a>', '<!DOCTYPE a SYSTEM "file:///etc/passwd">',
-    '<!DOCTYPE a [<!ENTITY x "y">]>',
+    '<!DOCTYPE a>', '<!DOCTYPE a [<!ENTITY x "y">]>',
     '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///dev/zero">]>',
     '<!DOCTYPE a [<!ENTITY % x SYSTEM "file:///etc/passwd"> %x;]>')
 ENCODINGS = ('utf-8', 'utf-8-sig', 'utf-16', 'utf-16-le', 'utf-32', 'latin-1',
-             'cp1252', 'cp037', 'utf-7', 'shift_jis')
-DECLARED = (*ENCODINGS, 'no-such', 'rot13', 'zlib', 'idna', 'undefined',
-            'unicode_escape', 'mbcs', '../../x')
-SHARE_MISSING = .02
+             'cp037', 'utf-7', 'shift_jis')
+DECLARED = (*ENCODINGS, 'no-such', 'rot13', 'zlib', 'undefined', '../../x')
 MAX_BYTES = 2 ** 22  # Of a damaged file.
 
 
 def damaged(content: bytes, ways: list, rng: random.Random) -> bytes | None:
     """Returns a file's content after some harm; None if it is missing."""
-    if rng.random() < SHARE_MISSING:
+    if rng.random() < .02:
         return None
     for _ in range(rng.choice((1, 1, 1, 2, 3, 6))):
         content = rng.choice(ways)(content, rng)[:MAX_BYTES]
@@ -47,15 +43,13 @@ def damage_bytes(content: bytes, rng: random.Random) -> bytes:
         for _ in range(rng.choice((1, 1, 8, 100))):
             changed[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
         return bytes(changed)
-    return (
-        before if way == 3 else
-        before + bytes(len(part)) + after if way == 4 else
-        before + part * rng.choice((2, 3, 50)) + after if way == 5 else
-        after + before + part if way == 6 else
-        before + after if way == 7 else
-        before + rng.choice((b'\n', b'\x1b[2J', b'\xff\xfe', b'\x80' * 12,
-                             rng.randbytes(8), rng.randbytes(300)))
-        + part + after)
+    inserted = rng.choice((b'\n', b'\x1b[2J', b'\xff\xfe', b'\x80' * 12,
+                           rng.randbytes(8), rng.randbytes(300)))
+    return (before if way == 3 else
+            before + bytes(len(part)) + after if way == 4 else
+            before + part * rng.choice((2, 3, 50)) + after if way == 5 else
+            after + before + part if way == 6 else
+            before + after if way == 7 else before + inserted + part + after)
 
 
 def damage_xml(content: bytes, rng: random.Random) -> bytes:

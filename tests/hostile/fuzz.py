@@ -3,21 +3,17 @@
     python -m tests.hostile.fuzz --kinds index data --cases=600 --seed=1
 
 A case fails by any exception but ValueError and OSError, by a message of many
-lines or without the file's name, by values of a checkpoint other than those
-that were saved, by more than 5 seconds of processor time or 1 GB, and by the
-end of the process, which a case of more than a minute is. The exit status is
-1 if any failed. A case depends on its kind, the seed and its number alone:
---kinds KIND --first=NUMBER --cases=1 --folder=FOLDER repeats it, and leaves
-its file in FOLDER.
+lines or without the file's name, by values of a checkpoint that were not
+saved, by more than 5 seconds of processor time or 1 GB, and by the end of the
+process, which a minute brings. A case depends on its kind, the seed and its
+number alone: --kinds KIND --first=NUMBER --cases=1 --folder=FOLDER repeats
+it, and leaves its file in FOLDER. The exit status is 1 if any failed.
 """
 import argparse
 import collections
-import contextlib
 import json
-import os
 import pathlib
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -26,6 +22,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 
+import psutil
+
+from common import tables
 from engine import cli
 from tests.hostile import damage
 from tests.hostile import readers
@@ -56,24 +55,21 @@ def outcome(reader: readers.Reader) -> tuple[str, str, float]:
 
 def work(cases: list[tuple[str, int]], seed: int, folder: pathlib.Path):
     """Runs (kind, number) of cases; prints of each a line of JSON."""
-    with contextlib.ExitStack() as stack:
-        made = {}
-        for kind in dict(cases):
-            shutil.rmtree(folder / kind, ignore_errors=True)
-            (folder / kind).mkdir(parents=True)
-            made[kind] = stack.enter_context(
-                readers.READERS[kind](folder / kind))
-        _limit_memory()
-        for kind, number in cases:
-            rng, reader = random.Random(f'{kind} {seed} {number}'), made[kind]
-            content = damage.damaged(
-                rng.choice(reader.examples), reader.ways, rng)
-            reader.path.unlink(missing_ok=True)
-            if content is not None:
-                reader.path.write_bytes(content)
-            signal.alarm(SECONDS_TO_KILL)
-            print(json.dumps(outcome(reader)), flush=True)
-            signal.alarm(0)
+    made = {}
+    for kind in dict(cases):
+        shutil.rmtree(folder / kind, ignore_errors=True)
+        (folder / kind).mkdir(parents=True)
+        made[kind] = readers.READERS[kind](folder / kind)
+    _limit_memory()
+    for kind, number in cases:
+        rng, reader = random.Random(f'{kind} {seed} {number}'), made[kind]
+        content = damage.damaged(rng.choice(reader.examples), reader.ways, rng)
+        reader.path.unlink(missing_ok=True)
+        if content is not None:
+            reader.path.write_bytes(content)
+        signal.alarm(SECONDS_TO_KILL)
+        print(json.dumps(outcome(reader)), flush=True)
+        signal.alarm(0)
 
 
 def run(options: argparse.Namespace, folder: str) -> Iterator[tuple]:
@@ -93,22 +89,21 @@ def run(options: argparse.Namespace, folder: str) -> Iterator[tuple]:
             for line in worker.stdout:
                 yield *cases[done], *json.loads(line)
                 done += 1
+        text = log.read_text('utf-8', 'replace')
         if worker.returncode > 0:
-            sys.exit(log.read_text('utf-8', 'replace'))
+            sys.exit(text)
         if worker.returncode < 0:
             name = signal.Signals(-worker.returncode).name
-            last = log.read_text('utf-8', 'replace').splitlines()[-1:]
-            yield *cases[done], FAILED, f'ended by {name}: {last}', 0
+            yield *cases[done], FAILED, f'{name}: {text[-200:]}', 0
             done += 1
 
 
 def main():
-    """Runs the cases, prints a table."""
+    """Runs the cases; prints how many were read, refused, and the slowest."""
     options = _options()
     if options.worker is not None:
-        work(_cases(options)[options.worker:], options.seed,
-             pathlib.Path(options.folder))
-        return
+        return work(_cases(options)[options.worker:], options.seed,
+                    pathlib.Path(options.folder))
     counts, slowest = collections.Counter(), collections.Counter()
     with tempfile.TemporaryDirectory() as folder:
         for kind, number, found, message, seconds in run(
@@ -117,11 +112,9 @@ def main():
             slowest[kind] = max(slowest[kind], seconds)
             if found == FAILED:
                 print(f'{kind}, case {number}: {message!r}', flush=True)
-    print(f'{"kind":12}' + ''.join(
-        f'{name:>9}' for name in ('cases', *OUTCOMES, 'slowest')))
-    for kind in options.kinds:
-        numbers = ''.join(f'{counts[kind, name]:9}' for name in OUTCOMES)
-        print(f'{kind:12}{options.cases:9}{numbers}{slowest[kind]:9.2f}')
+    print('\n'.join(tables.lines([('kind', *OUTCOMES, 'seconds'), *(
+        (kind, *(counts[kind, name] for name in OUTCOMES),
+         f'{slowest[kind]:.2f}') for kind in options.kinds)])))
     sys.exit(any(counts[kind, FAILED] for kind in options.kinds))
 
 
@@ -134,23 +127,18 @@ def _cases(options):
 
 def _limit_memory():
     """Makes a case that takes more than MAX_BYTES end in a MemoryError."""
-    pages = int(pathlib.Path('/proc/self/statm').read_text().split()[0])
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (
-        pages * os.sysconf('SC_PAGE_SIZE') + MAX_BYTES, hard))
+    process = psutil.Process()
+    most = process.memory_info().vms + MAX_BYTES
+    process.rlimit(psutil.RLIMIT_AS, (most, most))
 
 
 def _options():
-    parser = argparse.ArgumentParser(
-        description=__doc__.partition('\n')[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('--kinds', nargs='+', choices=KINDS, default=KINDS)
-    parser.add_argument('--cases', type=int, default=1000,
-                        help='of each kind')
-    parser.add_argument('--first', type=int, default=0,
-                        help='number of the first case')
-    parser.add_argument('--seed', type=int, default=1)
-    parser.add_argument('--folder', help='to work in; else a temporary one')
-    parser.add_argument('--worker', type=int, help=argparse.SUPPRESS)
+    parser.add_argument('--cases', type=int, default=1000)  # Of each kind.
+    for name, default in (('first', 0), ('seed', 1), ('worker', None)):
+        parser.add_argument(f'--{name}', type=int, default=default)
+    parser.add_argument('--folder')
     return parser.parse_args()
 
 

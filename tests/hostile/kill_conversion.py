@@ -7,7 +7,6 @@ another order, so that the files have the same sizes. Half of them are killed
 when the manifest changes, the others while they write. What is left must be
 the files of one conversion, to the last byte, or be refused.
 """
-import glob
 import multiprocessing
 import pathlib
 import random
@@ -31,18 +30,14 @@ def run(folder: pathlib.Path, num_kills: int, seed: int) -> str:
     conversion.SAMPLES_PER_FILE = SAMPLES_PER_FILE
     synthetic_shapes.write(
         folder / 'voc', NUM_FILES * SAMPLES_PER_FILE, 0, size=64)
-    for name in ('old', 'new'):
-        _start(folder, name, name).join()
+    _start(folder, 'old', drawing.CLASSES[::-1]).join()
+    _start(folder, 'new').join()
     old, new = (kills.contents(folder / name) for name in ('old', 'new'))
-    assert len(old) == NUM_FILES + 1 and old.keys() == new.keys() != old
+    assert len(old) == NUM_FILES + 1 and old != new
     left, rng, num_refused = folder / 'left', random.Random(seed), 0
     for number in range(num_kills):
         shutil.copytree(folder / 'old', left, dirs_exist_ok=True)
-        process = _start(folder, 'left', 'new')
-        kills.wait(process.is_alive, _moment(left, number % 2, rng),
-                   SECONDS * rng.random())
-        process.kill()
-        process.join()
+        _kill(folder, number % 2 == 0, rng)
         try:
             dataset_factory.get_dataset('toy', 'train', str(left))
         except ValueError as error:
@@ -50,16 +45,15 @@ def run(folder: pathlib.Path, num_kills: int, seed: int) -> str:
             num_refused += 1
         else:
             assert kills.contents(left) in (old, new)
-    _start(folder, 'left', 'new').join()
+    _start(folder, 'left').join()
     assert kills.contents(left) == new
     assert not list(left.glob(f'*{files.PARTIAL}*'))
     return (f'{num_kills} kills: {num_kills - num_refused} times whole '
             f'records, {num_refused} times refused')
 
 
-def _start(folder, output_name, order):
-    """Starts a process that converts with the old or the new order."""
-    labels = drawing.CLASSES[::1 if order == 'old' else -1]
+def _start(folder, output_name, labels=drawing.CLASSES):
+    """Starts a process that converts with the classes in some order."""
     # TensorFlow is imported once; its sessions are the children's alone.
     process = multiprocessing.get_context('fork').Process(
         target=scripts.write_records,
@@ -68,17 +62,18 @@ def _start(folder, output_name, order):
     return process
 
 
-def _moment(folder, is_manifest_s, rng):
-    """Returns a function that tells whether a moment has come."""
-    manifest, num_files = folder / f'{NAME}.json', rng.randint(1, NUM_FILES)
+def _kill(folder, is_at_the_end, rng):
+    """Kills a conversion when the manifest changes, or before."""
+    left, num_files = folder / 'left', rng.randint(1, NUM_FILES)
+    manifest = left / f'{NAME}.json'
     earlier = manifest.stat().st_ino
-    if is_manifest_s:
-        return lambda: manifest.stat().st_ino != earlier
-    return lambda: _num_partials(folder) >= num_files
-
-
-def _num_partials(folder):
-    return len(glob.glob(f'{folder}/*{files.PARTIAL}*/*'))
+    process = _start(folder, 'left')
+    kills.wait(process.is_alive, lambda: (
+        manifest.stat().st_ino != earlier if is_at_the_end
+        else len(list(left.glob(f'*{files.PARTIAL}*/*'))) >= num_files),
+        SECONDS * rng.random())
+    process.kill()
+    process.join()
 
 
 if __name__ == '__main__':

@@ -1,7 +1,7 @@
 """What reads each kind of file, for fuzz.py; READERS has them all."""
-import contextlib
 import functools
 import pathlib
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -15,7 +15,6 @@ from datasets import samples
 from datasets import tfrecords
 from datasets.shapes import drawing
 from datasets.shapes import synthetic_shapes
-from datasets.voc import annotations
 from datasets.voc import folders
 from engine import checkpoints
 from engine.importing import caffe_model
@@ -30,21 +29,16 @@ layer { name: "a" type: "Convolution" bottom: "data" top: "a" num_output: 2 kern
 layer { name: "b" type: "Normalize" bottom: "a" top: "b" }
 layer { name: "c" type: "PriorBox" bottom: "b" top: "c" prior_box_param { min_size: 30 aspect_ratio: 2 aspect_ratio: 3 } }
 """  # noqa: E501
-_WRITES_GIF = cv2.haveImageWriter('.gif')  # Not OpenCV 4.11.
 
 
-class Reader(contextlib.ExitStack):
-    """Reads a file, to the last of its parts: `read()`.
+class Reader:
+    """Has `examples`, bytes of whole files, and `ways` to damage them.
 
-    Attributes:
-      path: where the damaged file goes.
-      named: the path that messages must have.
-      examples: list of bytes, whole files.
-      ways: to damage them, functions of the module damage.
+    The damaged file goes to `path`; `read()` reads it to its last part;
+    messages must have `named`.
     """
 
-    def __init__(self, path: pathlib.Path, *ways):
-        super().__init__()
+    def __init__(self, path: pathlib.Path, *ways: Callable):
         self.path = self.named = path
         self.examples, self.ways = [], ways or (damage.damage_bytes,)
 
@@ -61,15 +55,14 @@ class Annotations(Reader):
         next((voc / 'JPEGImages').iterdir()).rename(
             voc / 'JPEGImages' / 'damaged.jpg')
         self._part = folders.Part(str(voc), None, 'damaged')
-        self._images = self.enter_context(image_files.ImageReader())
+        self._images = image_files.ImageReader()
 
     def read(self):
-        annotations.read_annotation(str(self.path))
         reading, = samples.check(
             [self._part.load('damaged')], label_map.ids_of(drawing.CLASSES),
             self._images)
         if reading.faults:
-            raise ValueError(f'{self.path}: {reading.faults[0].message}')
+            raise ValueError(f'{reading.place}: {reading.faults[0].message}')
         bboxes = np.array(reading.sample.bboxes).reshape(-1, 4)
         assert (bboxes >= 0).all() and (bboxes <= 1).all(), bboxes
         assert (bboxes[:, :2] < bboxes[:, 2:]).all(), bboxes
@@ -81,25 +74,19 @@ class Images(Reader):
 
     def __init__(self, folder):
         super().__init__(folder / 'damaged.jpg')
-        self._reader = self.enter_context(image_files.ImageReader())
+        self._reader = image_files.ImageReader()
         pixels = np.random.default_rng(0).integers(
             0, 256, (24, 32, 4), np.uint8)
-        color = pixels[..., :3]
-        for picture in (color, pixels[..., 0], pixels):
-            for ending in ('.jpg', '.png', '.bmp', '.gif', '.tiff', '.webp'):
-                if ending != '.gif' or picture.ndim == 3 and _WRITES_GIF:
-                    self._encode(ending, picture)
+        for picture in (pixels[..., :3], pixels[..., 0], pixels):
+            for ending in ('.jpg', '.png', '.bmp', '.tiff', '.webp'):
+                self._encode(ending, picture)
+        if cv2.haveImageWriter('.gif'):  # Not with OpenCV 4.11.
+            self._encode('.gif', pixels[..., :3])
         self._encode('.png', pixels.astype(np.uint16) * 257)
-        self._encode('.jpg', color, cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+        self._encode('.jpg', pixels, cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
         for shape in ((1, 1, 3), (1, 20000, 3), (20000, 1, 3)):
             for ending in ('.jpg', '.png'):
                 self._encode(ending, np.zeros(shape, np.uint8))
-        if _WRITES_GIF:
-            animation = cv2.Animation()
-            animation.frames = [color, color[::-1]]
-            animation.durations = np.array([40, 40])
-            self.examples.append(cv2.imencodeanimation(
-                '.gif', animation)[1].tobytes())
 
     def _encode(self, ending, picture, *options):
         self.examples.append(
@@ -123,8 +110,7 @@ class Records(Reader):
         with tf.Graph().as_default() as graph:
             record = tf.placeholder(tf.string, [])
             items = tfrecords.decoder().decode(record)
-        session = self.enter_context(tf.Session(graph=graph))
-        self._decode = session.make_callable(items, [record])
+        self._decode = tf.Session(graph=graph).make_callable(items, [record])
 
     def read(self):
         for sample in records.read_samples([str(self.path)]):
@@ -161,10 +147,9 @@ class CaffeModels(Reader):
     def __init__(self, folder):
         super().__init__(folder / 'damaged.caffemodel')
         layers = caffe_files.layers(LAYERS)
-        caffe_files.write(self.path, layers)
-        self.examples.append(self.path.read_bytes())
-        caffe_files.write(self.path, map(caffe_files.as_v1, layers))
-        self.examples.append(self.path.read_bytes())
+        for form in (layers, map(caffe_files.as_v1, layers)):
+            caffe_files.write(self.path, form)
+            self.examples.append(self.path.read_bytes())
 
     def read(self):
         for line in caffe_model.describe(caffe_model.read(str(self.path))):
@@ -187,18 +172,18 @@ class Labels(Reader):
 class Checkpoints(Reader):
     """A file of a checkpoint, whose values are those that were saved."""
 
-    def __init__(self, folder, name, version=tf.train.SaverDef.V2):
+    def __init__(self, folder, name):
         super().__init__(folder / name)
+        is_v1 = name == 'model.ckpt-7'  # Which has no strings.
         with tf.Graph().as_default(), tf.Session() as session:
             tf.train.create_global_step()
             for dtype in (tf.float32, tf.float64, tf.bool):
                 tf.get_variable(dtype.name, [30, 5], dtype, tf.ones)
-            if version == tf.train.SaverDef.V2:
+            if not is_v1:
                 checkpoints.metadata.variable(checkpoints.metadata.make(
                     ssd_vgg_300.SSDQuarterNet(), ['cat', 'dög']))
             session.run(tf.global_variables_initializer())
-            tf.train.Saver(
-                write_version=version, save_relative_paths=True).save(
+            tf.train.Saver(write_version=1 if is_v1 else 2).save(
                 session, str(folder / 'model.ckpt-7'), write_meta_graph=False)
         self.examples, self.named = [self.path.read_bytes()], folder
         self._saved = self._values()
@@ -227,9 +212,7 @@ def _records(folder, name):
 READERS = {
     'annotation': Annotations, 'image': Images, 'record': Records,
     'manifest': Manifests, 'caffemodel': CaffeModels, 'labels': Labels,
-    'index': functools.partial(Checkpoints, name='model.ckpt-7.index'),
-    'data': functools.partial(
-        Checkpoints, name='model.ckpt-7.data-00000-of-00001'),
-    'state': functools.partial(Checkpoints, name='checkpoint'),
-    'format_v1': functools.partial(Checkpoints, name='model.ckpt-7',
-                                   version=tf.train.SaverDef.V1)}
+    **{kind: functools.partial(Checkpoints, name=name) for kind, name in (
+        ('index', 'model.ckpt-7.index'), ('state', 'checkpoint'),
+        ('data', 'model.ckpt-7.data-00000-of-00001'),
+        ('format_v1', 'model.ckpt-7'))}}
