@@ -9,6 +9,7 @@ import colorsys
 import functools
 import math
 import os
+from collections import abc
 
 import cv2
 import matplotlib
@@ -24,7 +25,7 @@ _HUE_STEP = (math.sqrt(5) - 1) / 2
 _SATURATIONS_AND_VALUES = ((.45, 1.), (.8, .7), (.8, 1.))
 
 
-def class_color(class_id):
+def class_color(class_id: int) -> tuple[int, int, int]:
     """Returns the color of a class, the same always: R, G, B of 0..255."""
     saturation, value = _SATURATIONS_AND_VALUES[
         class_id % len(_SATURATIONS_AND_VALUES)]
@@ -32,17 +33,20 @@ def class_color(class_id):
     return tuple(round(255 * channel) for channel in rgb)
 
 
-def line_width(picture):
+def line_width(picture: np.ndarray) -> int:
     """Returns the width of a bbox's line, in pixels, for a picture's size."""
     return round(1 + .003 * _mean_side(picture))
 
 
-def font_size(picture):
+def font_size(picture: np.ndarray) -> int:
     """Returns the size of letters, in pixels, for a picture's size."""
     return max(MIN_FONT_SIZE, round(4 + .022 * _mean_side(picture)))
 
 
-def draw_bboxes(picture, bboxes, class_ids, names=None, scores=None):
+def draw_bboxes(picture: np.ndarray, bboxes: np.ndarray,
+                class_ids: abc.Sequence[int],
+                names: abc.Sequence[str] | None = None,
+                scores: abc.Sequence[float] | None = None) -> np.ndarray:
     """Returns a copy of a picture with bboxes drawn on it.
 
     The last are drawn first: detections come by descending score.
@@ -82,7 +86,7 @@ def draw_bboxes(picture, bboxes, class_ids, names=None, scores=None):
     return picture
 
 
-def draw_text(picture, text):
+def draw_text(picture: np.ndarray, text: str):
     """Writes a line into the upper left corner of a picture, in place."""
     label = _fitting_label([text], font_size(picture), picture.shape)
     if label is not None:

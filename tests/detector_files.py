@@ -2,9 +2,9 @@
 import cv2
 import numpy as np
 import tensorflow.compat.v1 as tf
-import tf_slim as slim
 
 from engine import checkpoints
+from engine import runtime
 from nets import nets_factory
 
 MODEL = 'ssd_300_vgg_quarter'
@@ -18,10 +18,10 @@ def save(path, class_names=NAMES, with_metadata=True):
     network_class = nets_factory.get_network(MODEL)
     network = network_class(network_class.default_params._replace(
         num_classes=len(class_names) + 1))
-    with tf.Graph().as_default(), tf.Session() as session:
+    with runtime.quiet(), tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(1)
-        with slim.arg_scope(network.arg_scope(from_scratch=True)):
-            network.net(tf.zeros([1, *network.params.img_shape, 3]))
+        network.net(tf.zeros([1, *network.params.img_shape, 3]),
+                    is_training=False, from_scratch=True)
         if with_metadata:
             checkpoints.metadata.variable(
                 checkpoints.metadata.make(network, class_names))

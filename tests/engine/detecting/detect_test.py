@@ -1,4 +1,5 @@
 """The detect script, from its inputs to the files that it leaves."""
+import itertools
 import json
 import os
 import pathlib
@@ -129,8 +130,7 @@ def test_a_folder_with_other_files_and_unreadable_ones(
 
 def test_a_pattern_keeps_folders_that_differ(run, folder, tmp_path):
     detector_files.write_picture(folder / 'more' / '0.jpg', PICTURES[1])
-    results = run(f'{folder}/**/0.*')
-    assert len(results['images']) == 2
+    assert len(run(f'{folder}/**/0.*')['images']) == 2
     for name, picture in (('0.png', PICTURES[0]), ('more/0.jpg', PICTURES[1])):
         drawn = cv2.imread(str(tmp_path / 'out' / name))
         assert drawn.shape == picture.shape
@@ -307,39 +307,28 @@ def test_an_error_leaves_no_part_of_a_video(run, tmp_path):
     assert not os.listdir(tmp_path / 'out')
 
 
-def test_a_stream_that_changes_its_size_stays_one_video(run, tmp_path):
-    run('1', Camera([FRAMES[0], cv2.resize(FRAMES[1], (64, 64))]))
-    frames = frames_of(tmp_path / 'out' / 'camera_1.mp4')
+def test_videos_that_change_their_size_or_end_early(run, video, tmp_path):
+    results = run(video, Camera(
+        [FRAMES[0], cv2.resize(FRAMES[1], (64, 64))], num=20))
+    assert results['unreadable'] == [f'{video}: ends after 2 of 20 frames.']
+    frames = frames_of(tmp_path / 'out' / 'film.mp4')
     assert [frame.shape for frame in frames] == [FRAMES[0].shape] * 2
-
-
-def test_a_video_cut_short_says_so(run, video):
-    results = run(video, Camera(FRAMES[:3], num=20))
-    assert results['unreadable'] == [f'{video}: ends after 3 of 20 frames.']
+    with pytest.raises(ValueError, match='nothing could be read'):
+        run('0', Camera([]))
 
 
 def test_a_folder_that_vanishes_is_one_fault(
         run, network, folder, monkeypatch):
-    make = detect._make_detector
-
-    def remove_and_make(*arguments):
-        shutil.rmtree(folder)
-        return make(*arguments)
-
-    monkeypatch.setattr(detect, '_make_detector', remove_and_make)
+    monkeypatch.setattr(detect, '_make_detector', lambda *_: (
+        shutil.rmtree(folder), network)[1])
     with pytest.raises(ValueError, match=(
             f'^{folder} has gone since the images in it were listed.$')):
         run(folder)
 
 
 def test_ctrl_c_ends_with_what_is_done(run, tmp_path, monkeypatch, capsys):
-    def forever():
-        while True:
-            yield from FRAMES
-
     camera = Camera([])
-    source = forever()
-    camera.read = lambda: (True, next(source))
+    camera.read = lambda: (True, FRAMES[0])  # For ever.
     shown = []
 
     class Window:
@@ -364,24 +353,22 @@ def test_ctrl_c_ends_with_what_is_done(run, tmp_path, monkeypatch, capsys):
     assert 'Stopped.' in capsys.readouterr().err
 
 
-def test_inputs_are_never_overwritten(run, folder, video, tmp_path):
-    before = {path: path.read_bytes() for path in folder.iterdir()}
-    with pytest.raises(ValueError, match=(
-            r'--output_dir=.*0.png would be overwritten, which is an input')):
-        run(folder, output_dir=str(folder))
-    film = shutil.copy(video, tmp_path / 'film.mp4')
-    with pytest.raises(ValueError, match='film.mp4 would be overwritten'):
-        run(film, output_dir=str(tmp_path))
-    assert before == {path: path.read_bytes() for path in folder.iterdir()}
-
-
-def test_annotations_are_never_overwritten(run, folder, tmp_path):
+def test_inputs_and_annotations_are_never_overwritten(
+        run, folder, video, tmp_path):
+    for what, output_dir, name in (
+            (folder, folder, '0.png'),
+            (shutil.copy(video, tmp_path / 'film.mp4'), tmp_path, 'film.mp4')):
+        with pytest.raises(ValueError, match=(
+                f'--output_dir=.*{name} would be overwritten, which is an')):
+            run(what, output_dir=str(output_dir))
     run(folder / '0.png', save_xml=True)
     with pytest.raises(ValueError, match='0.xml is there already and may'):
         run(folder, save_xml=True)
     detector_files.write_picture(folder / '0.jpg', PICTURES[0])
     with pytest.raises(ValueError, match='0.jpg and 0.png would have the sa'):
         run(folder, save_xml=True, output_dir=str(tmp_path / 'other'))
+    with pytest.raises(ValueError, match='--save_xml: .*film.avi is a video'):
+        run(video, save_xml=True)
 
 
 @pytest.mark.parametrize('what, fault', [
@@ -401,13 +388,6 @@ def test_inputs_that_are_none(run, tmp_path, what, fault):
     assert not list(tmp_path.glob('out/*'))
 
 
-def test_videos_have_no_annotations_and_no_frames_are_an_error(run, video):
-    with pytest.raises(ValueError, match='--save_xml: .*film.avi is a video'):
-        run(video, save_xml=True)
-    with pytest.raises(ValueError, match='nothing could be read'):
-        run('0', Camera([]))
-
-
 def test_errors_of_any_step_end_the_run(run, network, folder, monkeypatch):
     def fail(*_):
         raise OSError('no space left')
@@ -422,33 +402,29 @@ def test_errors_of_any_step_end_the_run(run, network, folder, monkeypatch):
 
 def test_steps_overlap(run, network, monkeypatch):
     # While a frame is written, the next is detected in, and one more read.
-    num = 6
-    read, detected = ([threading.Event() for _ in range(num + 2)]
-                      for _ in range(2))
-    empty = network.detect(FRAMES[0])._replace(
-        bboxes=np.zeros((0, 4)), scores=np.zeros(0), class_ids=[], names=[])
-    numbers = {name: iter(range(99)) for name in ('read', 'detect', 'draw')}
+    begun = {(step, number): threading.Event()
+             for step in ('read', 'detect', 'write') for number in range(99)}
+    found = network.detect(FRAMES[0])
+    camera = Camera(FRAMES[:6])
 
-    def read_frame():
-        number = next(numbers['read'])
-        read[min(number, num)].set()
-        return number < num, FRAMES[0]
+    def begin(step, next_step, function):
+        numbers = itertools.count()
 
-    def detect_frame(images):
-        number = next(numbers['detect'])
-        detected[number].set()
-        assert read[number + 1].wait(SECONDS)
-        return [empty] * len(images)
+        def call(*arguments):
+            number = next(numbers)
+            begun[step, number].set()
+            if next_step and number < 5:
+                assert begun[next_step, number + 1].wait(SECONDS)
+            return function(*arguments)
 
-    def draw_text(*_):
-        number = next(numbers['draw'])
-        assert number == num - 1 or detected[number + 1].wait(SECONDS)
+        return call
 
-    monkeypatch.setattr(network, 'detect', detect_frame)
-    monkeypatch.setattr(drawing, 'draw_text', draw_text)
-    camera = Camera([])
-    camera.read = read_frame
-    assert len(run('0', camera)['images']) == num
+    camera.read = begin('read', None, camera.read)
+    monkeypatch.setattr(network, 'detect', begin(
+        'detect', 'read', lambda images: [found] * len(images)))
+    monkeypatch.setattr(drawing, 'draw_text', begin(
+        'write', 'detect', drawing.draw_text))
+    assert len(run('0', camera)['images']) == 6
 
 
 @pytest.fixture

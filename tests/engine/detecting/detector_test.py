@@ -9,13 +9,14 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from engine import checkpoints
+from engine import runtime
 from engine.detecting import detector
 from nets import nets_factory
 from preprocessing import ssd_vgg_preprocessing
 from tests import detector_files
 from tests import scripts
 
-PICTURES = detector_files.pictures(20)
+PICTURES = detector_files.pictures(10)
 
 
 @pytest.fixture(scope='module')
@@ -59,12 +60,11 @@ def assert_same(found_a, found_b):
 def test_what_is_found_is_in_pixels_sorted_and_named(network, found):
     assert network.class_names == detector_files.NAMES
     assert network.model_name == detector_files.MODEL
-    assert sum(len(image.scores) for image in found) > 50
+    assert sum(len(image.scores) for image in found) > 25
     for picture, image in zip(PICTURES, found, strict=True):
         height, width = image.size
         assert image.size == picture.shape[:2]
-        num = len(image.names)
-        assert image.bboxes.shape == (num, 4)
+        assert image.bboxes.shape == (len(image.names), 4)
         assert image.bboxes.dtype == image.scores.dtype == np.float32
         assert image.class_ids.dtype == np.int32
         assert (image.bboxes >= 0).all()
@@ -82,7 +82,7 @@ def test_boxes_are_those_of_the_network_itself(network, checkpoint, found):
     network_class = nets_factory.get_network(detector_files.MODEL)
     net = network_class(checkpoints.metadata.apply(
         network_class.default_params, metadata))
-    with tf.Graph().as_default(), tf.Session() as session:
+    with runtime.quiet(), tf.Graph().as_default(), tf.Session() as session:
         image, _ = ssd_vgg_preprocessing.preprocess_for_eval(
             tf.constant(picture), (300, 300))
         logits, localisations, _ = net.net(image[None], is_training=False)
@@ -92,14 +92,12 @@ def test_boxes_are_those_of_the_network_itself(network, checkpoint, found):
             select_threshold=detector_files.THRESHOLD)
         expected = session.run(expected)
     num = expected.num[0]
-    assert num == len(found[0].names)
-    np.testing.assert_array_equal(
-        expected.classes[0, :num], found[0].class_ids)
-    np.testing.assert_allclose(
-        expected.scores[0, :num], found[0].scores, atol=1e-4)
-    np.testing.assert_allclose(
-        np.clip(expected.bboxes[0, :num], 0, 1),
-        found[0].bboxes / ([*picture.shape[:2]] * 2), atol=1e-4)
+    scale = [*picture.shape[:2]] * 2
+    assert_same(found[0], detector.Detected(
+        np.clip(expected.bboxes[0, :num], 0, 1) * scale,
+        expected.scores[0, :num], expected.classes[0, :num],
+        [detector_files.NAMES[number - 1]
+         for number in expected.classes[0, :num]], picture.shape[:2]))
 
 
 def test_lower_precision_finds_nearly_the_same(checkpoint, found):
@@ -109,44 +107,30 @@ def test_lower_precision_finds_nearly_the_same(checkpoint, found):
         half = network.detect(PICTURES[:4])
     for got, expected in zip(half, found[:4], strict=True):
         assert got.names[:1] == expected.names[:1]
-        np.testing.assert_allclose(
-            got.scores[:1], expected.scores[:1], atol=.02)
-        assert (got.scores[:1] != expected.scores[:1]).all()
+        assert 0 < abs(got.scores[0] - expected.scores[0]) < .02
 
 
-def test_a_batch_finds_what_single_images_do(network, found):
-    for picture, expected in zip(PICTURES, found, strict=True):
-        assert_same(network.detect(picture), expected)
+def test_single_images_in_threads_give_what_a_batch_does(network, found):
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(network.detect, PICTURES))
+    for result, expected in zip(results, found, strict=True):
+        assert_same(result, expected)
 
 
 def test_images_may_be_paths_and_arrays_mixed(network, found, tmp_path):
     path = detector_files.write_picture(tmp_path / 'ä b.png', PICTURES[1])
-    mixed = network.detect([PICTURES[0], path, str(path)])
-    assert_same(mixed[0], found[0])
-    assert_same(mixed[1], found[1])
-    assert_same(mixed[2], found[1])
-    assert_same(network.detect(path), found[1])
-
-
-def test_a_list_gives_a_list(network, found):
+    first, second, third = network.detect((PICTURES[0], path, str(path)))
+    assert_same(first, found[0])
+    for image in (second, third, network.detect(path)):
+        assert_same(image, found[1])
     assert network.detect([]) == []
-    single, = network.detect((PICTURES[2],))
-    assert_same(single, found[2])
-
-
-def test_threads_find_the_same(network, found):
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(network.detect, PICTURES * 2))
-    for result, expected in zip(results, found * 2, strict=True):
-        assert_same(result, expected)
 
 
 def test_pictures_of_a_pixel_and_arrays_that_are_not_contiguous(network):
-    tiny = np.zeros((1, 1, 3), np.uint8)
     turned = PICTURES[0].transpose(1, 0, 2)[::-1]
-    found = network.detect([tiny, turned])
-    assert found[0].size == (1, 1)
-    assert_same(found[1], network.detect(turned.copy()))
+    tiny, large = network.detect([np.zeros((1, 1, 3), np.uint8), turned])
+    assert tiny.size == (1, 1)
+    assert_same(large, network.detect(turned.copy()))
 
 
 @pytest.mark.parametrize('image, fault', [
@@ -184,19 +168,9 @@ def test_a_checkpoint_without_metadata_needs_names(unnamed, found):
     np.testing.assert_allclose(result.scores, found[0].scores, atol=1e-4)
 
 
-def test_without_metadata_twenty_classes_are_voc(folder):
-    path = detector_files.save(
-        folder / 'voc', [f'class_{i}' for i in range(20)],
-        with_metadata=False)
-    with detector.Detector(path, detector_files.MODEL) as network:
-        assert network.class_names[0] == 'aeroplane'
-        assert len(network.class_names) == 20
-
-
 @pytest.mark.parametrize('arguments, fault', [
     ({'model_name': 'ssd_512_vgg'}, 'the checkpoint is a ssd_300_vgg_qu'),
     ({'class_names': ['x']}, 'its classes are circle, .* these are x'),
-    ({'anchors': 'voc'}, '--anchors=voc: the checkpoint was made with'),
     ({'batch_size': 0}, '--batch_size=0: it must be at least 1'),
     ({'select_threshold': 2}, 'select_threshold is 2')])
 def test_arguments_that_contradict_are_refused(checkpoint, arguments, fault):
