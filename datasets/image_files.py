@@ -125,8 +125,7 @@ class ImageReader:
         try:
             header = _header(content)
             if header is None:
-                return cv2.cvtColor(
-                    decode_otherwise(content), cv2.COLOR_BGR2RGB)
+                return decode_otherwise(content)
             return _decode(self._pixels, content, header.format)
         except ValueError as error:
             raise ValueError(f'{path}: {error}.') from error
@@ -146,7 +145,8 @@ def _undecoded(content):
     if image is not None:
         return image
     pixels = decode_otherwise(content)
-    encoded = cv2.imencode('.png', pixels)[1].tobytes()
+    encoded = cv2.imencode(
+        '.png', cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
     return Image(encoded, b'PNG', *pixels.shape[:2], is_reencoded=True)
 
 
@@ -193,7 +193,7 @@ def _decode(decode, content, image_format):
 
 
 def decode_otherwise(content: bytes) -> np.ndarray:
-    """Returns pixels by OpenCV: uint8 [height, width, 3], BGR.
+    """Returns pixels by OpenCV: uint8 [height, width, 3], RGB.
 
     Raises:
       ValueError: it is no image, damaged or too large.
@@ -206,4 +206,4 @@ def decode_otherwise(content: bytes) -> np.ndarray:
         raise ValueError(f'OpenCV cannot decode it: {error.err}') from error
     if pixels is None:
         raise ValueError('not an image, or a damaged one')
-    return pixels
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)

@@ -85,23 +85,17 @@ def _checked(places_and_names, origin):
         raise ValueError(f'{origin} has no class name; give one a line.')
     places = {}
     for place, name in places_and_names:
-        fault = _fault(name)
-        if name in places:
+        fault = None
+        if not name:
+            fault = 'is empty'
+        elif name in places:
             fault = f'was already given at {places[name]}'
+        elif name.lower() == BACKGROUND:
+            fault = 'must be left out: the background is added by itself'
+        # Class names become parts of file names (comp4_det_test_<class>.txt).
+        elif set('/\\') & set(name) or not name.isprintable():
+            fault = 'has a slash or a control character'
         if fault is not None:
             raise ValueError(f'{place}: class name {name!r} {fault}.')
         places[name] = place
     return tuple(places)
-
-
-def _fault(name):
-    """Returns what is wrong with a class name, or None."""
-    if not name:
-        return 'is empty'
-    if name.lower() == BACKGROUND:
-        return 'must be left out: the background is added by itself'
-    # Class names become parts of file names (comp4_det_test_<class>.txt).
-    if any(character in '/\\' or not character.isprintable()
-           for character in name):
-        return 'has a slash or a control character'
-    return None

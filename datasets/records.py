@@ -52,18 +52,13 @@ def shards(folder: str) -> dict[str, list[str]]:
         if match is not None:
             found.setdefault(match[1], []).append((int(match[2]), file_name))
     return {name: [os.path.join(folder, file_name)
-                   for _, file_name in sorted(files)]
-            for name, files in sorted(found.items())}
+                   for _, file_name in sorted(numbered)]
+            for name, numbered in sorted(found.items())}
 
 
 def read_manifest(
         folder: str, name: str, paths: Sequence[str]) -> dict | None:
-    """Reads the manifest and checks it against the files.
-
-    Args:
-      folder: where the records are.
-      name: of the records.
-      paths: of their shards.
+    """Reads the manifest of records and checks it against their shards.
 
     Returns:
       None if there is no manifest: the original's records have none.
@@ -79,11 +74,11 @@ def read_manifest(
             manifest = json.load(file)
         version = manifest['format_version']
         if version == FORMAT_VERSION:
-            described = {file['name']: file['bytes']
-                         for file in manifest['files']}
+            files, num_images = manifest['files'], manifest['num_images']
+            described = {file['name']: file['bytes'] for file in files}
             label_map.check(manifest['classes'], 'classes')
-            if type(manifest['num_images']) is not int:
-                raise TypeError(f'num_images is {manifest["num_images"]!r}')
+            if num_images != sum(file['num_records'] for file in files):
+                raise ValueError(f'num_images is {num_images!r}')
     except (AttributeError, KeyError, RecursionError, TypeError,
             ValueError) as error:
         raise ValueError(
@@ -94,8 +89,8 @@ def read_manifest(
                          f'program reads {FORMAT_VERSION}; convert again.')
     present = {os.path.basename(path): os.path.getsize(path)
                for path in paths}
-    differing = [name for name in sorted({*described, *present})
-                 if described.get(name) != present.get(name)]
+    differing = sorted(str(name) for name in {*described, *present}
+                       if described.get(name) != present.get(name))
     if differing:
         raise ValueError(
             f'{path} does not describe the records beside it: '
@@ -174,4 +169,4 @@ def thumbnail(sample: tfrecords.Sample, max_side: int) -> np.ndarray | None:
     if scale < 1:
         size = [max(1, round(side * scale)) for side in picture.shape[1::-1]]
         picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return picture

@@ -9,15 +9,10 @@ from datasets.voc import pascalvoc
 
 
 class Part:
-    """The images of one VOC folder, or of a list in it: a Source.
-
-    Attributes:
-      folder: has Annotations and JPEGImages.
-      image_set: a list in ImageSets/Main, None for every annotation.
-      output_name: of the records.
-    """
+    """The images of one VOC folder, or of a list in it: a Source."""
 
     def __init__(self, folder: str, image_set: str | None, output_name: str):
+        """Takes a list in ImageSets/Main, None for every annotation."""
         self.folder = folder
         self.image_set = image_set
         self.output_name = output_name
@@ -43,7 +38,6 @@ class Part:
                              'have Annotations and JPEGImages, as in VOC.')
         if self.image_set is None:
             origin = self._annotations
-            # ._x.xml is what archives made on a Mac have beside x.xml.
             stems = _stems_in(origin, '.xml')
         else:
             origin = image_set_path(self.folder, self.image_set)
@@ -67,9 +61,7 @@ class Part:
             return samples.Annotated(name, path, faults=[
                 samples.Fault(samples.BAD_ANNOTATION, message)])
         size = annotation.height, annotation.width
-        repairs = []
-        if None in size:
-            repairs.append(samples.MISSING_SIZE)
+        repairs = [samples.MISSING_SIZE] if None in size else []
         annotated = samples.Annotated(
             name, path, size=None if repairs else size,
             objects=annotation.objects, repairs=repairs)
@@ -117,6 +109,7 @@ def find_0712(root: str) -> list[Part]:
 def _stems_in(folder, ending):
     """Returns the sorted stems of the files of a folder with an ending."""
     names = os.listdir(folder) if os.path.isdir(folder) else ()
+    # ._x.xml is what archives made on a Mac have beside x.xml.
     return sorted(name.removesuffix(ending) for name in names
                   if name.endswith(ending) and name[0] != '.')
 

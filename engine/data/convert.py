@@ -24,25 +24,19 @@ def convert(dataset_name: str, dataset_dir: str, output_name: str,
             skip_invalid: bool = False):
     """Converts data to records and prints what was done.
 
-    Args:
-      dataset_name: 'pascalvoc', one folder, or 'pascalvoc_0712'.
-      dataset_dir: VOC folder, or the one above VOC2007 and VOC2012.
-      output_name: of the records of one folder.
-      output_dir: folder of the records.
-      labels_file: file of class names, or None.
-      labels: comma-separated class names, or None; VOC's if both are None.
-      image_set: list of images in ImageSets/Main, or None for all.
-      skip_invalid: leave out what cannot be converted.
+    Args: the flags of tf_convert_data.py.
 
     Raises:
-      ValueError: the arguments, or something in the folders, is wrong.
+      ValueError: they, or something in the folders, is wrong.
     """
     sources = _sources(dataset_name, dataset_dir, output_name, image_set)
     with contextlib.ExitStack() as stack:  # Ends the bars before an error.
         results = conversion.convert(
             sources, output_dir, labels=_labels(labels_file, labels),
-            skip_invalid=skip_invalid, progress=lambda names, output_name: (
-                stack.enter_context(_progress_bar(names, output_name))))
+            skip_invalid=skip_invalid,
+            progress=lambda names, output_name: stack.enter_context(tqdm.tqdm(
+                names, desc=output_name, unit=' images', dynamic_ncols=True,
+                disable=None)))
     for source, manifest in zip(sources, results, strict=True):
         path = os.path.join(output_dir, f'{source.output_name}_*.tfrecord')
         print('\n'.join([f'{path}: {source.folder}',
@@ -75,11 +69,6 @@ def _labels(labels_file, labels):
     if labels_file is not None:
         return label_map.read_labels(labels_file)
     return None if labels is None else label_map.parse_labels(labels)
-
-
-def _progress_bar(names, output_name):
-    return tqdm.tqdm(names, desc=output_name, unit=' images',
-                     dynamic_ncols=True, disable=None)
 
 
 def _next_command(dataset_name, output_name, output_dir):

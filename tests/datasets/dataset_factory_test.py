@@ -24,7 +24,8 @@ def write_records(folder, name, num_records, labels=None, index=0):
         (folder / f'{name}.json').write_text(json.dumps({
             'format_version': 1, 'num_images': num_records,
             'classes': labels, 'files': [{
-                'name': file_name, 'sha256': 'of earlier versions',
+                'name': file_name, 'num_records': num_records,
+                'sha256': 'of earlier versions',
                 'bytes': (folder / file_name).stat().st_size}]}))
 
 
