@@ -52,7 +52,7 @@ def convert(sources: Sequence[Source], output_dir: str,
             labels: Sequence[str] | None = None, skip_invalid: bool = False,
             progress: Callable[[Sequence[str], str], Iterable[str]]
             = lambda names, _: names) -> list[dict]:
-    """Converts sources; writes all of them or, on any fault, nothing.
+    """Writes all sources or, on any fault, nothing; returns the manifests.
 
     Args:
       sources: of different output names.
@@ -62,12 +62,8 @@ def convert(sources: Sequence[Source], output_dir: str,
       progress: called with names and output_name, returns an iterable of the
         same names; shows how far it is.
 
-    Returns:
-      The manifests.
-
     Raises:
-      ValueError: a source cannot be listed, or images cannot be converted;
-        names every fault.
+      ValueError: names every fault of the sources and their images.
     """
     ids = label_map.ids_of(label_map.VOC_LABELS if labels is None else labels)
     for source in sources:
@@ -75,10 +71,11 @@ def convert(sources: Sequence[Source], output_dir: str,
     names = [source.names() for source in sources]
     tallies = [manifests.Tally(ids) for _ in sources]
     with _workplace(output_dir, sources[0].output_name) as folder:
-        shards = [_write_shards(
-            source, progress(some, source.output_name), folder, tally,
-            skip_invalid) for source, some, tally
-            in zip(sources, names, tallies, strict=True)]
+        shards = [
+            _write_shards(source, progress(some, source.output_name), folder,
+                          tally, skip_invalid)
+            for source, some, tally in zip(sources, names, tallies,
+                                           strict=True)]
         for gone in filter(None, (source.missing() for source in sources)):
             # Its files are no faults to be skipped.
             raise ValueError(f'{gone} has gone since the conversion began; '
@@ -155,13 +152,7 @@ def _counted(readings, tally, skip_invalid):
 
 
 def _publish(results, folder, output_dir):
-    """Moves the files to their places; removes those of earlier runs.
-
-    Args:
-      results: {output name: manifest}.
-      folder: where the shards are.
-      output_dir: where they are moved to.
-    """
+    """Moves the files to their places; removes those of earlier runs."""
     # All that takes room is written before anything is replaced.
     for output_name, manifest in results.items():
         path = records.manifest_path(folder, output_name)

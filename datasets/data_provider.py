@@ -81,8 +81,8 @@ def eval_batches(
         num_parallel_calls: int = 4) -> DataProvider:
     """Returns a DataProvider of one pass in order; the last may be smaller.
 
-    Args: as train_batches, but that `transform` has no seed, and its tensors
-      are padded with zeros to the batch's longest.
+    As train_batches, but that `transform` has no seed, and its tensors are
+    padded with zeros to the batch's longest.
     """
     samples = tf.data.TFRecordDataset(dataset.data_sources).map(
         lambda record: transform(decode(dataset, record)),
@@ -94,10 +94,7 @@ def eval_batches(
 
 def decode(dataset: slim.dataset.Dataset,
            record: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Returns the items of a record, string [].
-
-    All but the decoded image, which transforms decode themselves.
-    """
+    """Returns the items of a record, string [], but for the pixels."""
     items = [item for item in dataset.decoder.list_items() if item != 'image']
     return dict(zip(items, dataset.decoder.decode(record, items),
                     strict=True))

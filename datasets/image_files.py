@@ -87,13 +87,8 @@ class ImageReader:
             self, contents: Sequence[bytes]) -> list[Image | ValueError]:
         """Checks that images are whole and readable for TensorFlow.
 
-        Args:
-          contents: bytes of files: JPEG, PNG, or what OpenCV reads. BATCH
-            of them are checked faster than one by one.
-
-        Returns:
-          Of each an Image; or a ValueError, if it is no image, damaged or too
-          large.
+        Returns an Image of each file; or a ValueError, if it is no image,
+        damaged or too large. BATCH files are faster than one by one.
         """
         images = [_outcome(_undecoded, content) for content in contents]
         jpegs = [image.encoded for image in images

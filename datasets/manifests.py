@@ -36,14 +36,15 @@ class Tally:
 
     def add(self, reading: samples.Reading):
         """Counts a Reading."""
-        self.class_names.update(reading.class_names)
-        self.faults += [(reading.place, fault) for fault in reading.faults]
-        sample = reading.sample
+        (name, place, *_), sample = reading.annotated, reading.sample
+        self.class_names.update(
+            item.name for item in reading.annotated.objects)
+        self.faults += [(place, fault) for fault in reading.faults]
         if sample is None:  # Each once, under its first fault.
-            _count(self._skipped, reading.faults[0].kind, reading.name)
+            _count(self._skipped, reading.faults[0].kind, name)
             return
         for kind in reading.repairs:
-            _count(self._repaired, kind, reading.name)
+            _count(self._repaired, kind, name)
         self.num_images += 1
         self._num_difficult += sum(sample.difficult)
         for counts, names in ((self._objects, sample.names),
@@ -101,9 +102,7 @@ def report(manifest: dict) -> list[str]:
 def raise_faults(tallies: Sequence[Tally], is_default: bool):
     """Raises ValueError that lists all faults, if there are any.
 
-    Args:
-      tallies: of all sources.
-      is_default: whether the classes are the VOC's because none were given.
+    is_default: whether the classes are the VOC's because none were given.
     """
     faults = [fault for tally in tallies for fault in tally.faults]
     if faults:

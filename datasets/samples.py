@@ -54,20 +54,18 @@ class Annotated(NamedTuple):
 
 class Reading(NamedTuple):
     """What became of an Annotated."""
-    name: str
-    place: str
+    annotated: Annotated
     sample: tfrecords.Sample | None  # None if there are faults.
     faults: list[Fault]
     repairs: list[str]  # A kind for each thing repaired.
-    class_names: list[str]  # Of all objects.
 
 
 def check(annotated: Sequence[Annotated], ids: Mapping[str, int],
           image_reader: image_files.ImageReader) -> list[Reading]:
-    """Checks annotated images, and repairs what can be.
+    """Checks annotated images, best image_files.BATCH, and repairs them.
 
     Args:
-      annotated: as many as image_files.BATCH are quicker than one by one.
+      annotated: what a format's reader made.
       ids: {class name: id}.
       image_reader: decodes the images.
     """
@@ -79,10 +77,9 @@ def check(annotated: Sequence[Annotated], ids: Mapping[str, int],
 
 def _reading(annotated, image, ids):
     """Returns the Reading; image: Image, None or ValueError."""
-    class_names = [item.name for item in annotated.objects]
-    faults = [Fault(UNKNOWN_CLASS, f'unknown class {name!r}')
-              for name in dict.fromkeys(class_names) if name not in ids]
-    faults += annotated.faults
+    names = dict.fromkeys(item.name for item in annotated.objects)
+    faults = [*(Fault(UNKNOWN_CLASS, f'unknown class {name!r}')
+                for name in names if name not in ids), *annotated.faults]
     if isinstance(image, ValueError):
         faults.append(unreadable_image(annotated.file_name, image))
     sample, repairs = None, list(annotated.repairs)
@@ -92,8 +89,7 @@ def _reading(annotated, image, ids):
         if annotated.size not in (None, (image.height, image.width)):
             repairs.append(SIZE_MISMATCH)
         sample = _sample(annotated, image, ids, repairs)
-    return Reading(annotated.name, annotated.place, sample, faults, repairs,
-                   class_names)
+    return Reading(annotated, sample, faults, repairs)
 
 
 def unreadable_image(file_name: str, error: Exception) -> Fault:

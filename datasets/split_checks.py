@@ -3,6 +3,8 @@
 Told when they are converted, by the manifests in one folder. Images are the
 same if the bytes of their files are.
 """
+import contextlib
+
 from datasets import manifests
 from datasets import records
 from datasets.voc import pascalvoc
@@ -24,9 +26,12 @@ def findings(folder: str, name: str) -> list[str]:
                 if first.setdefault(image_hash, index) != index]
     lines = [f'{_described(repeated, paths[name])} of {name} repeat earlier '
              'ones of it.'] if repeated else []
-    for other in paths:
-        other_manifest = _manifest(folder, other, paths[other])
-        if other == name or other_manifest is None:
+    for other in sorted(paths.keys() - {name}):
+        # Whoever opens records of another manifest is told.
+        other_manifest = None
+        with contextlib.suppress(ValueError):
+            other_manifest = records.read_manifest(folder, other, paths[other])
+        if other_manifest is None:
             continue
         others = set(manifests.image_hashes(other_manifest))
         common = [index for index, image_hash in enumerate(hashes)
@@ -37,14 +42,6 @@ def findings(folder: str, name: str) -> list[str]:
                 'too. An evaluation on what was trained on shows nothing.')
         lines += _missing_classes(name, manifest, other, other_manifest)
     return lines
-
-
-def _manifest(folder, name, paths):
-    """Returns a manifest; None if it is missing, or not that of the files."""
-    try:
-        return records.read_manifest(folder, name, paths)
-    except ValueError:  # Whoever opens those records is told.
-        return None
 
 
 def _missing_classes(name, manifest, other, other_manifest):

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from common import files
 from datasets.shapes import drawing
 
 MAX_NUM_OBJECTS = 6
@@ -46,21 +47,19 @@ def write(root: str, num_train: int, num_test: int, seed: int = 0,
     if min(num_train, num_test) < 0 or size < 32:
         raise ValueError(f'num_train={num_train} and num_test={num_test} '
                          f'must be at least 0, size={size} at least 32.')
-    for folder in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
-        os.makedirs(os.path.join(root, folder), exist_ok=True)
-    _write_text(os.path.join(root, 'labels.txt'),
-                ''.join(f'{name}\n' for name in classes))
+    files.write_whole(os.path.join(root, 'labels.txt'),
+                      [f'{name}\n' for name in classes])
     stems = [f'{i:06d}' for i in range(num_train + num_test)]
     with concurrent.futures.ThreadPoolExecutor() as pool:
         # One stream an image: it does not depend on the others.
-        for _ in pool.map(lambda i: _write_image(
-                root, stems[i], np.random.default_rng([seed, i]), classes,
-                size), range(len(stems))):
-            pass
+        list(pool.map(lambda i: _write_image(
+            root, stems[i], np.random.default_rng([seed, i]), classes, size),
+            range(len(stems))))
     for name, members in (('trainval', stems[:num_train]),
                           ('test', stems[num_train:])):
-        _write_text(os.path.join(root, 'ImageSets', 'Main', f'{name}.txt'),
-                    ''.join(f'{stem}\n' for stem in members))
+        files.write_whole(
+            os.path.join(root, 'ImageSets', 'Main', f'{name}.txt'),
+            [f'{stem}\n' for stem in members])
 
 
 def _write_image(root, stem, rng, classes, size):
@@ -80,10 +79,10 @@ def _write_image(root, stem, rng, classes, size):
     image += noise * np.float32(rng.uniform(2, 10))
     image = np.clip(image, 0, 255).astype(np.uint8)
     encoded = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
-    with open(os.path.join(root, 'JPEGImages', f'{stem}.jpg'), 'wb') as file:
-        file.write(encoded.tobytes())
-    _write_text(os.path.join(root, 'Annotations', f'{stem}.xml'),
-                _annotation(stem, height, width, shapes))
+    files.write_whole(os.path.join(root, 'JPEGImages', f'{stem}.jpg'),
+                      [encoded.tobytes()])
+    files.write_whole(os.path.join(root, 'Annotations', f'{stem}.xml'),
+                      [_annotation(stem, height, width, shapes)])
 
 
 def _annotation(stem, height, width, shapes):
@@ -103,11 +102,6 @@ def _annotation(stem, height, width, shapes):
             f'<xmax>{high[0]:.1f}</xmax><ymax>{high[1]:.1f}</ymax></bndbox>'
             '</object>')
     return '\n'.join([*lines, '</annotation>', ''])
-
-
-def _write_text(path, text):
-    with open(path, 'w', encoding='utf-8', newline='\n') as file:
-        file.write(text)
 
 
 def main():

@@ -22,8 +22,9 @@ class Part:
 
     def missing(self) -> str | None:
         """Returns the folder that is not there, or None."""
-        return next((path for path in (self._annotations, self._images.path)
-                     if not os.path.isdir(path)), None)
+        folders = self._annotations, self._images.path
+        return next((path for path in folders if not os.path.isdir(path)),
+                    None)
 
     def names(self) -> list[str]:
         """Returns the stems of the annotations, in the order of their list.

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from common import drawing
+from common import threads
 from datasets import records
 from datasets import tfrecords
 
@@ -15,17 +16,14 @@ SIDE, LINE, GAP = 320, 16, 12
 
 
 def choose(image_labels: Sequence[np.ndarray], num_images: int) -> list[int]:
-    """Chooses images so that every class is seen.
+    """Returns the indices of images that show every class, ascending.
 
     The classes take turns, the rarest first; the images of a class, and
     those without objects, come from all over the data.
 
     Args:
-      image_labels: the objects' classes, int [num_objects], per image.
+      image_labels: of each image the objects' classes, int [num_objects].
       num_images: how many, if there are as many.
-
-    Returns:
-      Their indices, ascending.
     """
     queues = collections.defaultdict(list)
     for index in np.random.default_rng(0).permutation(len(image_labels)):
@@ -44,25 +42,15 @@ def choose(image_labels: Sequence[np.ndarray], num_images: int) -> list[int]:
 
 def draw(samples: Sequence[tuple[str, tfrecords.Sample]],
          class_names: Sequence[str]) -> np.ndarray:
-    """Draws the sheet.
-
-    Args:
-      samples: names and samples, at least one.
-      class_names: from class 1 on.
-
-    Returns:
-      uint8 [height, width, 3], RGB.
-    """
+    """Returns the sheet of named samples: uint8 [height, width, 3], RGB."""
     cells = [_cell(name, sample, class_names) for name, sample in samples]
-    num_columns = min(NUM_COLUMNS, len(cells))
+    width = min(NUM_COLUMNS, len(cells)) * (SIDE + GAP)
     rows = []
-    for first in range(0, len(cells), num_columns):
-        row = cells[first:first + num_columns]
-        shape = max(cell.shape[0] for cell in row), num_columns * (SIDE + GAP)
-        rows.append(np.full((*shape, 3), 255, np.uint8))
+    for row in threads.batches(cells, NUM_COLUMNS):
+        rows.append(np.full((max(map(len, row)), width, 3), 255, np.uint8))
         for column, cell in enumerate(row):
             left = column * (SIDE + GAP)
-            rows[-1][:cell.shape[0], left:left + cell.shape[1]] = cell
+            rows[-1][:len(cell), left:left + SIDE] = cell
     return np.concatenate(rows)
 
 

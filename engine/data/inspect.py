@@ -43,10 +43,6 @@ def inspect(dataset_name: str, split_name: str, dataset_dir: str,
             output_dir: str):
     """Prints counts and sizes; writes <name>_<split>.png, a contact sheet.
 
-    Args:
-      dataset_name, split_name, dataset_dir: as in dataset_factory.
-      output_dir: folder of the sheet; made if it is missing.
-
     Raises:
       ValueError: the records are missing, damaged, or have other classes.
     """
@@ -70,12 +66,7 @@ def inspect(dataset_name: str, split_name: str, dataset_dir: str,
 
 def class_lines(samples: Sequence[tfrecords.Sample],
                 class_names: Sequence[str]) -> list[str]:
-    """Returns the lines of a table: objects and images per class.
-
-    Args:
-      samples: of all records.
-      class_names: from class 1 on.
-    """
+    """Returns the lines of a table: objects and images per class."""
     per_image = [sample.labels for sample in samples]
     labels = np.concatenate(per_image)
     difficult = np.concatenate([sample.difficult for sample in samples]) > 0
@@ -100,8 +91,7 @@ def class_lines(samples: Sequence[tfrecords.Sample],
 def size_lines(bboxes: np.ndarray) -> list[str]:
     """Returns lines: sizes of boxes, the anchors they fit, an advice.
 
-    Args:
-      bboxes: float [n, 4], relative, at least one.
+    bboxes: float [n, 4], relative, at least one.
     """
     fits = anchor_fits(bboxes)
     rows = [
