@@ -7,6 +7,7 @@ another order, so that the files have the same sizes. Half of them are killed
 when the manifest changes, the others while they write. What is left must be
 the files of one conversion, to the last byte, or be refused.
 """
+import glob
 import multiprocessing
 import pathlib
 import random
@@ -70,7 +71,8 @@ def _kill(folder, is_at_the_end, rng):
     process = _start(folder, 'left')
     kills.wait(process.is_alive, lambda: (
         manifest.stat().st_ino != earlier if is_at_the_end
-        else len(list(left.glob(f'*{files.PARTIAL}*/*'))) >= num_files),
+        # pathlib's glob does not bear that the folder vanishes.
+        else len(glob.glob(f'{left}/*{files.PARTIAL}*/*')) >= num_files),
         SECONDS * rng.random())
     process.kill()
     process.join()
