@@ -49,7 +49,7 @@ class Image(NamedTuple):
     is_reencoded: bool
 
 
-class ImageReader:
+class ImageReader(contextlib.AbstractContextManager):
     """Checks images by letting TensorFlow decode them; for many threads.
 
     Other programs read damaged files that TensorFlow refuses, so that it
@@ -72,9 +72,6 @@ class ImageReader:
             device_count={'GPU': 0}, inter_op_parallelism_threads=-1))
         self._check_jpegs = self._session.make_callable(checks, [jpegs])
         self._pixels = self._session.make_callable(pixels, [content])
-
-    def __enter__(self):
-        return self
 
     def __exit__(self, *exception):
         self.close()

@@ -24,10 +24,7 @@ DIFFICULT_VISIBILITY, MIN_VISIBILITY = 0.5, 0.15
 
 def write(root: str, num_train: int, num_test: int, seed: int = 0,
           classes: Sequence[str] = drawing.CLASSES, size: int = 300):
-    """Writes a VOC-format folder of drawn shapes.
-
-    JPEGImages, Annotations, ImageSets/Main/{trainval,test}.txt and
-    labels.txt.
+    """Writes a VOC-format folder of drawn shapes, and labels.txt.
 
     Args:
       root: folder, made if missing.

@@ -39,11 +39,7 @@ def read_annotation(path: str) -> Annotation:
 
 
 def format_annotation(annotation: Annotation) -> bytes:
-    """Returns XML, from which `read_annotation` reads the same.
-
-    Args:
-      annotation: with both sides of the image.
-    """
+    """Returns XML, from which `read_annotation` reads the same."""
     root = _element('annotation', {
         'filename': annotation.filename, 'size': {
             'width': annotation.width, 'height': annotation.height,

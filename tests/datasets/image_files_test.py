@@ -128,7 +128,6 @@ def test_many_are_checked_as_one_alone(reader):
                 JPEG.replace(b'\xff\xdb', b'\xff\xe9'), b'', *[
                     JPEG + bytes([i]) for i in range(2 * image_files.BATCH)]]
     outcomes = reader.make_decodable(contents)
-    assert len(outcomes) == len(contents)
     damaged, empty = outcomes[3 + image_files.BATCH:][:2]
     assert 'JPEG is damaged' in str(damaged)
     assert 'the file is empty' in str(empty)
