@@ -27,7 +27,7 @@ def main():
     cli.require('dataset_name', 'dataset_dir', 'output_dir')
     from engine.data import inspect
     inspect.inspect(FLAGS.dataset_name, FLAGS.dataset_split_name,
-                       FLAGS.dataset_dir, FLAGS.output_dir)
+                    FLAGS.dataset_dir, FLAGS.output_dir)
 
 
 if __name__ == '__main__':
