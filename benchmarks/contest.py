@@ -3,25 +3,32 @@
 They take turns, a run each in every round, so that whatever else the machine
 does strikes all of them alike; only ratios within a contest mean something.
 """
-import collections
 import json
 import os
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from typing import NamedTuple
 
-# A contestant's runs. spec: what was run, a dict; seconds, cpu_seconds: of
-# each run; num_images: of a run; flops: of a run, None if not counted;
-# peak_bytes: the process' largest memory; fault: why it did not run, or None.
-Measurement = collections.namedtuple(
-    'Measurement',
-    'spec seconds cpu_seconds num_images flops peak_bytes fault')
 # Threads of some engines go on spinning after a run.
 SECONDS_BETWEEN_RUNS = 0.2
 
 
-def compete(specs, num_rounds, max_seconds, together=True):
+class Measurement(NamedTuple):
+    """A contestant's runs."""
+    spec: dict  # What was run.
+    seconds: list[float]  # Of each run, as the next ones.
+    cpu_seconds: list[float]
+    num_images: int | None  # Of a run.
+    flops: int | None  # Of a run; None if not counted.
+    peak_bytes: int | None  # The process' largest memory.
+    fault: str | None  # Why it did not run.
+
+
+def compete(specs: Sequence[dict], num_rounds: int, max_seconds: float,
+            together: bool = True) -> list[Measurement]:
     """Measures contestants.
 
     Args:
@@ -31,7 +38,7 @@ def compete(specs, num_rounds, max_seconds, together=True):
       together: whether all are in memory at the same time and take turns.
 
     Returns:
-      list of Measurement, in the order of specs.
+      Of each spec, in their order.
     """
     if not together:
         return [measurement for spec in specs for measurement
@@ -46,12 +53,12 @@ def compete(specs, num_rounds, max_seconds, together=True):
     return [player.finish() for player in players]
 
 
-def images_per_second(measurement):
+def images_per_second(measurement: Measurement) -> float:
     """Returns the median rate."""
     return measurement.num_images / statistics.median(measurement.seconds)
 
 
-def spread(measurement):
+def spread(measurement: Measurement) -> float:
     """Returns half the range of the runs' seconds, relative to the median."""
     seconds = measurement.seconds
     return (max(seconds) - min(seconds)) / 2 / statistics.median(seconds)

@@ -1,24 +1,20 @@
 """Contestants that run a network of this project."""
-import collections
-import importlib
 import os
-import types
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
-from absl import flags
 
 from engine import checkpoints
 from engine import models
 from engine import runtime
 from engine.training import divergence
 from engine.training import graph
+from engine.training import options
+from nets import ssd
 from nets import ssd_vgg
-
-# run: function without arguments; num_images: of a run; flops: of a run,
-# counting a multiplication and an addition as two; None if not counted.
-Contestant = collections.namedtuple('Contestant', 'run num_images flops')
 
 MATMUL_SIDE = 3000
 # A training step computes each layer three times: its outputs, and the
@@ -26,36 +22,37 @@ MATMUL_SIDE = 3000
 PASSES_OF_TRAINING = 3
 
 
-def num_cores():
+class Contestant(NamedTuple):
+    """What is run again and again."""
+    run: Callable[[], object]
+    num_images: int  # Of a run.
+    flops: int | None = None  # Multiplications and additions; if counted.
+
+
+def num_cores() -> int:
     """Returns the number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
-def make_network(spec):
+def make_network(spec: dict) -> ssd.SSDNet:
     """Returns the network of a spec's checkpoint."""
     metadata = checkpoints.metadata.read(spec['checkpoint'])
     return models.make_network(None, metadata['classes'], metadata)
 
 
-def script_options(script, **changes):
-    """Returns the flags of a script with their defaults, but for changes."""
-    importlib.import_module(script)
-    return types.SimpleNamespace(**{
-        flag.name: flag.value for flag
-        in flags.FLAGS.get_key_flags_for_module(script)} | changes)
+def training_options(spec: dict) -> tuple:
+    """Returns the five groups of options of a training on a spec's data."""
+    return (
+        options.Data(spec['dataset_name'], dataset_dir=spec['dataset_dir'],
+                     num_preprocessing_threads=num_cores()),
+        options.Model(spec['model_name'], compute_dtype=spec['dtype']),
+        options.Loss(), options.Optimizer(),
+        options.Run(
+            batch_size=spec['batch'], random_seed=0,
+            clone_on_cpu=not tf.config.list_physical_devices('GPU')))
 
 
-def training_options(spec):
-    """Returns the flags of a training on a spec's data."""
-    return script_options(
-        'train_ssd_network', dataset_name=spec['dataset_name'],
-        dataset_dir=spec['dataset_dir'], model_name=spec['model_name'],
-        batch_size=spec['batch'], compute_dtype=spec['dtype'],
-        num_preprocessing_threads=num_cores(), random_seed=0,
-        clone_on_cpu=not tf.config.list_physical_devices('GPU'))
-
-
-def matmul(spec):
+def matmul(spec: dict) -> Contestant:
     """Multiplies large matrices: what the machine can do at the most."""
     matrix = tf.Variable(tf.random_uniform([MATMUL_SIDE, MATMUL_SIDE]))
     product = tf.matmul(matrix, matrix).op
@@ -65,7 +62,7 @@ def matmul(spec):
         lambda: session.run(product), 1, 2 * MATMUL_SIDE ** 3)
 
 
-def forward(spec):
+def forward(spec: dict) -> Contestant:
     """The network as evaluation and detection run it."""
     network = make_network(spec)
     inputs = _inputs(spec)
@@ -79,7 +76,7 @@ def forward(spec):
                       flops_of_network(network) * spec['batch'])
 
 
-def forward_rate(spec):
+def forward_rate(spec: dict) -> Contestant:
     """The original's graph: conv6 by slim's rate, weights in variables."""
     _use_rate_for_conv6()
     network = make_network(spec)
@@ -93,14 +90,14 @@ def forward_rate(spec):
                       flops_of_network(network) * spec['batch'])
 
 
-def training_step(spec):
+def training_step(spec: dict) -> Contestant:
     """A step of a training: data, network, loss, gradients, update."""
-    options = training_options(spec)
-    dataset = models.open_dataset(options)
-    network = models.make_network(
-        options.model_name, dataset.labels, None, options.anchors)
-    guard = divergence.Guard(options)
-    step = graph.build(options, dataset, network, 0, guard)
+    data, model, loss, optimizer, run = training_options(spec)
+    dataset = models.open_dataset(data)
+    network = models.make_network(model.model_name, dataset.labels)
+    guard = divergence.Guard(model.compute_dtype, optimizer, run)
+    step = graph.build(
+        (data, model, loss, optimizer, run), dataset, network, 0, guard)
     session = tf.Session(config=runtime.session_config())
     session.run([tf.global_variables_initializer(),
                  tf.local_variables_initializer(), tf.tables_initializer()])
@@ -109,21 +106,21 @@ def training_step(spec):
         lambda: guard.run(session, step), spec['batch'], flops)
 
 
-def training_step_rate(spec):
+def training_step_rate(spec: dict) -> Contestant:
     """The same, with conv6 by slim's rate."""
     _use_rate_for_conv6()
     return training_step(spec)
 
 
-def flops_of_network(network):
+def flops_of_network(network: ssd.SSDNet) -> int:
     """Returns the operations of all convolutions on one image."""
-    with tf.Graph().as_default() as graph:
+    with tf.Graph().as_default():
         network.net(tf.zeros([1, *network.params.img_shape, 3]),
                     is_training=False)
         return sum(
             2 * np.prod(operation.outputs[0].shape.as_list())
             * np.prod(operation.inputs[1].shape.as_list()[:3])
-            for operation in graph.get_operations()
+            for operation in tf.get_default_graph().get_operations()
             if operation.type == 'Conv2D').item()
 
 
@@ -132,7 +129,7 @@ def _inputs(spec):
         tf.float32, [spec['batch'], spec['size'], spec['size'], 3])
 
 
-def images(spec):
+def images(spec: dict) -> np.ndarray:
     """Returns float32 [batch, size, size, 3], RGB minus mean."""
     size = spec['size']
     return np.random.default_rng(0).uniform(

@@ -11,18 +11,18 @@ NUM_RECORDS = 512
 SIDE = 560  # Of drawn images: as many pixels as 640 x 480.
 
 
-def write_checkpoint(model_name, prefix, labels_file=''):
+def write_checkpoint(model_name: str, prefix: str, labels_file: str = ''):
     """Writes a network with random weights, of VOC's classes by default."""
     if not os.path.exists(prefix + '.index'):
         _in_own_process('write_checkpoint', model_name, prefix, labels_file)
 
 
-def write_onnx(spec):
+def write_onnx(spec: dict):
     """Writes the same weights for other engines, if onnx is installed."""
     _in_own_process('write_onnx', json.dumps(spec))
 
 
-def write_data(folder, voc_dir=None):
+def write_data(folder: str, voc_dir: str | None = None) -> dict:
     """Writes what the stages read; returns the part of their specs that says.
 
     Args:
@@ -43,7 +43,7 @@ def write_data(folder, voc_dir=None):
     return data
 
 
-def write_voc_folder(data, folder, num_images):
+def write_voc_folder(data: dict, folder: str, num_images: int):
     """Writes num_images annotations; they share the images of data's."""
     annotations = os.path.join(folder, 'Annotations')
     if os.path.exists(annotations):
@@ -58,7 +58,7 @@ def write_voc_folder(data, folder, num_images):
                     os.path.join(annotations, f'{number:06d}.xml'))
 
 
-def write_video(data, path, num_images):
+def write_video(data: dict, path: str, num_images: int):
     """Writes a video of 640 x 480 of data's images, one after the other."""
     if os.path.exists(path):
         return

@@ -11,6 +11,7 @@ import argparse
 import glob
 import os
 import sys
+from collections.abc import Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -20,7 +21,7 @@ from engine.evaluation import figures
 TAG = 'AP_VOC07/mAP'
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None):
     """Draws; ends with a line that says why it could not."""
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -55,7 +56,7 @@ def _curve(argument):
     return name, points
 
 
-def read(folder):
+def read(folder: str) -> list[tuple[int, float]]:
     """Returns [(step, mAP)] of an eval_dir, by step; the latest of each.
 
     Raises:

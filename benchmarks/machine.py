@@ -9,7 +9,7 @@ LIBRARIES = ('tensorflow', 'numpy', 'opencv-python-headless', 'onnxruntime',
 INSTRUCTION_SETS = ('avx2', 'avx512f', 'avx512_bf16', 'amx_bf16')
 
 
-def describe():
+def describe() -> dict:
     """Returns the hardware and the versions of what runs on it, a dict."""
     return {
         'cpu': _from_proc('cpuinfo', 'model name') or platform.processor(),
@@ -24,18 +24,18 @@ def describe():
     }
 
 
-def instruction_sets():
+def instruction_sets() -> list[str]:
     """Returns those of INSTRUCTION_SETS that the CPU has."""
     flags = _from_proc('cpuinfo', 'flags').split()
     return [name for name in INSTRUCTION_SETS if name in flags]
 
 
-def computes_in_bfloat16():
+def computes_in_bfloat16() -> bool:
     """Returns whether the CPU has instructions for bfloat16."""
     return bool({'avx512_bf16', 'amx_bf16'} & set(instruction_sets()))
 
 
-def format_description(description):
+def format_description(description: dict) -> str:
     """Returns the description as lines of text."""
     versions = ', '.join(
         f'{name} {version}'

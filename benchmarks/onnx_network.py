@@ -1,4 +1,6 @@
 """Writes an SSD network with its weights as ONNX, for other engines."""
+from collections.abc import Callable
+
 import numpy as np
 import onnx
 
@@ -7,7 +9,8 @@ from nets import ssd_vgg
 INPUT, OUTPUTS = 'images', ('logits', 'localisations')
 
 
-def write(path, network, weights, batch_size):
+def write(path: str, network: ssd_vgg.SSDVGGNet,
+          weights: Callable[[str], np.ndarray], batch_size: int):
     """Writes a network; engines read the same numbers as TensorFlow does.
 
     Args:

@@ -10,7 +10,7 @@ from benchmarks import engines
 TOLERANCES = {'float32': 1e-4, 'bfloat16': 5e-2}
 
 
-def onnxruntime(spec):
+def onnxruntime(spec: dict) -> engines.Contestant:
     """ONNX Runtime, as it comes."""
     import onnx  # noqa: F401  The model was not written without it.
     import onnxruntime as engine
@@ -20,7 +20,7 @@ def onnxruntime(spec):
     return _peer(spec, lambda: session.run(None, feed))
 
 
-def openvino(spec):
+def openvino(spec: dict) -> engines.Contestant:
     """OpenVINO in the spec's dtype, tuned for latency: all cores a batch."""
     import onnx  # noqa: F401
     import openvino as engine
@@ -36,7 +36,7 @@ def openvino(spec):
     return _peer(spec, run)
 
 
-def opencv(spec):
+def opencv(spec: dict) -> engines.Contestant:
     """OpenCV's DNN module, with its Winograd convolution where it helps."""
     import cv2
     import onnx  # noqa: F401

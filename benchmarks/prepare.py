@@ -12,16 +12,15 @@ from datasets import conversion
 from datasets import label_map
 from datasets.shapes import synthetic_shapes
 from datasets.voc import folders
-from datasets.voc import pascalvoc
 from engine import checkpoints
 from engine import models
 from engine import runtime
 
 
-def write_checkpoint(model_name, prefix, labels_file):
+def write_checkpoint(model_name: str, prefix: str, labels_file: str):
     """See files.write_checkpoint."""
     labels = (label_map.read_labels(labels_file) if labels_file
-              else pascalvoc.LABELS)
+              else label_map.VOC_LABELS)
     network = models.make_network(model_name, labels, None, None)
     network.net(tf.zeros([1, *network.params.img_shape, 3]),
                 is_training=False, from_scratch=True)
@@ -33,7 +32,7 @@ def write_checkpoint(model_name, prefix, labels_file):
         saver.save(session, prefix, write_meta_graph=False)
 
 
-def write_onnx(spec):
+def write_onnx(spec: str):
     """See files.write_onnx."""
     try:
         from benchmarks import onnx_network
@@ -56,17 +55,16 @@ def write_onnx(spec):
              localisations=localisations)
 
 
-def write_data(data):
+def write_data(data: str):
     """See files.write_data."""
     data = json.loads(data)
     if not os.path.exists(data['voc_dir']):
         synthetic_shapes.write(
             data['voc_dir'], files.NUM_RECORDS, 0, size=files.SIDE)
-    conversion.convert(
-        [folders.Part(data['voc_dir'], None,
-                          f'{data["dataset_name"]}_train')],
-        data['dataset_dir'],
-        labels=label_map.read_labels(data['labels_file']))
+    part = folders.Part(
+        data['voc_dir'], None, f'{data["dataset_name"]}_train')
+    conversion.convert([part], data['dataset_dir'],
+                       labels=label_map.read_labels(data['labels_file']))
 
 
 if __name__ == '__main__':

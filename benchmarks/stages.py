@@ -17,7 +17,7 @@ from engine import models
 from engine.detecting import detect
 from engine.detecting import options as detect_options
 from engine.evaluation import evaluate
-from engine.evaluation import options
+from engine.evaluation import options as evaluate_options
 from engine.training import graph
 from nets import nets_factory
 from preprocessing import tf_image
@@ -29,20 +29,19 @@ NUM_BATCHES = 10
 NUM_READ_BATCHES = 60
 
 
-def input_pipeline(spec):
+def input_pipeline(spec: dict) -> engines.Contestant:
     """Batches of a training: read, decode, augment, match, encode."""
-    options = engines.training_options(spec)
-    dataset = models.open_dataset(options)
-    network = models.make_network(
-        options.model_name, dataset.labels, None, options.anchors)
-    batch = graph.batches(options, dataset, network, 0)
-    return _batches_contestant(
-        [batch['target/labels'].op], options.batch_size)
+    data, model, loss, _, run = engines.training_options(spec)
+    dataset = models.open_dataset(data)
+    network = models.make_network(model.model_name, dataset.labels)
+    batch = graph.batches(
+        data, run, dataset, network, loss.match_threshold, 0)
+    return _batches_contestant([batch['target/labels'].op], run.batch_size)
 
 
-def decode(spec):
+def decode(spec: dict) -> engines.Contestant:
     """Batches of JPEGs that are decoded, and nothing else."""
-    dataset = models.open_dataset(engines.training_options(spec))
+    dataset = models.open_dataset(engines.training_options(spec)[0])
     records = tf.data.TFRecordDataset(dataset.data_sources).repeat().map(
         lambda record: tf.shape(tf_image.decode(
             dataset.decoder.decode(record, ['image/encoded'])[0])),
@@ -63,10 +62,10 @@ def _batches_contestant(operations, batch_size):
             session.run(operations)
 
     return engines.Contestant(
-        run, NUM_READ_BATCHES * batch_size, flops=None)
+        run, NUM_READ_BATCHES * batch_size)
 
 
-def post_processing(spec):
+def post_processing(spec: dict) -> engines.Contestant:
     """Softmax, decoding, suppression of images with NUM_CANDIDATES each."""
     network = nets_factory.get_network(spec['model_name'])()
     generator = np.random.default_rng(0)
@@ -93,10 +92,10 @@ def post_processing(spec):
             session.run(operations, feed)
 
     return engines.Contestant(
-        run, NUM_BATCHES * spec['batch'], flops=None)
+        run, NUM_BATCHES * spec['batch'])
 
 
-def convert(spec):
+def convert(spec: dict) -> engines.Contestant:
     """tf_convert_data.py's work, from a VOC folder to records."""
     labels = label_map.read_labels(spec['labels_file'])
     voc_dir = f'{spec["dataset_dir"]}_{spec["num_images"]}'
@@ -107,26 +106,26 @@ def convert(spec):
         with tempfile.TemporaryDirectory() as folder:
             conversion.convert([part], folder, labels=labels)
 
-    return engines.Contestant(run, spec['num_images'], flops=None)
+    return engines.Contestant(run, spec['num_images'])
 
 
-def evaluation(spec):
+def evaluation(spec: dict) -> engines.Contestant:
     """eval_ssd_network.py's work on the first batches of a data set."""
-    data = options.Data(
+    data = evaluate_options.Data(
         spec['dataset_name'], spec['dataset_dir'], 'train',
         batch_size=spec['batch'],
         max_num_batches=spec['num_images'] // spec['batch'])
-    model = options.Model(spec['checkpoint'])
+    model = evaluate_options.Model(spec['checkpoint'])
 
     def run():
         with tempfile.TemporaryDirectory() as folder:
-            evaluate.run(data, model, run=options.Run(
+            evaluate.run(data, model, run=evaluate_options.Run(
                 eval_dir=folder, report=False))
 
-    return engines.Contestant(run, spec['num_images'], flops=None)
+    return engines.Contestant(run, spec['num_images'])
 
 
-def video(spec):
+def video(spec: dict) -> engines.Contestant:
     """detect_ssd_network.py's work on a video."""
     path = f'{spec["dataset_dir"]}_{spec["num_images"]}.avi'
     files.write_video(spec, path, spec['num_images'])
@@ -138,4 +137,4 @@ def video(spec):
                 detect_options.Detection(batch_size=spec['batch']),
                 detect_options.Run(path, output_dir=folder))
 
-    return engines.Contestant(run, spec['num_images'], flops=None)
+    return engines.Contestant(run, spec['num_images'])

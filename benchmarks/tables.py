@@ -1,10 +1,11 @@
 """Measurements as tables of text, which are Markdown as well."""
 import statistics
+from collections.abc import Sequence
 
 from benchmarks import contest
 
 
-def network_table(measurements):
+def network_table(measurements: Sequence[contest.Measurement]) -> str:
     """Returns rows of a contest between networks.
 
     The share is of the rate at which TensorFlow multiplies large float32
@@ -28,7 +29,7 @@ def network_table(measurements):
     return format_table(rows)
 
 
-def stage_table(measurements):
+def stage_table(measurements: Sequence[contest.Measurement]) -> str:
     """Returns rows of stages: pairs of runs on few and on many images."""
     rows = [['what', 'images', 'images/s', 'spread', 'CPU ms an image',
              'images/s after the start', 'peak memory']]
@@ -47,7 +48,7 @@ def stage_table(measurements):
     return format_table(rows)
 
 
-def format_table(rows):
+def format_table(rows: Sequence[Sequence]) -> str:
     """Returns a Markdown table whose columns line up; row 0 is its head."""
     texts = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
