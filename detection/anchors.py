@@ -2,24 +2,26 @@
 
 Order, as in Caffe and in every checkpoint: layer, row, column, kind; the
 kinds of a cell are the small square, the square of the geometric mean size,
-then one anchor per ratio.
+then one anchor per ratio. Paper section 2.2; Caffe prior_box_layer.cpp with
+clip: false.
 """
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from detection import boxes
 
 
-def num_kinds(sizes, ratios):
+def num_kinds(sizes: Sequence[float], ratios: Sequence[float]) -> int:
     """Returns the number of anchors of a cell."""
     return len(sizes) + len(ratios)
 
 
-def layer_anchors(feat_shape, img_shape, sizes, ratios, step, offset=0.5):
+def layer_anchors(feat_shape: tuple[int, int], img_shape: tuple[int, int],
+                  sizes: Sequence[float], ratios: Sequence[float],
+                  step: float, offset: float = 0.5) -> np.ndarray:
     """Returns the anchors of one feature layer.
-
-    Paper section 2.2; Caffe prior_box_layer.cpp with clip: false.
 
     Args:
       feat_shape: (height, width) of the feature map, in cells.
@@ -33,30 +35,27 @@ def layer_anchors(feat_shape, img_shape, sizes, ratios, step, offset=0.5):
       float32 [height * width * num_kinds, 4]; some reach outside the image.
     """
     min_size = sizes[0]
-    heights, widths = [min_size], [min_size]
+    sides = [(min_size, min_size)]
     if len(sizes) > 1:
-        heights.append(math.sqrt(min_size * sizes[1]))
-        widths.append(heights[-1])
-    for ratio in ratios:
-        heights.append(min_size / math.sqrt(ratio))
-        widths.append(min_size * math.sqrt(ratio))
-    rows, columns = np.mgrid[:feat_shape[0], :feat_shape[1]] + offset
-    anchors = np.empty((*feat_shape, len(heights), 4))
-    anchors[..., 0] = rows[..., None] * step / img_shape[0]
-    anchors[..., 1] = columns[..., None] * step / img_shape[1]
-    anchors[..., 2] = np.array(heights) / img_shape[0]
-    anchors[..., 3] = np.array(widths) / img_shape[1]
+        sides.append((math.sqrt(min_size * sizes[1]),) * 2)
+    sides += [(min_size / math.sqrt(ratio), min_size * math.sqrt(ratio))
+              for ratio in ratios]
+    cells = np.moveaxis(np.indices(feat_shape), 0, 2)  # [height, width, 2]
+    anchors = np.empty((*feat_shape, len(sides), 4))
+    anchors[..., :2] = (cells[:, :, None] + offset) * step
+    anchors[..., 2:] = sides
+    anchors /= (*img_shape, *img_shape)
     return anchors.reshape(-1, 4).astype(np.float32)
 
 
-def all_anchors(feat_shapes, img_shape, sizes, ratios, steps, offset=0.5):
+def all_anchors(feat_shapes: Sequence[tuple[int, int]],
+                img_shape: tuple[int, int], sizes: Sequence[Sequence[float]],
+                ratios: Sequence[Sequence[float]], steps: Sequence[float],
+                offset: float = 0.5) -> np.ndarray:
     """Returns the anchors of all layers: float32 [num_anchors, 4].
 
-    Args:
-      feat_shapes, sizes, ratios, steps: one entry per layer, as in
-        layer_anchors.
-      img_shape: (height, width) of the network's input, in pixels.
-      offset: centre of the first cell, in steps.
+    The arguments are those of layer_anchors, plural ones with one entry a
+    layer.
     """
     return np.concatenate([
         layer_anchors(feat_shape, img_shape, *layer, offset)
@@ -64,8 +63,11 @@ def all_anchors(feat_shapes, img_shape, sizes, ratios, steps, offset=0.5):
             feat_shapes, sizes, ratios, steps, strict=True)])
 
 
-def best_overlaps(bboxes, feat_shapes, img_shape, sizes, ratios, steps,
-                  offset=0.5):
+def best_overlaps(bboxes: np.ndarray, feat_shapes: Sequence[tuple[int, int]],
+                  img_shape: tuple[int, int],
+                  sizes: Sequence[Sequence[float]],
+                  ratios: Sequence[Sequence[float]], steps: Sequence[float],
+                  offset: float = 0.5) -> np.ndarray:
     """Returns each bbox's overlap (IoU) with the anchor that fits it best.
 
     Of the anchors of one layer and kind, all of the same size, the one with

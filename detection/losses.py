@@ -1,39 +1,36 @@
 """The multibox loss: paper section 2.2, Caffe multibox_loss_layer.cpp."""
-import collections
+from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-Losses = collections.namedtuple(
-    'Losses', 'localisation positives negatives num_positives')
-Losses.__doc__ = """Parts of the loss, float32 scalars; their sum is the loss.
 
-localisation: smooth L1, times alpha, over the matched anchors.
-positives: cross entropy of the matched anchors.
-negatives: cross entropy of the mined background anchors.
-num_positives: matched anchors of the batch; not a part of the loss.
-The first three are divided by the normaliser.
-"""
+class Losses(NamedTuple):
+    """Float32 scalars; the first three, each normalised, add up to the loss."""
+    localisation: tf.Tensor   # Smooth L1, times alpha, of matched anchors.
+    positives: tf.Tensor      # Cross entropy of the matched anchors,
+    negatives: tf.Tensor      # and of the mined background anchors.
+    num_positives: tf.Tensor  # Matched anchors of the batch.
 
 
-def smooth_l1(x):
+def smooth_l1(x: tf.Tensor) -> tf.Tensor:
     """Returns 0.5 x^2 where |x| < 1, else |x| - 0.5, elementwise."""
     absolute = tf.abs(x)
     clipped = tf.minimum(absolute, 1)
     return clipped * (absolute - 0.5 * clipped)
 
 
-def hard_negative_mask(background_losses, positives, negative_ratio=3.,
-                       negatives_per_empty_image=0):
+def hard_negative_mask(background_losses: tf.Tensor, positives: tf.Tensor,
+                       negative_ratio: float = 3.,
+                       negatives_per_empty_image: int = 0) -> tf.Tensor:
     """Selects the hardest background anchors of each image.
 
-    Caffe's MAX_NEGATIVE (bbox_util.cpp, MineHardExamples): per image,
-    negative_ratio times its positives, at most what there is. Of equal
-    losses the first anchor is taken.
+    Caffe's MAX_NEGATIVE (bbox_util.cpp, MineHardExamples): at most what there
+    is. Of equal losses the first anchor is taken.
 
     Args:
       background_losses: float32 [batch, num_anchors], -log p(background).
       positives: bool [batch, num_anchors], the matched anchors.
-      negative_ratio: negatives per positive.
+      negative_ratio: negatives per positive of the image.
       negatives_per_empty_image: for images without any positive; Caffe: 0.
 
     Returns:
@@ -54,10 +51,11 @@ def hard_negative_mask(background_losses, positives, negative_ratio=3.,
         tf.range(tf.shape(hardest)[0])[:, None], tf.shape(hardest))
     taken = tf.boolean_mask(tf.stack([images, hardest], -1), is_taken)
     return tf.scatter_nd(
-        taken, tf.fill(tf.shape(taken)[:1], 1), tf.shape(positives)) > 0
+        taken, tf.ones_like(taken[:, 0]), tf.shape(positives)) > 0
 
 
-def cross_entropy(logits, labels, label_smoothing=0.):
+def cross_entropy(logits: tf.Tensor, labels: tf.Tensor,
+                  label_smoothing: float = 0.) -> tf.Tensor:
     """Returns -log p(label), float32 [...].
 
     Args:
@@ -74,9 +72,11 @@ def cross_entropy(logits, labels, label_smoothing=0.):
         labels=targets + label_smoothing / num_classes, logits=logits)
 
 
-def ssd_losses(logits, localisations, target_labels, target_localisations,
-               negative_ratio=3., alpha=1., label_smoothing=0.,
-               negatives_per_empty_image=0, normaliser=None):
+def ssd_losses(logits: tf.Tensor, localisations: tf.Tensor,
+               target_labels: tf.Tensor, target_localisations: tf.Tensor,
+               negative_ratio: float = 3., alpha: float = 1.,
+               label_smoothing: float = 0., negatives_per_empty_image: int = 0,
+               normaliser: tf.Tensor | None = None) -> Losses:
     """Returns the Losses of a batch.
 
     Args:
@@ -84,11 +84,9 @@ def ssd_losses(logits, localisations, target_labels, target_localisations,
       localisations: float32 [batch, num_anchors, 4].
       target_labels: int64 [batch, num_anchors], 0 where unmatched.
       target_localisations: float32 [batch, num_anchors, 4].
-      negative_ratio: mined negatives per positive.
+      negative_ratio, negatives_per_empty_image: see hard_negative_mask.
       alpha: weight of the localisation loss.
-      label_smoothing: share of the class target spread over all classes.
-      negatives_per_empty_image: mined negatives of an image without
-        matched anchor.
+      label_smoothing: see cross_entropy.
       normaliser: float32 scalar that divides the losses, by default the
         matched anchors of this batch; at least 1 is used. A batch that is
         split gives the count of the whole.

@@ -6,7 +6,7 @@ in the order of their scores, each is kept that overlaps none kept before by
 more than nms_threshold; of all that is kept, the keep_top_k best over all
 classes remain. Equal scores: the lower anchor, then the lower class, first.
 """
-import collections
+from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
@@ -14,24 +14,28 @@ import tensorflow.compat.v1 as tf
 # 1000 decide an image of 18,000 candidates; each 200 more cost 0.2 ms.
 NUM_FIRST_CANDIDATES = 800
 
-# Detections of a batch, by descending score; 0 after the first `num`.
-#   classes: int32 [batch, keep_top_k]; 0, the background, where empty.
-#   scores: float32 [batch, keep_top_k].
-#   bboxes: float32 [batch, keep_top_k, 4], not clipped.
-#   num: int32 [batch].
-Detections = collections.namedtuple(
-    'Detections', 'classes scores bboxes num')
 
-# Candidates of a batch, by descending score.
-#   scores: float32 [batch, num_candidates]; 0 where there is none.
-#   indices: int32 [batch, num_candidates], anchor * num_labels + label,
-#     where labels, unlike classes, leave the background out.
-_Candidates = collections.namedtuple('_Candidates', 'scores indices')
+class Detections(NamedTuple):
+    """Of a batch, by descending score; 0 after the first `num`."""
+    classes: tf.Tensor  # int32 [batch, keep_top_k]; 0, background, if empty.
+    scores: tf.Tensor   # float32 [batch, keep_top_k].
+    bboxes: tf.Tensor   # float32 [batch, keep_top_k, 4], not clipped.
+    num: tf.Tensor      # int32 [batch].
 
 
-def select_detections(scores, bboxes, select_threshold=0.01,
-                      select_top_k=400, nms_threshold=0.45, keep_top_k=200):
-    """Returns the detections of a batch of images.
+class _Candidates(NamedTuple):
+    """Of a batch, by descending score."""
+    scores: tf.Tensor   # float32 [batch, num_candidates]; 0: there is none.
+    # int32 [batch, num_candidates]: anchor * num_labels + label, where
+    # labels, unlike classes, leave the background out.
+    indices: tf.Tensor
+
+
+def select_detections(scores: tf.Tensor, bboxes: tf.Tensor,
+                      select_threshold: float = 0.01, select_top_k: int = 400,
+                      nms_threshold: float = 0.45, keep_top_k: int = 200,
+                      ) -> Detections:
+    """Returns the Detections of a batch of images.
 
     What is kept depends on nothing that comes later in the order of scores.
     So the best candidates over all classes decide alone, unless they run out
@@ -48,9 +52,6 @@ def select_detections(scores, bboxes, select_threshold=0.01,
       nms_threshold: the overlap up to which both bboxes stay; in [0, 1].
       keep_top_k: detections per image.
 
-    Returns:
-      Detections.
-
     Raises:
       ValueError: an argument is out of its range.
     """
@@ -65,13 +66,12 @@ def select_detections(scores, bboxes, select_threshold=0.01,
         is_enough = tf.equal(first.num, keep_top_k) | tf.equal(
             candidates.scores[:, -1], 0)
         is_within_top_k = num_per_label <= select_top_k
-        detections = tf.cond(
+        return tf.cond(
             tf.reduce_all(is_enough) & tf.reduce_all(is_within_top_k),
             lambda: first,
             lambda: _suppress(
                 _candidates_per_class(scores, select_threshold, select_top_k),
                 bboxes, num_labels, nms_threshold, keep_top_k)[0])
-        return Detections(*detections)
 
 
 def _check_arguments(scores, select_threshold, select_top_k, nms_threshold,
@@ -122,9 +122,7 @@ def _candidates_per_class(scores, select_threshold, select_top_k):
 
 
 def _best_anchors(scores, select_threshold, max_anchors):
-    """Leaves the anchors with the best scores, and those alone with any.
-
-    `scores` are as for _best_candidates; max_anchors is how many to leave.
+    """Leaves at most max_anchors, with the best scores, of those with any.
 
     Returns:
       float32 scores [batch, n * num_labels], 0 where there is no candidate,
@@ -152,7 +150,7 @@ def _max_count(scores):
 
 def _zero_up_to(threshold, scores):
     """Returns the scores with 0 for those not above the threshold, or NaN."""
-    return tf.where(scores > threshold, scores, tf.zeros_like(scores))
+    return tf.where_v2(scores > threshold, scores, 0.)
 
 
 def _sort(scores, indices, num_candidates):
@@ -163,22 +161,14 @@ def _sort(scores, indices, num_candidates):
 
 
 def _suppress(candidates, bboxes, num_labels, nms_threshold, keep_top_k):
-    """Keeps, per class, what overlaps nothing better.
+    """Keeps, per class, the _Candidates that overlap nothing better.
 
-    Args:
-      candidates: _Candidates.
-      bboxes: float32 [batch, num_anchors, 4].
-      num_labels: int32 scalar.
-      nms_threshold, keep_top_k: as in select_detections.
-
-    Returns:
-      Detections; candidates per label, float32 [batch, num_labels].
+    Returns Detections; and candidates per label, float32 [batch, num_labels].
     """
     scores, indices = candidates
     num_candidates = tf.shape(scores)[1]
     labels = indices % num_labels
-    one_hot = tf.one_hot(
-        tf.where(scores > 0, labels, -tf.ones_like(labels)), num_labels)
+    one_hot = tf.one_hot(tf.where_v2(scores > 0, labels, -1), num_labels)
     # combined_non_max_suppression leaves the order of equal scores open, so
     # it is given ranks, which differ: num_candidates for the best, down to 1.
     ranks = tf.cast(tf.range(num_candidates, 0, -1), tf.float32)
@@ -188,12 +178,10 @@ def _suppress(candidates, bboxes, num_labels, nms_threshold, keep_top_k):
         max_output_size_per_class=keep_top_k, max_total_size=keep_top_k,
         iou_threshold=nms_threshold, score_threshold=0., clip_boxes=False)
     is_empty = tf.equal(kept.nmsed_scores, 0)  # [batch, keep_top_k]
-    positions = num_candidates - tf.cast(kept.nmsed_scores, tf.int32)
-    positions = tf.where(is_empty, tf.zeros_like(positions), positions)
+    positions = tf.where_v2(
+        is_empty, 0, num_candidates - tf.cast(kept.nmsed_scores, tf.int32))
     classes = tf.gather(labels, positions, batch_dims=1) + 1
     scores = tf.gather(scores, positions, batch_dims=1)
     return Detections(
-        classes=tf.where(is_empty, tf.zeros_like(classes), classes),
-        scores=tf.where(is_empty, tf.zeros_like(scores), scores),
-        bboxes=kept.nmsed_boxes,
-        num=kept.valid_detections), tf.reduce_sum(one_hot, axis=1)
+        tf.where_v2(is_empty, 0, classes), tf.where_v2(is_empty, 0., scores),
+        kept.nmsed_boxes, kept.valid_detections), tf.reduce_sum(one_hot, 1)

@@ -4,7 +4,8 @@ Caffe's rule (bbox_util.cpp, MatchBBox with PER_PREDICTION; paper section
 2.2): first each object takes an anchor of its own, greedily by overlap; then
 every other anchor takes the object that it overlaps most, from a threshold.
 """
-import collections
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -17,15 +18,14 @@ MIN_OVERLAP = 1e-6
 # are a hundredth of the image's or more.
 _ROUNDING = 1e-4
 
-Targets = collections.namedtuple('Targets', 'labels localisations')
-Targets.__doc__ = """What a network is to say of each anchor of an image.
 
-labels: int64 [num_anchors], 0 (background) where no object is matched.
-localisations: float32 [num_anchors, 4], cx, cy, w, h; 0 where unmatched.
-"""
+class Targets(NamedTuple):
+    """What a network is to say of each anchor of an image."""
+    labels: tf.Tensor         # int64 [num_anchors], 0 (background) unmatched.
+    localisations: tf.Tensor  # float32 [num_anchors, 4]; 0 where unmatched.
 
 
-def match(overlaps, match_threshold=0.5):
+def match(overlaps: tf.Tensor, match_threshold: float = 0.5) -> tf.Tensor:
     """Matches anchors with objects.
 
     Args:
@@ -43,13 +43,13 @@ def match(overlaps, match_threshold=0.5):
     best = tf.argmax(tf.pad(
         tf.gather(overlaps, over[:, 0], axis=1), [[0, 1], [0, 0]],
         constant_values=-1), axis=0, output_type=tf.int32)
-    anchors, objects = match_bipartite(overlaps)
+    anchors, objects = _match_bipartite(overlaps)
     matches = tf.fill(tf.shape(best_overlaps), -1)
     matches = tf.tensor_scatter_nd_update(matches, over, best)
     return tf.tensor_scatter_nd_update(matches, anchors[:, None], objects)
 
 
-def match_bipartite(overlaps):
+def _match_bipartite(overlaps):
     """Gives every object an anchor of its own, the largest overlap first.
 
     Of objects with equal overlaps (within MIN_OVERLAP, the precision of
@@ -57,11 +57,7 @@ def match_bipartite(overlaps):
     overlaps the first is taken. An object that overlaps no anchor by more
     than MIN_OVERLAP gets none.
 
-    Args:
-      overlaps: float [num_objects, num_anchors], jaccard overlaps.
-
-    Returns:
-      (anchors, objects): int32 [num_matched], int32 [num_matched], pairs.
+    Returns (anchors, objects), pairs: int32 [num_matched], twice.
     """
     def keep_best():
         objects = tf.cast(tf.where(
@@ -76,8 +72,9 @@ def match_bipartite(overlaps):
         is_shared, lambda: _match_greedily(overlaps), keep_best)
 
 
-def encode(labels, bboxes, anchors, prior_scaling=boxes.PRIOR_SCALING,
-           match_threshold=0.5):
+def encode(labels: tf.Tensor, bboxes: tf.Tensor, anchors: np.ndarray,
+           prior_scaling: Sequence[float] = boxes.PRIOR_SCALING,
+           match_threshold: float = 0.5) -> Targets:
     """Returns the Targets of one image.
 
     Args:
@@ -85,7 +82,7 @@ def encode(labels, bboxes, anchors, prior_scaling=boxes.PRIOR_SCALING,
       bboxes: float32 [num_objects, 4], [ymin, xmin, ymax, xmax].
       anchors: float32 numpy [num_anchors, 4], [cy, cx, h, w].
       prior_scaling: of cx, cy, w, h.
-      match_threshold: from this overlap an anchor takes its best object.
+      match_threshold: as in `match`.
     """
     corners = boxes.to_corners(anchors.astype(np.float64), xp=np)
     candidates = _candidates(
@@ -109,16 +106,10 @@ def encode(labels, bboxes, anchors, prior_scaling=boxes.PRIOR_SCALING,
 
 
 def _candidates(overlaps, match_threshold):
-    """Returns the anchors that `match` may choose, by inexact overlaps.
+    """Returns the anchors that `match` may choose: int32 [n], ascending.
 
-    Few of them, so that few overlaps have to be computed exactly.
-
-    Args:
-      overlaps: float32 [num_objects, num_anchors], within _ROUNDING.
-      match_threshold: as in `match`.
-
-    Returns:
-      int32 [num_candidates], ascending.
+    Few of them, so that few overlaps have to be computed exactly: `overlaps`,
+    float32 [num_objects, num_anchors], are wrong by less than _ROUNDING.
     """
     def reaching(lowest):
         lowest = tf.minimum(lowest, match_threshold) - _ROUNDING
@@ -142,7 +133,7 @@ def _candidates(overlaps, match_threshold):
 
 
 def _match_greedily(overlaps):
-    """Does match_bipartite where objects share their best anchor."""
+    """Does _match_bipartite where objects share their best anchor."""
     num_objects, num_anchors = tf.unstack(tf.shape(overlaps))
     # The others take at most num_objects - 1 anchors, so that an object
     # always gets one of the num_objects that it overlaps most.
@@ -161,7 +152,7 @@ def _match_greedily(overlaps):
         num_candidates = tf.shape(remaining)[0]
         is_free = (tf.not_equal(tf.range(num_candidates), row)[:, None]
                    & tf.not_equal(tf.range(num_objects), column))
-        return (tf.where(is_free, remaining, tf.zeros_like(remaining)),
+        return (tf.where_v2(is_free, remaining, 0),
                 tf.concat([anchors, [candidates[row]]], 0),
                 tf.concat([objects, [column]], 0))
 

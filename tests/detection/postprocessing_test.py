@@ -3,7 +3,6 @@
 data/detections.npz: what OpenCV's DetectionOutput and a float64 version
 agree on; data/anchors.npz: a closed formula, equal to OpenCV's PriorBox.
 """
-
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -12,8 +11,6 @@ from detection import boxes
 from detection import postprocessing
 from nets import np_methods
 from tests import scripts
-
-DATA = scripts.DATA
 
 
 def run(scores, bboxes, **rule):
@@ -69,8 +66,8 @@ def check_against_numpy(images, **rule):
 @pytest.mark.parametrize('num_first', [100, 1000])
 def test_equals_the_reference(num_first, monkeypatch):
     monkeypatch.setattr(postprocessing, 'NUM_FIRST_CANDIDATES', num_first)
-    anchors = np.load(DATA / 'anchors.npz')['ssd_300_voc']
-    reference = np.load(DATA / 'detections.npz')
+    anchors = np.load(scripts.DATA / 'anchors.npz')['ssd_300_voc']
+    reference = np.load(scripts.DATA / 'detections.npz')
     scores, bboxes = zip(
         *(reference_input(seed, anchors) for seed in (21, 22)), strict=True)
     detections = run(np.stack(scores), np.stack(bboxes))
@@ -117,39 +114,31 @@ def test_equal_scores_are_ordered_by_anchor_then_class():
         detections.bboxes[0, :, 0], [2, 0, 0, 1, 1])
 
 
-def test_thousands_of_equal_scores():
-    scores, bboxes = random_image(0, num_anchors=3000)
-    check_against_numpy([(np.full_like(scores, 0.25), bboxes)])
-
-
 def test_threshold_is_strict_and_an_equal_overlap_is_kept():
-    bboxes = [[[0, 0, 2, 2], [0, 0, 2, 1], [5, 5, 6, 6]]]  # IoU 0.5
+    bboxes = [[[-1, 0, 1, 2], [-1, 0, 1, 1], [5, 5, 6, 6]]]  # IoU 0.5
     scores = [[[0.25, 0.75], [0.5, 0.5], [0.75, 0.25]]]
     rule = {'select_threshold': 0.25, 'keep_top_k': 4}
     detections = run(scores, bboxes, nms_threshold=0.5, **rule)
     np.testing.assert_array_equal(detections.scores, [[0.75, 0.5, 0, 0]])
+    # They are not clipped.
+    np.testing.assert_array_equal(detections.bboxes[0, :2], bboxes[0][:2])
     assert run(scores, bboxes, nms_threshold=0.49, **rule).num == [1]
-
-
-def test_bboxes_are_not_clipped():
-    bboxes = [[[-0.5, -1, 1.5, 2]]]
-    detections = run([[[0.1, 0.9]]], bboxes, keep_top_k=1)
-    np.testing.assert_array_equal(detections.bboxes, bboxes)
 
 
 @pytest.mark.parametrize('background', [1, np.nan])
 def test_no_candidate_at_all(background):
     scores = np.zeros((2, 5, 3)) + [background, background - 1, 0]
     detections = run(scores, np.ones((2, 5, 4)), keep_top_k=4)
-    np.testing.assert_array_equal(detections.num, [0, 0])
-    np.testing.assert_array_equal(detections.classes, np.zeros((2, 4)))
-    np.testing.assert_array_equal(detections.scores, np.zeros((2, 4)))
-    np.testing.assert_array_equal(detections.bboxes, np.zeros((2, 4, 4)))
+    assert [values.shape for values in detections] == [
+        (2, 4), (2, 4), (2, 4, 4), (2,)]
+    assert not any(values.any() for values in detections)
 
 
-def test_one_class_and_fewer_anchors_than_asked_for():
+def test_few_anchors_one_class_and_thousands_of_equal_scores():
     check_against_numpy([random_image(5, num_anchors=6, num_classes=2)])
     check_against_numpy([random_image(6, num_anchors=900, num_classes=2)])
+    scores, bboxes = random_image(0, num_anchors=3000)
+    check_against_numpy([(np.full_like(scores, 0.25), bboxes)])
 
 
 def test_shapes_are_known_in_the_graph():
@@ -163,16 +152,13 @@ def test_shapes_are_known_in_the_graph():
         [None, 10], [None, 10], [None, 10, 4], [None]]
 
 
-@pytest.mark.parametrize('rule, message', [
-    ({'select_threshold': 1.5}, r'select_threshold is 1.5 and .* in \[0, 1\]'),
-    ({'nms_threshold': -0.1}, r'nms_threshold is -0.1; both must be in'),
-    ({'select_top_k': 0}, r'select_top_k is 0 and .* must be at least 1'),
-    ({'keep_top_k': 0}, r'keep_top_k is 0; both must be at least 1')])
-def test_rules_out_of_range_are_refused(rule, message):
+@pytest.mark.parametrize('num_classes, rule, message', [
+    (3, {'select_threshold': 1.5},
+     r'select_threshold is 1.5 and .* in \[0, 1\]'),
+    (3, {'nms_threshold': -0.1}, r'nms_threshold is -0.1; both must be in'),
+    (3, {'select_top_k': 0}, r'select_top_k is 0 and .* must be at least 1'),
+    (3, {'keep_top_k': 0}, r'keep_top_k is 0; both must be at least 1'),
+    (1, {}, 'of two classes or more')])
+def test_arguments_out_of_range_are_refused(num_classes, rule, message):
     with pytest.raises(ValueError, match=message):
-        run(np.zeros((1, 2, 3)), np.zeros((1, 2, 4)), **rule)
-
-
-def test_scores_of_the_background_alone_are_refused():
-    with pytest.raises(ValueError, match='of two classes or more'):
-        run(np.zeros((1, 2, 1)), np.zeros((1, 2, 4)))
+        run(np.zeros((1, 2, num_classes)), np.zeros((1, 2, 4)), **rule)
