@@ -27,6 +27,14 @@ def wait(is_running: Callable[[], bool], is_moment: Callable[[], bool],
         time.sleep(seconds)
 
 
+def identity(path: pathlib.Path) -> int | None:
+    """Returns a number that changes with the file; None if there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
 def contents(folder: pathlib.Path) -> dict[str, bytes]:
     """Returns {path: content} of the files that have their final names."""
     return {str(path.relative_to(folder)): path.read_bytes()

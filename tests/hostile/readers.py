@@ -58,11 +58,11 @@ class Annotations(Reader):
         self._images = image_files.ImageReader()
 
     def read(self):
+        annotated = self._part.load('damaged')
         reading, = samples.check(
-            [self._part.load('damaged')], label_map.ids_of(drawing.CLASSES),
-            self._images)
+            [annotated], label_map.ids_of(drawing.CLASSES), self._images)
         if reading.faults:
-            raise ValueError(f'{reading.place}: {reading.faults[0].message}')
+            raise ValueError(f'{annotated.place}: {reading.faults[0].message}')
         bboxes = np.array(reading.sample.bboxes).reshape(-1, 4)
         assert (bboxes >= 0).all() and (bboxes <= 1).all(), bboxes
         assert (bboxes[:, :2] < bboxes[:, 2:]).all(), bboxes
