@@ -33,10 +33,7 @@ def float32_variable(getter: Callable, *args, **kwargs) -> tf.Tensor:
 
 
 def l2_regularizer(scale: float) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns slim.l2_regularizer, of the float32 variable in every case.
-
-    A layer of lower precision gives what float32_variable has cast.
-    """
+    """Returns slim.l2_regularizer, before float32_variable's cast."""
     regularizer = slim.l2_regularizer(scale)
     return lambda weights: regularizer(
         weights.op.inputs[0] if weights.op.type == 'Cast' else weights)
@@ -56,15 +53,8 @@ def mixed_precision(compute_dtype: tf.DType | str):
 @tf.RegisterGradient('BiasAddFloat32')
 def _bias_add_gradient(operation, gradient):
     del operation  # NHWC, as all of the network is.
-    axes = list(range(gradient.shape.rank - 1))
-    return gradient, tf.cast(
-        tf.reduce_sum(tf.cast(gradient, tf.float32), axes), gradient.dtype)
-
-
-@slim.add_arg_scope
-def head_conv2d(*args, **kwargs) -> tf.Tensor:
-    """slim.conv2d, as a name of its own for arg_scope."""
-    return slim.conv2d(*args, **kwargs)
+    return gradient, tf.cast(tf.reduce_sum(
+        tf.cast(gradient, tf.float32), [0, 1, 2]), gradient.dtype)
 
 
 @slim.add_arg_scope
@@ -75,20 +65,14 @@ def atrous_conv2d(inputs: tf.Tensor, num_outputs: int, kernel_size: int,
                   weights_regularizer: Callable | None = None) -> tf.Tensor:
     """Dilated convolution, stride 1, SAME, by the native kernel.
 
-    The same variables and values as slim.conv2d(rate=...), which goes
-    through SpaceToBatch and costs several times as much.
+    The same arguments, variables and values as slim.conv2d(rate=...), which
+    goes through SpaceToBatch and costs several times as much.
 
     Args:
       inputs: float [batch, height, width, channels].
-      num_outputs: channels of the result.
+      num_outputs: channels of the result, which is like the inputs else.
       kernel_size: side of the kernel, in cells.
       rate: distance between the kernel's taps, in cells.
-      scope: variable scope; it gets `weights` and `biases`.
-      activation_fn, weights_initializer, weights_regularizer: as in
-        slim.conv2d.
-
-    Returns:
-      float [batch, height, width, num_outputs].
     """
     with tf.variable_scope(scope):
         weights = slim.model_variable(
@@ -99,27 +83,20 @@ def atrous_conv2d(inputs: tf.Tensor, num_outputs: int, kernel_size: int,
         biases = slim.model_variable(
             'biases', [num_outputs], dtype=inputs.dtype.base_dtype,
             initializer=tf.zeros_initializer())
-        outputs = _dilated_convolution(inputs, weights, rate)
+        # Not tf.custom_gradient: that keeps every graph to the program's end.
+        with tf.get_default_graph().gradient_override_map(
+                {'Conv2D': 'DilatedConv2D'}):
+            outputs = tf.nn.conv2d(
+                inputs, weights, strides=1, padding='SAME', dilations=rate)
         return activation_fn(tf.nn.bias_add(outputs, biases))
-
-
-def _dilated_convolution(inputs, weights, rate):
-    """tf.nn.conv2d with dilations, and a gradient that every CPU has.
-
-    Not tf.custom_gradient: that keeps every graph until the program ends.
-    """
-    with tf.get_default_graph().gradient_override_map(
-            {'Conv2D': 'DilatedConv2D'}):
-        return tf.nn.conv2d(
-            inputs, weights, strides=1, padding='SAME', dilations=rate)
 
 
 @tf.RegisterGradient('DilatedConv2D')
 def _dilated_convolution_gradient(operation, outputs_gradient):
-    """TensorFlow's own needs a GPU or oneDNN.
+    """A gradient that every CPU has; TensorFlow's own needs a GPU or oneDNN.
 
-    Here the inputs' is the convolution with the turned kernel, and the
-    weights' is one matrix product for each of the kernel's taps.
+    The inputs' is the convolution with the turned kernel, and the weights' is
+    one matrix product for each of the kernel's taps.
     """
     inputs, weights = operation.inputs
     rate = operation.get_attr('dilations')[1]
@@ -144,16 +121,9 @@ def l2_normalization(inputs: tf.Tensor, scale: float,
                      weights_regularizer: Callable | None = None) -> tf.Tensor:
     """Normalises each cell over its channels and scales every channel.
 
-    Caffe normalize_layer.cpp with across_spatial: false (ParseNet).
-
-    Args:
-      inputs: float [batch, height, width, channels].
-      scale: initial value of the learnt scale, the variable `gamma`.
-      scope: variable scope.
-      weights_regularizer: of gamma; Caffe decays it like a weight.
-
-    Returns:
-      float32 [batch, height, width, channels].
+    Caffe normalize_layer.cpp with across_spatial: false (ParseNet). Inputs
+    are float [batch, height, width, channels], the result is float32. The
+    variable `gamma` starts at `scale`; Caffe decays it like a weight.
     """
     with tf.variable_scope(scope):
         inputs = tf.cast(inputs, tf.float32)
@@ -175,41 +145,35 @@ def batch_norm(inputs: tf.Tensor, is_training: bool, decay: float = 0.997,
     to the last two is added to MOVING_STATISTICS, for the training to apply.
 
     Args:
-      inputs: float [batch, height, width, channels].
-      is_training: whether to take the batch's statistics, not the moving
-        ones; net() gives it by the arg_scope.
+      inputs: float [batch, height, width, channels]; the result likewise.
+      is_training: takes the batch's statistics, not the moving ones.
       decay: of the moving statistics.
       epsilon: added to the variance.
       has_scale: whether there is a gamma.
-      scope: variable scope.
-
-    Returns:
-      float [batch, height, width, channels], of the inputs' dtype.
     """
     channels = inputs.shape[-1:]
+    moving = {'trainable': False,
+              'collections': [tf.GraphKeys.MOVING_AVERAGE_VARIABLES]}
+
+    def variable(name, start, **kwargs):
+        return slim.model_variable(
+            name, channels, initializer=tf.constant_initializer(start),
+            **kwargs)
+
     with tf.variable_scope(scope):
-        beta = slim.model_variable(
-            'beta', channels, initializer=tf.zeros_initializer())
-        gamma = tf.ones(channels)
-        if has_scale:
-            gamma = slim.model_variable(
-                'gamma', channels, initializer=tf.ones_initializer())
-        mean, variance = (
-            slim.model_variable(
-                name, channels, initializer=initializer, trainable=False,
-                collections=[tf.GraphKeys.MOVING_AVERAGE_VARIABLES])
-            for name, initializer in (
-                ('moving_mean', tf.zeros_initializer()),
-                ('moving_variance', tf.ones_initializer())))
+        beta = variable('beta', 0)
+        gamma = variable('gamma', 1) if has_scale else tf.ones(channels)
+        mean = variable('moving_mean', 0, **moving)
+        variance = variable('moving_variance', 1, **moving)
         if not is_training:
             return tf.nn.fused_batch_norm(
                 inputs, gamma, beta, mean, variance, epsilon,
                 is_training=False)[0]
         outputs, *values = tf.nn.fused_batch_norm(
             inputs, gamma, beta, epsilon=epsilon)
-        for variable, value in zip((mean, variance), values, strict=True):
+        for moved, value in zip((mean, variance), values, strict=True):
             tf.add_to_collection(
-                MOVING_STATISTICS, MovingStatistic(variable, value, decay))
+                MOVING_STATISTICS, MovingStatistic(moved, value, decay))
         return outputs
 
 

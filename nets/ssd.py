@@ -1,8 +1,4 @@
-"""The Single Shot MultiBox Detector over any trunk of feature layers.
-
-A network is data (SSDParams) over this code: it declares its layers and
-anchors, and gives `trunk`, which computes the feature layers.
-"""
+"""The Single Shot MultiBox Detector over any trunk of feature layers."""
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -49,13 +45,12 @@ class SSDParams(NamedTuple):
 
 
 class SSDNet:
-    """A detector's graph.
+    """A detector's graph: data, SSDParams, over this code.
 
     Subclasses declare `name`, `default_params`, `anchor_presets`, `trunk`
     and, where theirs differ, `activation_fn`, `arg_scope` and
     `pretrained_source`. net(), then losses() to train or detect() to use. No
-    method changes the object; the default of params is the class's
-    default_params.
+    method changes the object.
     """
     name: str
     default_params: SSDParams
@@ -76,18 +71,14 @@ class SSDNet:
 
     def trunk(self, images: tf.Tensor,
               end_points: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Returns the last trunk layer; fills end_points with the others."""
+        """Returns the trunk's last layer; adds those that predict by name."""
         raise NotImplementedError
 
     def pretrained_source(self, names: list[str]) -> dict[str, str]:
         """Returns what variables are called in a checkpoint of the trunk.
 
-        Args:
-          names: of this network's variables, below its scope.
-
-        Returns:
-          Name here -> name there, below the scope of that network, of those
-          that differ. A kernel there may be larger: it is subsampled.
+        Of `names`, below this network's scope, those that differ: name here
+        -> name there, below that one's. A larger kernel is subsampled.
         """
         del names
         return {}
@@ -100,35 +91,23 @@ class SSDNet:
                   from_scratch: bool) -> dict:
         """Returns the slim arg_scope that net() builds the network in.
 
-        Args:
-          is_training: whether batch norm takes the batch's statistics.
-          weight_decay: L2 factor of convolutions and of the L2 scale, as in
-            Caffe; not of biases, batch norm and depthwise kernels.
-          from_scratch: whether no weights are restored. Layers before a
-            ReLU then start by He et al. 2015, so that the signal keeps its
-            size through the depth; else by Glorot, as in the original. The
-            heads start near 0 always, so that their first errors do not
-            destroy what is below, least of all restored weights.
+        Convolutions and the L2 scale decay, as in Caffe; biases, batch norm
+        and depthwise kernels do not. From scratch, layers before a ReLU start
+        by He et al. 2015, so that the signal keeps its size through the
+        depth; with restored weights by Glorot, as in the original.
         """
         initializer = tf.initializers.glorot_uniform()
         if from_scratch:
             initializer = tf.initializers.variance_scaling(2.)
         convolutions = [slim.conv2d, layers.atrous_conv2d]
-        with slim.arg_scope(
-                [*convolutions, slim.separable_conv2d],
-                activation_fn=self.activation_fn,
-                weights_initializer=initializer), slim.arg_scope(
-                [*convolutions, layers.l2_normalization],
-                weights_regularizer=layers.l2_regularizer(weight_decay)):
-            with slim.arg_scope(
-                    [layers.head_conv2d], weights_initializer=
-                    tf.initializers.random_normal(stddev=.01),
-                    normalizer_fn=None), slim.arg_scope(
-                    [layers.batch_norm], is_training=is_training):
-                with slim.arg_scope(
-                        [slim.conv2d, slim.separable_conv2d, slim.max_pool2d],
-                        padding='SAME') as scope:
-                    return scope
+        with (slim.arg_scope([*convolutions, slim.separable_conv2d],
+                             weights_initializer=initializer),
+              slim.arg_scope(
+                  [*convolutions, layers.l2_normalization],
+                  weights_regularizer=layers.l2_regularizer(weight_decay)),
+              slim.arg_scope([layers.batch_norm], is_training=is_training),
+              slim.arg_scope([slim.max_pool2d], padding='SAME') as scope):
+            return scope
 
     def net(self, images: tf.Tensor, is_training: bool,
             weight_decay: float = 0., from_scratch: bool = False,
@@ -141,19 +120,18 @@ class SSDNet:
         Args:
           images: float32 [batch, height, width, 3], RGB, minus the network's
             mean and times its scale.
-          is_training, weight_decay, from_scratch: see arg_scope. Losses of
-            the decay are among tf.losses.get_regularization_losses().
+          is_training: whether batch norm takes the batch's statistics.
+          weight_decay: L2 factor; see tf.losses.get_regularization_losses().
+          from_scratch: whether no weights are restored afterwards.
           reuse: whether to reuse the variables, as in tf.variable_scope.
           compute_dtype: of convolutions, ReLUs and pools: tf.float32,
             bfloat16 or float16, or its name. Variables are float32 always.
-          activation_fn: in place of the network's own, to look at what
-            layers give.
+          activation_fn: in place of the network's own.
 
         Returns:
           logits: float32 [batch, num_anchors, num_classes].
           localisations: float32 [batch, num_anchors, 4], cx, cy, w, h.
-          end_points: dict, name of a layer -> compute_dtype
-            [batch, h, w, channels].
+          end_points: name of a layer -> compute_dtype [batch, h, w, channels].
 
         Raises:
           ValueError: if the images are not of the network's shape.
@@ -174,8 +152,7 @@ class SSDNet:
                                 custom_getter=layers.float32_variable)):
             net = self.trunk(tf.cast(images, compute_dtype), end_points)
             for block in params.extra_blocks:
-                net = self._extra_block(net, block)
-                end_points[block.name] = net
+                net = end_points[block.name] = self._extra_block(net, block)
             heads = [self._multibox_head(end_points[layer], index)
                      for index, layer in enumerate(params.feat_layers)]
         logits, localisations = (
@@ -212,7 +189,6 @@ class SSDNet:
             tf.nn.softmax(logits), bboxes, **kwargs)
 
     def _extra_block(self, net, block):
-        kernel = [block.kernel, block.kernel]
         with tf.variable_scope(block.name):
             net = slim.conv2d(
                 net, self.depth(block.bottleneck), [1, 1], scope='conv1x1')
@@ -221,8 +197,8 @@ class SSDNet:
                 # where the size is even.
                 net = layers.pad2d(net, block.pad)
             return slim.conv2d(
-                net, self.depth(block.channels), kernel, block.stride,
-                padding='VALID', scope='conv{}x{}'.format(*kernel))
+                net, self.depth(block.channels), block.kernel, block.stride,
+                padding='VALID', scope=f'conv{block.kernel}x{block.kernel}')
 
     def _multibox_head(self, net, index):
         """Returns logits and localisations of one layer, anchors flat."""
@@ -233,15 +209,18 @@ class SSDNet:
             if params.normalizations[index] is not None:
                 net = tf.cast(layers.l2_normalization(
                     net, params.normalizations[index]), net.dtype)
-
-            def predict(num_values, scope):
-                values = layers.head_conv2d(
-                    net, num_kinds * num_values, [3, 3], activation_fn=None,
-                    scope=scope)
-                rows, columns = params.feat_shapes[index]
-                return tf.cast(tf.reshape(
+            # Near 0 at first, so that their first errors do not destroy what
+            # is below, least of all restored weights.
+            initializer = tf.initializers.random_normal(stddev=.01)
+            rows, columns = params.feat_shapes[index]
+            heads = []
+            for num_values, scope in (
+                    (params.num_classes, 'conv_cls'), (4, 'conv_loc')):
+                values = slim.conv2d(
+                    net, num_kinds * num_values, [3, 3], scope=scope,
+                    activation_fn=None, normalizer_fn=None,
+                    weights_initializer=initializer)
+                heads.append(tf.cast(tf.reshape(
                     values, [-1, rows * columns * num_kinds, num_values]),
-                    tf.float32)
-
-            return (predict(params.num_classes, 'conv_cls'),
-                    predict(4, 'conv_loc'))
+                    tf.float32))
+            return heads
