@@ -17,8 +17,7 @@ from nets import nets_factory
 from tests import scripts
 from tests import small_trunk
 
-CHECKPOINT = str(
-    scripts.ROOT / 'checkpoints' / 'ssd_300_vgg_quarter_shapes.ckpt')
+CHECKPOINT = str(scripts.ROOT / 'checkpoints/ssd_300_vgg_quarter_shapes.ckpt')
 RESULTS = {'shapes_train.json', 'checkpoint', 'metrics.json',
            'detections.json', '000000.jpg'}
 

@@ -97,6 +97,15 @@ def test_cut_strings_are_a_sentence(tmp_path):
         checkpoints.metadata.read(prefix)
 
 
+def test_a_flipped_bit_of_a_size_is_noticed(prefix):
+    """The last 48 bytes have two places and sizes, without a sum."""
+    with open(prefix + '.index', 'r+b') as file:
+        file.seek(-48, os.SEEK_END)
+        file.write(b'\0\0\0' + b'\xff' * 8 + b'\x7f')
+    with pytest.raises(ValueError, match='ckpt-7: not a whole checkpoint'):
+        checkpoints.reader.open_reader(prefix)
+
+
 def test_flipped_bits_are_noticed(prefix):
     with open(prefix + DATA, 'r+b') as file:
         content = bytearray(file.read())
