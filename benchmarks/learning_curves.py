@@ -34,8 +34,7 @@ def main(arguments: Sequence[str] | None = None):
         if len(curves) < len(options.curves):
             raise ValueError('Two curves have the same NAME; give each its '
                              'own, and the folders of one after a comma.')
-        files.write_whole(
-            options.output, [figures.learning_curves(curves)])
+        files.write_whole(options.output, [draw(curves)])
     except (ValueError, OSError) as error:
         sys.exit(str(error))
     for name, points in curves.items():
@@ -73,6 +72,20 @@ def read(folder: str) -> list[tuple[int, float]]:
         raise ValueError(f'{folder}: no evaluation with {TAG} is in there; '
                          'give the --eval_dir of eval_ssd_network.py.')
     return sorted(values.items())
+
+
+def draw(curves: dict[str, list[tuple[int, float]]]) -> bytes:
+    """Returns the PNG of trainings by name: their steps and VOC07's mAP."""
+    axes = figures.new_axes(6, 3.2 + .2 * len(curves), 'constrained')
+    for name, points in curves.items():
+        steps, values = zip(*points, strict=True)
+        axes.plot(steps, values, marker='o', markersize=3.5, linewidth=1.8,
+                  label=f'{name}: {values[-1]:.3f}')
+    axes.set(xlabel='steps', ylabel='mAP (VOC07)', ylim=(0, 1.03))
+    axes.set_xlim(left=0)
+    axes.grid(color=figures.LIGHT)
+    axes.figure.legend(loc='outside upper left', fontsize=9, frameon=False)
+    return figures.png(axes)
 
 
 if __name__ == '__main__':

@@ -14,17 +14,14 @@ SECONDS_TO_STOP = 10
 def ahead(items: abc.Generator, num_ahead: int) -> abc.Iterator:
     """Yields the items of a generator that runs in a thread of its own.
 
-    Args:
-      items: it is closed when this one is.
-      num_ahead: the most items that wait.
+    At most num_ahead items wait. The generator is closed when this one is.
 
     Raises:
       Whatever the generator raises, after the items before; what it raises
       while it is closed early, too.
     """
     waiting, places = queue.SimpleQueue(), threading.Semaphore(num_ahead)
-    stopped = threading.Event()
-    errors = []
+    stopped, errors = threading.Event(), []
 
     def work():
         try:
@@ -55,13 +52,9 @@ def ahead(items: abc.Generator, num_ahead: int) -> abc.Iterator:
 
 def map_ahead(function: abc.Callable, items: abc.Iterable, num_threads: int,
               num_ahead: int) -> abc.Iterator:
-    """Yields function(item) of each item, in order, worked out by threads.
+    """Yields function(item) of each item, in order, by num_threads threads.
 
-    Args:
-      function: called with one item, by several threads at a time.
-      items: iterable.
-      num_threads: that call the function.
-      num_ahead: results that are under way while one is used, at least 0.
+    num_ahead results, at least 0, are under way while one is used.
 
     Raises:
       Whatever the function raises, also for an item that was under way when

@@ -26,12 +26,10 @@ class GroundTruths(typing.NamedTuple):
 
 
 class Detections(typing.NamedTuple):
-    """The detections of all images, one a row, in any order.
-
-    The images' numbers settle ties: let them follow from the files' names,
-    not from reading order.
-    """
-    images: np.ndarray  # int [num_detections], the image's number.
+    """The detections of all images, one a row, in any order."""
+    # int [num_detections], the image's number. It settles ties: let it follow
+    # from the files' names, not from reading order.
+    images: np.ndarray
     classes: np.ndarray  # int [num_detections].
     scores: np.ndarray  # float [num_detections].
     bboxes: np.ndarray  # float [num_detections, 4].
@@ -85,33 +83,27 @@ def best_objects(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Finds the object of its group that each detection overlaps most.
 
-    Args:
-      object_groups: int [num_objects], such as the image's number.
-      object_bboxes: float [num_objects, 4].
-      detection_groups: int [num_detections].
-      detection_bboxes: float [num_detections, 4].
+    A group is an int, such as the image's number; bboxes are float [n, 4].
 
     Returns:
       objects int [num_detections], -1 if nothing of the group is touched,
       and overlaps float [num_detections]. Of equals, the first object.
     """
     order = np.argsort(object_groups, kind='stable')
-    sorted_groups = object_groups[order]
-    starts = np.searchsorted(sorted_groups, detection_groups)
-    counts = np.searchsorted(
-        sorted_groups, detection_groups, side='right') - starts
+    starts, ends = (
+        np.searchsorted(object_groups[order], detection_groups, side)
+        for side in ('left', 'right'))
     objects = np.full(len(detection_groups), -1)
     overlaps = np.zeros(len(detection_groups))
     # Each round compares all detections with the next object of their group:
     # there are few rounds, and no array of all the pairs.
-    for i in range(counts.max(initial=0)):
-        rows = np.flatnonzero(counts > i)
+    for i in range((ends - starts).max(initial=0)):
+        rows = np.flatnonzero(starts + i < ends)
         candidates = order[starts[rows] + i]
-        new_overlaps = overlap(
-            detection_bboxes[rows], object_bboxes[candidates])
-        is_better = new_overlaps > overlaps[rows]
+        found = overlap(detection_bboxes[rows], object_bboxes[candidates])
+        is_better = found > overlaps[rows]
         objects[rows[is_better]] = candidates[is_better]
-        overlaps[rows[is_better]] = new_overlaps[is_better]
+        overlaps[rows[is_better]] = found[is_better]
     return objects, overlaps
 
 
@@ -151,11 +143,9 @@ def average_precision_voc07(
 def average_precision_voc12(
         precision: np.ndarray, recall: np.ndarray) -> float:
     """Returns the area below the best precision from each recall on."""
-    steps = np.diff(recall, prepend=0)
-    return float(np.sum(steps * _envelope(precision)))
+    return float(np.sum(np.diff(recall, prepend=0) * _envelope(precision)))
 
 
-# By name; of precision and recall, float [n] each.
 METRICS = {'AP_VOC07': average_precision_voc07,
            'AP_VOC12': average_precision_voc12}
 
@@ -163,13 +153,10 @@ METRICS = {'AP_VOC07': average_precision_voc07,
 def evaluate(groundtruths: GroundTruths, detections: Detections,
              class_names: list[str],
              matching_threshold: float = 0.5) -> Results:
-    """Returns the METRICS of a data set.
+    """Returns the METRICS of a data set; class_names are from class 1 on.
 
-    Args:
-      groundtruths: the objects.
-      detections: what was found.
-      class_names: of the classes from 1 on; another is a ValueError.
-      matching_threshold: the overlap from which a detection is right.
+    Raises:
+      ValueError: the class of an object or a detection has no name.
     """
     for of_what, classes in (('an object', groundtruths.classes),
                              ('a detection', detections.classes)):
@@ -179,25 +166,20 @@ def evaluate(groundtruths: GroundTruths, detections: Detections,
                 f'The class of {of_what} is {unknown[0]}; it must be in 1 to '
                 f'{len(class_names)}, the number of names.')
     matches = match_detections(groundtruths, detections, matching_threshold)
-    order = by_score(detections)
-    return mean_over_classes([
-        _evaluate_class(
-            name, np.count_nonzero(
-                (groundtruths.classes == label) & ~groundtruths.difficult),
-            order[detections.classes[order] == label], detections, matches)
-        for label, name in enumerate(class_names, 1)])
-
-
-def _evaluate_class(name, num_objects, rows, detections, matches):
-    """Returns the ClassResult of the detections `rows`, by their scores."""
-    counted = rows[~matches.is_ignored[rows]]
-    true_positives = np.cumsum(matches.is_true_positive[counted])
-    precision = true_positives / np.arange(1, len(counted) + 1)
-    recall = true_positives / (num_objects or np.nan)
-    return ClassResult(
-        name, {metric: measure(precision, recall) if num_objects else np.nan
-               for metric, measure in METRICS.items()},
-        num_objects, len(rows), detections.scores[counted], precision, recall)
+    order, results = by_score(detections), []
+    for label, name in enumerate(class_names, 1):
+        num_objects = np.count_nonzero(
+            (groundtruths.classes == label) & ~groundtruths.difficult)
+        rows = order[detections.classes[order] == label]
+        kept = rows[~matches.is_ignored[rows]]
+        num_right = np.cumsum(matches.is_true_positive[kept])
+        precision = num_right / np.arange(1, len(kept) + 1)
+        recall = num_right / (num_objects or np.nan)
+        results.append(ClassResult(
+            name, {key: measure(precision, recall) if num_objects else np.nan
+                   for key, measure in METRICS.items()},
+            num_objects, len(rows), detections.scores[kept], precision, recall))
+    return mean_over_classes(results)
 
 
 def mean_over_classes(classes: list[ClassResult]) -> Results:
@@ -207,9 +189,8 @@ def mean_over_classes(classes: list[ClassResult]) -> Results:
         for name, value in result.metrics.items():
             values.setdefault(name, []).extend(
                 [] if np.isnan(value) else [value])
-    return Results({
-        name: float(np.mean(numbers)) if numbers else np.nan
-        for name, numbers in values.items()}, classes)
+    return Results({name: float(np.mean(numbers)) if numbers else np.nan
+                    for name, numbers in values.items()}, classes)
 
 
 def by_score(detections: Detections) -> np.ndarray:

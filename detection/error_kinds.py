@@ -22,24 +22,22 @@ import numpy as np
 
 from detection import average_precision
 
-KINDS = (CORRECT, DUPLICATE, CLASS, LOCALISATION, BACKGROUND, IGNORED) = (
-    'correct', 'duplicate', 'wrong class', 'localisation', 'background',
-    'ignored')
-ERRORS = (CLASS, LOCALISATION, DUPLICATE, BACKGROUND)
-# Hoiem et al. 2012, section 2.2.
-MIN_OVERLAP = 0.1
+CORRECT, IGNORED = 'correct', 'ignored'
+ERRORS = CLASS, LOCALISATION, DUPLICATE, BACKGROUND = (
+    'wrong class', 'localisation', 'duplicate', 'background')
+MIN_OVERLAP = 0.1  # Section 2.2.
 
 
 class Breakdown(typing.NamedTuple):
     """What is wrong with each detection, and which objects are missed."""
-    kinds: np.ndarray  # str [num_detections], one of KINDS.
+    groundtruths: average_precision.GroundTruths
+    detections: average_precision.Detections
+    kinds: np.ndarray  # str [num_detections]: CORRECT, IGNORED, or of ERRORS.
     # int [num_detections], the row in GroundTruths of the object that the
     # kind is about; -1 for background.
     objects: np.ndarray
-    # bool [num_detections], among the N most confident of its class.
-    is_counted: np.ndarray
-    # bool [num_objects], by those that are counted; no difficult ones.
-    is_missed: np.ndarray
+    is_counted: np.ndarray  # bool [num_detections], of the N most confident.
+    is_missed: np.ndarray  # bool [num_objects], by those; none is difficult.
 
 
 def break_down(groundtruths: average_precision.GroundTruths,
@@ -48,39 +46,35 @@ def break_down(groundtruths: average_precision.GroundTruths,
     """Returns the Breakdown of Detections with regard to GroundTruths."""
     matches = average_precision.match_detections(
         groundtruths, detections, matching_threshold)
-    # Of whatever class: where it is of the detection's own, `matches` comes
-    # first.
+    # Of whatever class: one of the detection's own class comes first below.
     any_objects, any_overlaps = average_precision.best_objects(
         groundtruths.images, groundtruths.bboxes,
         detections.images, detections.bboxes)
-    is_own = matches.overlaps >= MIN_OVERLAP
     kinds = np.select(
         [matches.is_true_positive, matches.is_ignored,
          (matches.objects >= 0) & (matches.overlaps >= matching_threshold),
-         (any_objects >= 0) & (any_overlaps >= matching_threshold), is_own],
+         (any_objects >= 0) & (any_overlaps >= matching_threshold),
+         matches.overlaps >= MIN_OVERLAP],
         [CORRECT, IGNORED, DUPLICATE, CLASS, LOCALISATION], BACKGROUND)
     objects = np.where(kinds == CLASS, any_objects, matches.objects)
     objects[kinds == BACKGROUND] = -1
     is_counted = _most_confident(groundtruths, detections, kinds != IGNORED)
     is_missed = ~groundtruths.difficult
     is_missed[objects[is_counted & (kinds == CORRECT)]] = False
-    return Breakdown(kinds, objects, is_counted, is_missed)
+    return Breakdown(
+        groundtruths, detections, kinds, objects, is_counted, is_missed)
 
 
-def count(breakdown: Breakdown, groundtruths: average_precision.GroundTruths,
-          detections: average_precision.Detections,
-          num_classes: int) -> list[dict[str, int]]:
-    """Counts the kinds of a Breakdown per class.
+def count(breakdown: Breakdown, num_classes: int) -> list[dict[str, int]]:
+    """Counts 'objects', CORRECT, each of ERRORS, and 'missed' by class.
 
-    Returns:
-      num_classes dicts, from class 1 on, of 'objects', CORRECT, each of
-      ERRORS, and 'missed'.
+    Returns a dict for each class, from 1 on.
     """
-    counts = []
+    groundtruths, counts = breakdown.groundtruths, []
     for label in range(1, num_classes + 1):
         of_class = groundtruths.classes == label
         kinds = breakdown.kinds[
-            breakdown.is_counted & (detections.classes == label)]
+            breakdown.is_counted & (breakdown.detections.classes == label)]
         counts.append({
             'objects': np.count_nonzero(of_class & ~groundtruths.difficult),
             **{kind: np.count_nonzero(kinds == kind)
@@ -89,22 +83,16 @@ def count(breakdown: Breakdown, groundtruths: average_precision.GroundTruths,
     return counts
 
 
-def confusions(breakdown: Breakdown,
-               groundtruths: average_precision.GroundTruths,
-               detections: average_precision.Detections,
-               ) -> list[tuple[int, int, int]]:
+def confusions(breakdown: Breakdown) -> list[tuple[tuple[int, int], int]]:
     """Counts which class is taken for which, among the counted detections.
 
-    Returns:
-      Tuples (count, class of the object, class of the detection), the most
-      frequent first.
+    Returns ((class of the object, class of the detection), count), the most
+    frequent first.
     """
     rows = breakdown.is_counted & (breakdown.kinds == CLASS)
-    pairs = collections.Counter(zip(
-        groundtruths.classes[breakdown.objects[rows]].tolist(),
-        detections.classes[rows].tolist(), strict=True))
-    return sorted(((number, *pair) for pair, number in pairs.items()),
-                  key=lambda entry: (-entry[0], *entry[1:]))
+    return collections.Counter(sorted(zip(
+        breakdown.groundtruths.classes[breakdown.objects[rows]].tolist(),
+        breakdown.detections.classes[rows].tolist()))).most_common()
 
 
 def _most_confident(groundtruths, detections, is_candidate):
@@ -113,7 +101,6 @@ def _most_confident(groundtruths, detections, is_candidate):
     order = order[is_candidate[order]]
     is_counted = np.zeros(len(is_candidate), bool)
     to_find = groundtruths.classes[~groundtruths.difficult]
-    for label in np.unique(to_find):
-        rows = order[detections.classes[order] == label]
-        is_counted[rows[:np.count_nonzero(to_find == label)]] = True
+    for label, num in zip(*np.unique(to_find, return_counts=True)):
+        is_counted[order[detections.classes[order] == label][:num]] = True
     return is_counted

@@ -1,16 +1,4 @@
-"""Scores checkpoints.
-
-From Python:
-
-    from engine.evaluation import evaluate
-    from engine.evaluation import options
-
-    results = evaluate.run(
-        options.Data(dataset_name='bccd', dataset_dir='tfrecords'),
-        options.Model(checkpoint_path='logs'),
-        run=options.Run(eval_dir='logs/eval'))
-    print(results.metrics['AP_VOC07'], results.classes[0].metrics)
-"""
+"""Scores checkpoints; docs/evaluate_and_detect.md shows it from Python."""
 import functools
 import gc
 import os
@@ -22,6 +10,7 @@ import tqdm
 
 from common import files
 from datasets import data_provider
+from datasets import image_files
 from datasets import records
 from detection import average_precision
 from engine import checkpoints
@@ -29,7 +18,6 @@ from engine import models
 from engine import runtime
 from engine.evaluation import options
 from engine.evaluation import results
-from engine.evaluation import undecodable
 from preprocessing import preprocessing_factory
 
 SECONDS_BETWEEN_CHECKPOINTS = 10
@@ -44,11 +32,12 @@ def run(data: options.Data, model: options.Model,
     Prints the results and writes them to run.eval_dir.
 
     Raises:
-      ValueError: if data, checkpoint and options do not fit together.
-      OSError: if the eval_dir cannot be written to.
+      ValueError: data, checkpoint and options do not fit together.
+      OSError: the eval_dir cannot be written to.
     """
     runtime.prepare()
     dataset = models.open_dataset(data)
+    run = run._replace(eval_dir=os.path.expanduser(run.eval_dir))
     files.check_folder(run.eval_dir)
     score = functools.partial(_score, dataset, data, model, detection, run)
     if not run.wait_for_checkpoints:
@@ -104,14 +93,15 @@ def _score(dataset, data, model, detection, run, prefix):
                 run.gpu_memory_fraction)) as session:
             session.run(initializer)
             num_batches = -(-dataset.num_samples // data.batch_size)
-            with undecodable.named(dataset.data_sources):
-                *images, groundtruths, detections = _collect(
-                    session, outputs,
-                    min(num_batches, data.max_num_batches or num_batches))
-    scored = results.Scored(
-        *images, groundtruths, detections, average_precision.evaluate(
-            groundtruths, detections, dataset.labels,
-            run.matching_threshold))
+            try:
+                scored = _collect(session, outputs, min(
+                    num_batches, data.max_num_batches or num_batches))
+            except tf.errors.InvalidArgumentError:
+                _check_images(dataset.data_sources)
+                raise
+    scored = scored._replace(results=average_precision.evaluate(
+        scored.groundtruths, scored.detections, dataset.labels,
+        run.matching_threshold))
     _report(dataset, run, prefix, scored)
     return scored.results
 
@@ -121,26 +111,23 @@ def _build(dataset, network, data, model, detection):
     preprocessing = preprocessing_factory.get_preprocessing(
         model.preprocessing_name)
     params = network.params
+    items = ('image', 'bbox_img', 'shape', 'filename', 'object/label',
+             'object/bbox', 'object/difficult')
 
     def transform(sample):
-        image, bbox_img = preprocessing.preprocess_for_eval(
+        image, sample['bbox_img'] = preprocessing.preprocess_for_eval(
             sample['image/encoded'], params.img_shape,
             preprocessing.Resize(int(model.eval_resize)),
             params.mean, params.scale)
-        return {
-            # Without resizing the images must have the network's size.
-            'image': tf.ensure_shape(image, [*params.img_shape, 3]),
-            'bbox_img': bbox_img,
-            **{item: sample[item] for item in (
-                'shape', 'filename', 'object/label', 'object/bbox',
-                'object/difficult')}}
+        # Without resizing the images must have the network's size.
+        sample['image'] = tf.ensure_shape(image, [*params.img_shape, 3])
+        return {item: sample[item] for item in items}
 
     with tf.device('/device:CPU:0'):
         provider = data_provider.eval_batches(
             dataset, transform, data.batch_size,
             data.num_preprocessing_threads)
-        items = list(provider.list_items())
-        batch = dict(zip(items, provider.get(items), strict=True))
+        batch = dict(zip(items, provider.get(items)))
     batch['detections'] = models.detections(
         network, batch.pop('image'), batch.pop('bbox_img'),
         model.compute_dtype, **detection._asdict())
@@ -149,63 +136,75 @@ def _build(dataset, network, data, model, detection):
     return batch, provider.initializer
 
 
+def _check_images(paths):
+    """Raises ValueError for the first image of shards that is damaged.
+
+    TensorFlow's error says what is wrong with some image, not with which.
+    """
+    with image_files.ImageReader() as reader:
+        for path in paths:
+            for index, sample in enumerate(records.read_samples([path])):
+                image, = reader.make_decodable([sample.encoded])
+                if isinstance(image, ValueError):
+                    name = records.image_name(sample.filename, index)
+                    raise ValueError(
+                        f'{path}, record {index}: the image {name} cannot be '
+                        f'decoded: {image}. Convert it again.')
+
+
 def _collect(session, outputs, num_batches):
-    """Runs the batches; returns all of Scored but the results.
+    """Runs the batches; returns their Scored, without results.
 
     The images are numbered in the order of their names, so that no result
     depends on the order of the records.
     """
-    names, groundtruths, detections = [], [], []
+    images = []
     for _ in tqdm.trange(num_batches, unit='batch', disable=None):
         values = session.run(outputs)
         found = values['detections']
-        for index, filename in enumerate(values['filename']):
-            names.append(records.image_name(filename.decode(), len(names)))
-            pixels = np.tile(values['shape'][index, :2], 2).astype(np.float32)
-            is_object = values['object/label'][index] > 0  # others pad
-            groundtruths.append((
-                values['object/label'][index, is_object],
+        for i, filename in enumerate(values['filename']):
+            pixels = np.tile(values['shape'][i, :2], 2).astype(np.float32)
+            is_object = values['object/label'][i] > 0  # others pad
+            groundtruths = (
+                values['object/label'][i, is_object],
                 # Annotations are in pixels; the records' float32 is not.
-                np.round(values['object/bbox'][index, is_object] * pixels, 3),
-                values['object/difficult'][index, is_object] > 0))
-            num = found.num[index]
-            detections.append((
-                found.classes[index, :num], found.scores[index, :num],
-                found.bboxes[index, :num] * pixels))
-    order = sorted(range(len(names)), key=names.__getitem__)
+                np.round(values['object/bbox'][i, is_object] * pixels, 3),
+                values['object/difficult'][i, is_object] > 0)
+            num = found.num[i]
+            detections = (found.classes[i, :num], found.scores[i, :num],
+                          found.bboxes[i, :num] * pixels)
+            name = records.image_name(filename.decode(), len(images))
+            images.append((name, len(images), groundtruths, detections))
+    images.sort(key=lambda image: image[0])
+    names, numbers, groundtruths, detections = zip(*images)
+    return results.Scored(
+        numbers, names, average_precision.GroundTruths(*_rows(groundtruths)),
+        average_precision.Detections(*_rows(detections)), results=None)
 
-    def rows(images):
-        images = [images[index] for index in order]
-        numbers = np.repeat(np.arange(len(order)),
-                            [len(classes) for classes, *_ in images])
-        return numbers, *map(np.concatenate, zip(*images, strict=True))
 
-    return (order, [names[index] for index in order],
-            average_precision.GroundTruths(*rows(groundtruths)),
-            average_precision.Detections(*rows(detections)))
+def _rows(images):
+    """Returns the columns of all images, the images' numbers before them."""
+    numbers = np.repeat(
+        np.arange(len(images)), [len(classes) for classes, *_ in images])
+    return numbers, *map(np.concatenate, zip(*images))
 
 
 def _report(dataset, run, prefix, scored):
     """Prints the table; writes devkit files, metrics.json, scalars, report."""
-    step = checkpoints.reader.global_step(prefix)
-    num_images = len(scored.image_names)
-    print(f'{prefix} (step {step}) on {num_images} images of '
-          f'{dataset.name} {dataset.split_name}:')
+    about = {'checkpoint': prefix,
+             'step': checkpoints.reader.global_step(prefix),
+             'dataset': dataset.name, 'split': dataset.split_name,
+             'num_images': len(scored.image_names)}
+    print('{checkpoint} (step {step}) on {num_images} images of {dataset} '
+          '{split}:'.format(**about))
     print(results.format_table(scored.results))
-    path = results.write_files(
-        run.eval_dir, dataset.split_name, scored, checkpoint=prefix,
-        step=step, dataset=dataset.name, split=dataset.split_name,
-        num_images=num_images)
-    results.write_scalars(run.eval_dir, scored.results, step)
+    path = results.write_files(run.eval_dir, scored, about)
     print(f'Results: {path}, devkit files beside it; curves: '
           f'tensorboard --logdir={run.eval_dir}', flush=True)
     if run.report:
         # Not above: it imports matplotlib.
         from engine.evaluation import report
         path = report.write(
-            os.path.join(run.eval_dir, 'report'), {
-                'checkpoint': prefix, 'step': step,
-                'data': f'{dataset.name} {dataset.split_name}',
-                'images': num_images},
+            os.path.join(run.eval_dir, 'report'), about,
             dataset.data_sources, scored, run.matching_threshold)
         print(f'Report: {path}', flush=True)

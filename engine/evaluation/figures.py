@@ -8,8 +8,8 @@ import math
 import warnings
 
 import numpy as np
+from matplotlib import axes as matplotlib_axes
 from matplotlib import figure
-from matplotlib.backends import backend_agg
 
 from detection import average_precision
 
@@ -17,12 +17,8 @@ DOTS_PER_INCH = 150
 BLUE, DARK, GREY, LIGHT = '#2f6fb0', '#1f2933', '#9aa5b1', '#e4e7eb'
 
 
-def best_f1(
-        result: average_precision.ClassResult) -> tuple[float, int | None]:
-    """Returns where precision and recall of a class are best balanced.
-
-    The F1 and the row of the curve; NaN and None if there is no curve.
-    """
+def best_f1(result: average_precision.ClassResult) -> tuple[float, int | None]:
+    """Returns the best F1 of a class's curve and its row, or NaN and None."""
     total = result.precision + result.recall
     f1 = np.divide(2 * result.precision * result.recall, total,
                    out=np.zeros_like(total), where=total > 0)
@@ -34,11 +30,10 @@ def best_f1(
 
 def precision_recall(result: average_precision.ClassResult) -> bytes:
     """Returns the PNG of a class's precision-recall curve."""
+    axes = new_axes(3.4, 3)
     # The margins are given: to compute them takes as long as the drawing.
-    canvas, axes = _axes(3.4, 3)
-    canvas.figure.subplots_adjust(.15, .16, .96, .9)
-    axes.set(xlim=(0, 1), ylim=(0, 1.03), xlabel='recall',
-             ylabel='precision')
+    axes.figure.subplots_adjust(.15, .16, .96, .9)
+    axes.set(xlim=(0, 1), ylim=(0, 1.03), xlabel='recall', ylabel='precision')
     axes.grid(color=LIGHT)
     title = _shortened(result.name)
     if result.num_objects:
@@ -47,21 +42,21 @@ def precision_recall(result: average_precision.ClassResult) -> bytes:
         axes.plot(result.recall, result.precision, color=BLUE, linewidth=1.8)
     f1, row = best_f1(result)
     if row is not None:
-        point = result.recall[row], result.precision[row]
+        point = recall, precision = result.recall[row], result.precision[row]
         axes.plot(*point, 'o', color=DARK, markersize=5, clip_on=False)
         # Where the curve, which falls to the right, leaves room.
-        is_right, is_high = point[0] > .5, point[1] > .5
+        is_high, is_corner = precision > .5, min(recall, precision) > .5
         axes.annotate(
             f'score {result.scores[row]:.2f}\nF1 {f1:.2f}', point,
-            xytext=(-8 if is_right and is_high else 8, -8 if is_high else 8),
+            xytext=(-8 if is_corner else 8, -8 if is_high else 8),
             textcoords='offset points', color=DARK, fontsize=9,
-            ha='right' if is_right and is_high else 'left',
+            ha='right' if is_corner else 'left',
             va='top' if is_high else 'bottom')
     else:
         axes.text(.5, .5, 'nothing found' if result.num_objects
                   else 'no object to find', ha='center', color=GREY)
     axes.set_title(title, parse_math=False, fontsize=10, color=DARK)
-    return _png(canvas)
+    return png(axes)
 
 
 def overview(results: average_precision.Results) -> bytes:
@@ -73,20 +68,20 @@ def overview(results: average_precision.Results) -> bytes:
     classes = sorted(results.classes, key=lambda result: -np.nan_to_num(
         result.metrics.get(headline, math.nan), nan=-1))
     places = np.arange(len(classes))
-    canvas, axes = _axes(5, 1.1 + .27 * len(places), layout='constrained')
+    axes = new_axes(5, 1.1 + .27 * len(places), 'constrained')
     axes.barh(places, np.nan_to_num(values(headline)), color=BLUE, height=.7)
-    for place, value in zip(places, values(headline), strict=True):
+    for place, value in enumerate(values(headline)):
         axes.text(1.02, place, '-' if math.isnan(value) else f'{value:.3f}',
                   va='center', color=DARK, fontsize=9)
     for other in others:
         axes.plot(values(other), places, 'd', color=DARK, markersize=4)
-    title = 'no object to find'
-    if not math.isnan(results.metrics[headline]):
-        axes.axvline(results.metrics[headline], color=DARK, linestyle='--',
-                     linewidth=1)
+    title, mean = 'no object to find', results.metrics[headline]
+    if not math.isnan(mean):
+        axes.axvline(mean, color=DARK, linestyle='--', linewidth=1)
         title = f'm{headline.split("_")[0]} ' + ', '.join(
-            f'{mean:.3f} ({name.split("_")[-1]}, {mark})' for (name, mean), mark
-            in zip(results.metrics.items(), ('bars and line', 'diamonds')))
+            f'{value:.3f} ({name.split("_")[-1]}, {mark})'
+            for (name, value), mark in zip(
+                results.metrics.items(), ('bars and line', 'diamonds')))
     axes.set_title(title, fontsize=10, color=DARK, loc='left')
     axes.set(xlim=(0, 1.12), xticks=np.arange(0, 1.1, .2))
     axes.set_yticks(places, [_shortened(result.name) for result in classes],
@@ -94,46 +89,30 @@ def overview(results: average_precision.Results) -> bytes:
     axes.set_ylim(len(places) - .4, -.6)
     axes.tick_params(axis='y', length=0)
     axes.grid(axis='x', color=LIGHT)
-    return _png(canvas)
+    return png(axes)
 
 
-def learning_curves(
-        curves: dict[str, list[tuple[int, float]]]) -> bytes:
-    """Returns the PNG of trainings by name: their steps and VOC07's mAP."""
-    canvas, axes = _axes(6, 3.2 + .2 * len(curves), layout='constrained')
-    for name, points in curves.items():
-        steps, values = zip(*points, strict=True)
-        axes.plot(steps, values, marker='o', markersize=3.5, linewidth=1.8,
-                  label=f'{name}: {values[-1]:.3f}')
-    axes.set(xlabel='steps', ylabel='mAP (VOC07)', ylim=(0, 1.03))
-    axes.set_xlim(left=0)
-    axes.grid(color=LIGHT)
-    canvas.figure.legend(
-        loc='outside upper left', fontsize=9, frameon=False)
-    return _png(canvas)
-
-
-def _axes(width, height, layout=None):
-    """Returns a canvas of a size in inches, and its axes."""
-    picture = figure.Figure(figsize=(width, height), layout=layout)
-    canvas = backend_agg.FigureCanvasAgg(picture)
-    axes = picture.add_subplot()
+def new_axes(width: float, height: float,
+             layout: str | None = None) -> matplotlib_axes.Axes:
+    """Returns the axes of a new figure of a size in inches."""
+    axes = figure.Figure(figsize=(width, height), layout=layout).add_subplot()
     axes.set_axisbelow(True)
     axes.spines[['top', 'right']].set_visible(False)
     axes.spines[['left', 'bottom']].set_color(GREY)
     axes.tick_params(labelsize=9, color=GREY)
-    return canvas, axes
+    return axes
 
 
-def _shortened(name, most=24):
-    return name if len(name) <= most else name[:most - 1] + '…'
-
-
-def _png(canvas):
+def png(axes: matplotlib_axes.Axes) -> bytes:
+    """Returns the figure of axes as a PNG."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # A class's name in a script that matplotlib's font lacks is drawn as
         # boxes; the page itself has the name.
         warnings.filterwarnings('ignore', message='Glyph')
-        canvas.figure.savefig(buffer, format='png', dpi=DOTS_PER_INCH)
+        axes.figure.savefig(buffer, format='png', dpi=DOTS_PER_INCH)
     return buffer.getvalue()
+
+
+def _shortened(name, most=24):
+    return name if len(name) <= most else name[:most - 1] + '…'

@@ -30,7 +30,7 @@ class Model(NamedTuple):
     """Which weights are scored, and in which network."""
     checkpoint_path: Annotated[str, 'File, prefix or folder.'] = '/tmp/tfmodel/'
     model_name: Annotated[
-        str | None, 'ssd_300_vgg, ssd_512_vgg or ssd_300_vgg_quarter; '
+        str | None, 'A network of nets/nets_factory.py, such as ssd_300_vgg; '
         'default: that of the checkpoint, else ssd_300_vgg.'] = None
     anchors: Annotated[
         Literal['voc', 'coco'] | None, 'Anchors of a checkpoint that does not '
@@ -41,8 +41,7 @@ class Model(NamedTuple):
         Literal['1', '2', '3', '4'], 'How images are fitted: 1 not at all, 2 '
         'central crop, 3 shrink and pad, 4 warp.'] = '4'
     moving_average_decay: Annotated[
-        float | None, 'Score the moving averages of the weights; default: the '
-        'weights.'] = None
+        float | None, 'Score the moving averages; default: the weights.'] = None
     compute_dtype: Annotated[
         Literal['float32', 'bfloat16', 'float16'], 'What convolutions compute '
         'in; bfloat16 is faster on CPUs with AMX or AVX-512 BF16 and on GPUs.'

@@ -25,8 +25,8 @@ _UNSAFE_IN_COLUMNS = ' %'
 
 class Scored(typing.NamedTuple):
     """The images of an evaluation, by numbers, and what they gave."""
-    records: list[int]  # Which record each image is, counted from 0.
-    image_names: list[str]  # The files' stems.
+    records: tuple[int, ...]  # Which record each image is, from 0 on.
+    image_names: tuple[str, ...]  # The files' stems.
     groundtruths: average_precision.GroundTruths  # In pixels.
     detections: average_precision.Detections  # In pixels.
     results: average_precision.Results
@@ -60,48 +60,40 @@ def format_table(results: average_precision.Results) -> str:
         return (name, *(format_number(metrics.get(metric), 4)
                         for metric in results.metrics), *counts)
 
-    is_empty = [not result.num_objects for result in results.classes]
-    head, *rows = tables.lines([
+    classes, headline = results.classes, next(iter(results.metrics))
+    head, *body, means = tables.lines([
         ('class', *(name.replace('_', ' ') for name in results.metrics),
          'objects', 'detections'),
         *(row(files.quote(result.name), result.metrics, result.num_objects,
-              result.num_detections) for result in results.classes),
-        row(mean_name(next(iter(results.metrics)), results).split('_')[0],
-            results.metrics,
-            sum(result.num_objects for result in results.classes),
-            sum(result.num_detections for result in results.classes))])
+              result.num_detections) for result in classes),
+        row(mean_name(headline, results).split('_')[0], results.metrics,
+            sum(result.num_objects for result in classes),
+            sum(result.num_detections for result in classes))])
     rule = '-' * len(head)
-    lines = [head, rule, *rows[:-1], rule, rows[-1]]
-    if all(is_empty):
+    lines = [head, rule, *body, rule, means]
+    if not any(result.num_objects for result in classes):
         lines.append('There is no object to find: nothing to score.')
-    elif any(is_empty):
-        lines.append('- : no object of the class to find; '
-                     'left out of the means.')
+    elif not all(result.num_objects for result in classes):
+        lines.append(
+            '- : no object of the class to find; left out of the means.')
     return '\n'.join(lines)
 
 
-def write_files(folder: str, split_name: str, scored: Scored,
-                **about: str | int) -> str:
-    """Writes the devkit's files and metrics.json; returns the latter's path.
+def write_files(
+        folder: str, scored: Scored, about: dict[str, str | int]) -> str:
+    """Writes devkit's files, metrics.json, scalars; returns metrics.json.
 
-    An earlier metrics.json, which is of other files, goes before they change;
-    the new one comes last, and begins with `about`.
+    It begins with `about`, which has 'split' and 'step'; a value that is not
+    a number is null. An earlier one goes before the files of its detections.
     """
-    path = os.path.join(folder, 'metrics.json')
-    with contextlib.suppress(FileNotFoundError):
-        os.remove(path)
-    write_comp4(folder, split_name, scored)
-    write_metrics(path, scored.results, **about)
-    return path
-
-
-def write_metrics(path: str, results: average_precision.Results,
-                  **about: str | int):
-    """Writes metrics.json; a value that is not a number becomes null."""
     def numbers(metrics):
         return {name: None if math.isnan(value) else float(value)
                 for name, value in metrics.items()}
 
+    path, results = os.path.join(folder, 'metrics.json'), scored.results
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(path)
+    write_comp4(folder, about['split'], scored)
     content = {
         **about,
         **numbers({mean_name(name, results): value
@@ -110,37 +102,35 @@ def write_metrics(path: str, results: average_precision.Results,
             result.name: {
                 **numbers(result.metrics),
                 'num_objects': int(result.num_objects),
-                'num_detections': int(result.num_detections),
-            } for result in results.classes},
-    }
+                'num_detections': int(result.num_detections)}
+            for result in results.classes}}
     files.write_whole(path, [json.dumps(
         content, indent=2, ensure_ascii=False, allow_nan=False), '\n'])
+    write_scalars(folder, results, about['step'])
+    return path
 
 
 def write_scalars(folder: str, results: average_precision.Results,
                   step: int):
-    """Writes the scalars for TensorBoard, to a file of their own.
+    """Writes AP_VOC07/mAP, AP_VOC07/<class> and so on for TensorBoard.
 
-    AP_VOC07/mAP, AP_VOC07/<class> and so on, without those that are not a
-    number. Unlike a tf.summary.FileWriter, it raises where they cannot be
-    written.
+    To a file of their own, without those that are not a number. Unlike a
+    tf.summary.FileWriter, it raises where they cannot be written.
     """
     values = {f'{name}/{result.name}': value for result in results.classes
               for name, value in result.metrics.items()}
     # Last, in case a class has this name.
-    values.update({
-        f'{name}/{mean_name(name, results).split("_")[0]}': value
-        for name, value in results.metrics.items()})
+    values |= {f'{name}/{mean_name(name, results).split("_")[0]}': value
+               for name, value in results.metrics.items()}
     now = time.time()
     path = os.path.join(
         folder, f'events.out.tfevents.{now:.6f}.{socket.gethostname()}')
+    summary = tf.Summary(value=[
+        tf.Summary.Value(tag=tag, simple_value=value)
+        for tag, value in values.items() if not math.isnan(value)])
     with tfrecords.open_writer(path) as writer:
-        for event in (
-                tf.Event(wall_time=now, file_version='brain.Event:2'),
-                tf.Event(wall_time=now, step=step, summary=tf.Summary(value=[
-                    tf.Summary.Value(tag=tag, simple_value=value)
-                    for tag, value in values.items()
-                    if not math.isnan(value)]))):
+        for event in (tf.Event(wall_time=now, file_version='brain.Event:2'),
+                      tf.Event(wall_time=now, step=step, summary=summary)):
             writer.write(event.SerializeToString())
 
 
@@ -154,21 +144,19 @@ def write_comp4(folder: str, split_name: str, scored: Scored) -> list[str]:
     that does not fit into a file name, or a space in an image's name, is
     written as in an address: %2F.
 
-    Returns:
-      The path of each class; its file is empty if it was never detected.
+    Returns the paths; the file of a class that was never detected is empty.
     """
-    number, detections = np.format_float_positional, scored.detections
+    number, found, paths = np.format_float_positional, scored.detections, []
     image_names = [files.quote(name, _UNSAFE_IN_COLUMNS)
                    for name in scored.image_names]
-    paths = []
     for label, name in enumerate(scored.class_names, 1):
+        lines = (' '.join([
+            image_names[found.images[row]],
+            number(found.scores[row], min_digits=6),
+            *(number(found.bboxes[row, side], min_digits=1)
+              for side in (1, 0, 3, 2))]) + '\n'
+            for row in np.flatnonzero(found.classes == label))
         paths.append(os.path.join(folder, files.file_name(
             f'comp4_det_{split_name}_{name}') + '.txt'))
-        rows = np.flatnonzero(detections.classes == label)
-        files.write_whole(paths[-1], (
-            ' '.join([image_names[image], number(score, min_digits=6), *(
-                number(bbox[i], min_digits=1) for i in (1, 0, 3, 2))]) + '\n'
-            for image, score, bbox in zip(
-                detections.images[rows], detections.scores[rows],
-                detections.bboxes[rows], strict=True)))
+        files.write_whole(paths[-1], lines)
     return paths

@@ -1,4 +1,5 @@
 """The report of evaluations small enough to be counted by hand."""
+import base64
 import csv
 import html.parser
 import os
@@ -11,8 +12,6 @@ import pytest
 from common import drawing
 from datasets import tfrecords
 from detection import average_precision
-from detection import error_kinds
-from engine.evaluation import pictures
 from engine.evaluation import report
 from engine.evaluation import results
 from tests import rows
@@ -35,7 +34,7 @@ class PageReader(html.parser.HTMLParser):
     def __init__(self, path):
         super().__init__()
         self.tags, self.images, self.rows, self.texts = [], [], [], []
-        self.is_in_cell = False
+        self.is_in_cell, self.path = False, path
         self.source = path.read_text('utf-8')
         self.feed(self.source)
         self.close()
@@ -60,18 +59,24 @@ class PageReader(html.parser.HTMLParser):
         """Returns the cells of one of the rows that begin with a name."""
         return [row for row in self.rows if row[0] == name][number]
 
+    def jpegs(self):
+        """Returns the pictures that are JPEGs."""
+        return [cv2.imdecode(np.frombuffer(
+            base64.b64decode(image['src'].partition(',')[2]), np.uint8), 1)
+            for image in self.images if 'jpeg' in image['src']]
+
 
 def write(folder, groundtruths=OBJECTS, found=FOUND,
           class_names=('cat', 'dog'), names=('a', 'b', 'c'), encoded=GREY,
-          **about):
+          width=100, **about):
     """Writes the report of images, which are in the records backwards."""
-    path = str(folder / 'records')
-    with tfrecords.open_writer(path) as writer:
-        for name in names[::-1]:
+    paths = [str(folder / f'records_{name}') for name in names[::-1]]
+    for path, name in zip(paths, names[::-1], strict=True):
+        with tfrecords.open_writer(path) as writer:
             writer.write(tfrecords.encode_example(tfrecords.Sample(
-                encoded, b'PNG', name, 100, 100, [], [], [], [], [])))
+                encoded, b'PNG', name, 100, width, [], [], [], [], [])))
     path = report.write(
-        str(folder / 'report'), about, [path], results.Scored(
+        str(folder / 'report'), about, paths, results.Scored(
             list(range(len(names)))[::-1], names, groundtruths, found,
             average_precision.evaluate(groundtruths, found, class_names)))
     assert path == str(folder / 'report' / 'index.html')
@@ -79,13 +84,8 @@ def write(folder, groundtruths=OBJECTS, found=FOUND,
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp('report')
-
-
-@pytest.fixture(scope='module')
-def page(folder):
-    return write(folder, step=7)
+def page(tmp_path_factory):
+    return write(tmp_path_factory.mktemp('report'), step=7)
 
 
 def test_the_page_counts_right(page):
@@ -117,19 +117,11 @@ def test_the_pictures_are_those_of_the_worst_images(page):
     assert [text for text in page.texts if ' · ' in text] == [
         'c · cat 0.95: background', 'a · cat 0.80: wrong class (dog)',
         'a · 1 missed', 'b · 1 missed']
-    jpegs = [image['src'] for image in page.images if 'jpeg' in image['src']]
-    assert len(jpegs) == 4
+    assert len(page.jpegs()) == 4
 
 
-def test_images_are_read_again(page, folder):
-    samples = pictures.read_images([str(folder / 'records')] * 2, {1, 3})
-    assert {index: sample.filename for index, sample in samples.items()} == {
-        1: 'b', 3: 'c'}
-    assert pictures.read_images([str(folder / 'records')], set()) == {}
-
-
-def test_numbers_of_the_curves(page, folder):
-    folder = folder / 'report'
+def test_numbers_of_the_curves(page):
+    folder = page.path.parent
     assert (folder / 'precision_recall_cat.csv').read_text() == (
         'score,precision,recall\n0.95,0,0\n0.9,0.5,0.5\n0.8,0.333333,0.5\n')
     with open(folder / 'errors.csv', newline='') as file:
@@ -170,20 +162,17 @@ def test_names_are_escaped(tmp_path):
     assert all('onerror' not in image for image in page.images)
 
 
-@pytest.mark.parametrize('groundtruths, found', [
-    (NO_OBJECTS, FOUND), (OBJECTS, NOTHING_FOUND),
-    (NO_OBJECTS, NOTHING_FOUND)],
-    ids=['no objects', 'no detections', 'nothing'])
+@pytest.mark.parametrize('groundtruths, found, num_missed, num_wrong', [
+    (NO_OBJECTS, FOUND, 0, 2), (OBJECTS, NOTHING_FOUND, 3, 0),
+    (NO_OBJECTS, NOTHING_FOUND, 0, 0)])
 @pytest.mark.filterwarnings('error')
-def test_nothing(groundtruths, found, tmp_path):
+def test_nothing(groundtruths, found, num_missed, num_wrong, tmp_path):
     page = write(tmp_path, groundtruths, found)
-    num_objects = 3 if len(groundtruths.classes) else 0
     assert page.row('all') == [
-        'all', str(num_objects), '0', '0', '0', '0', '0', str(num_objects)]
-    is_missed = 'Nothing is missed.' not in page.texts
-    assert is_missed == (num_objects > 0)
-    is_wrong = 'Nothing that was detected is wrong.' not in page.texts
-    assert is_wrong == (len(found.classes) > 0)
+        'all', str(num_missed), *'00000', str(num_missed)]
+    assert ('Nothing is missed.' in page.texts) == (not num_missed)
+    assert ('Nothing that was detected is wrong.' in page.texts) == (
+        not num_wrong)
 
 
 def test_one_class_and_an_image_that_cannot_be_decoded(tmp_path):
@@ -194,19 +183,14 @@ def test_one_class_and_an_image_that_cannot_be_decoded(tmp_path):
     assert page.texts.count('The image cannot be decoded.') == 2
 
 
-def test_boxes_are_drawn_where_they_are():
-    sample = tfrecords.Sample(
-        cv2.imencode('.png', np.zeros((100, 1000, 3), np.uint8))[1].tobytes(),
-        b'PNG', '', 100, 1000, [], [], [], [], [])
-    objects = rows.objects((0, CAT, [20, 500, 90, 900], 0))
-    scored = results.Scored([0], ['a'], objects, NOTHING_FOUND,
-                            average_precision.evaluate(
-                                objects, NOTHING_FOUND, ['cat']))
-    picture = cv2.imdecode(np.frombuffer(pictures.draw(
-        pictures.Choice(0, np.zeros(0, int), ''), sample, scored,
-        error_kinds.break_down(objects, NOTHING_FOUND)), np.uint8), 1)
+def test_boxes_are_drawn_where_they_are(tmp_path):
+    page = write(
+        tmp_path, rows.objects((0, CAT, [20, 500, 90, 900], 0)),
+        NOTHING_FOUND, ['cat'], ['a'], cv2.imencode(
+            '.png', np.zeros((100, 1000, 3), np.uint8))[1].tobytes(), 1000)
+    picture, = page.jpegs()
     assert picture.shape == (56, 560, 3)
-    orange = drawing.class_color(pictures.MISSED)
+    orange = drawing.class_color(report.MISSED)
     np.testing.assert_allclose(picture[30, 280, ::-1], orange, atol=60)
     assert picture[30, 200].max() < 30
 
@@ -214,7 +198,7 @@ def test_boxes_are_drawn_where_they_are():
 def test_colors_are_those_that_the_page_names():
     found, missed, wrong, difficult = map(
         drawing.class_color,
-        (pictures.FOUND, pictures.MISSED, pictures.WRONG, pictures.DIFFICULT))
+        (report.FOUND, report.MISSED, report.WRONG, report.DIFFICULT))
     assert found[1] == max(found) and difficult[2] == max(difficult)
     assert wrong[0] == 255 > 2 * wrong[1]
     assert missed[0] == 255 and missed[1] > 2 * missed[2]

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import pathlib
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -36,14 +35,27 @@ OTHER = average_precision.Results({'AR10': .5, 'speed': 2.}, (
     class_result('cat', 2, 3, AR10=.25), class_result('dog', 4, 5, AR10=.75)))
 
 
-def scored(found, image_names=('a',), class_names=('cat', 'aeroplane')):
-    return results.Scored([], list(image_names), None, found, RESULTS._replace(
-        classes=tuple(RESULTS.classes[0]._replace(name=name)
-                      for name in class_names)))
+def comp4(folder, class_names, image_names, *found):
+    paths = results.write_comp4(str(folder), 'test', results.Scored(
+        (), image_names, None, rows.found(*found, dtype=np.float32),
+        average_precision.Results(
+            {}, [class_result(name, 1, 2) for name in class_names])))
+    return map(pathlib.Path, paths)
 
 
-def found(*detected):
-    return rows.found(*detected, dtype=np.float32)
+def write(folder, scores):
+    """Returns what is in metrics.json, and what TensorBoard finds."""
+    folder.mkdir(exist_ok=True)
+    path = results.write_files(
+        str(folder), results.Scored((), (), None, rows.found(), scores),
+        {'checkpoint': 'model', 'split': 'test', 'step': 7})
+    assert path == str(folder / 'metrics.json')
+    events, = folder.glob('events.out.tfevents.*')
+    version, event = tf.train.summary_iterator(str(events))
+    assert version.file_version == 'brain.Event:2'
+    assert event.step == 7
+    return json.loads(pathlib.Path(path).read_text()), {
+        value.tag: value.simple_value for value in event.summary.value}
 
 
 def test_table():
@@ -63,37 +75,20 @@ def test_table_without_objects_is_no_way_to_the_terminal():
     assert table.endswith('There is no object to find: nothing to score.')
 
 
-def test_metrics(tmp_path):
-    path = tmp_path / 'new' / 'metrics.json'
-    results.write_metrics(str(path), RESULTS, step=7, checkpoint='model')
-    assert json.loads(path.read_text()) == {
-        'step': 7, 'checkpoint': 'model', 'mAP_VOC07': 0.5,
+def test_metrics_and_scalars(tmp_path):
+    metrics, scalars = write(tmp_path / 'some', RESULTS)
+    assert metrics == {
+        'checkpoint': 'model', 'split': 'test', 'step': 7, 'mAP_VOC07': 0.5,
         'mAP_VOC12': 0.25, 'classes': {
             'cat': {'AP_VOC07': 0.5, 'AP_VOC12': 0.25, 'num_objects': 12,
                     'num_detections': 345},
             'aeroplane': {'AP_VOC07': None, 'AP_VOC12': None,
                           'num_objects': 0, 'num_detections': 6}}}
-    assert os.listdir(path.parent) == ['metrics.json']
-    results.write_metrics(str(path), NOTHING)
-    assert json.loads(path.read_text())['mAP_VOC07'] is None
-
-
-def scalars(folder, scores):
-    """Returns what TensorBoard finds in a folder, of step 7."""
-    folder.mkdir()
-    results.write_scalars(str(folder), scores, 7)
-    path, = folder.glob('events.out.tfevents.*')
-    version, event = tf.train.summary_iterator(str(path))
-    assert version.file_version == 'brain.Event:2'
-    assert event.step == 7
-    return {value.tag: value.simple_value for value in event.summary.value}
-
-
-def test_scalars(tmp_path):
-    assert scalars(tmp_path / 'some', RESULTS) == {
+    assert scalars == {
         'AP_VOC07/mAP': 0.5, 'AP_VOC07/cat': 0.5,
         'AP_VOC12/mAP': 0.25, 'AP_VOC12/cat': 0.25}
-    assert not scalars(tmp_path / 'none', NOTHING)
+    metrics, scalars = write(tmp_path / 'none', NOTHING)
+    assert metrics['mAP_VOC07'] is None and not scalars
 
 
 def test_another_metric_is_shown_everywhere(tmp_path, monkeypatch):
@@ -104,12 +99,11 @@ def test_another_metric_is_shown_everywhere(tmp_path, monkeypatch):
         'dog    0.7500                4           5',
         '------------------------------------------',
         'mAR10  0.5000  2.0000        6           8']
-    results.write_metrics(str(tmp_path / 'metrics.json'), OTHER)
-    metrics = json.loads((tmp_path / 'metrics.json').read_text())
+    metrics, scalars = write(tmp_path, OTHER)
     assert metrics['mAR10'] == .5 and metrics['speed'] == 2
     assert metrics['classes']['dog'] == {
         'AR10': .75, 'num_objects': 4, 'num_detections': 5}
-    assert scalars(tmp_path / 'logs', OTHER) == {
+    assert scalars == {
         'AR10/cat': .25, 'AR10/dog': .75, 'AR10/mAR10': .5, 'speed/speed': 2}
     monkeypatch.setattr(average_precision, 'evaluate', lambda *_: OTHER)
     page = report_test.write(tmp_path)
@@ -120,10 +114,9 @@ def test_another_metric_is_shown_everywhere(tmp_path, monkeypatch):
 
 
 def test_comp4_lines_and_empty_files(tmp_path):
-    paths = results.write_comp4(str(tmp_path), 'test', scored(found(
-        (1, 1, 0.5, [-2, 10.25, 30, 40]), (0, 1, 1 / 3, [1, 2, 3, 4.1])),
-        ['a 1', 'b'], ['cat', 'dog']))
-    cat, dog = map(pathlib.Path, paths)
+    cat, dog = comp4(
+        tmp_path, ['cat', 'dog'], ['a 1', 'b'],
+        (1, 1, 0.5, [-2, 10.25, 30, 40]), (0, 1, 1 / 3, [1, 2, 3, 4.1]))
     assert cat.name == 'comp4_det_test_cat.txt'
     assert cat.read_text() == (
         'b 0.500000 10.25 -2.0 40.0 30.0\n'
@@ -137,54 +130,32 @@ def test_comp4_equals_the_reference_files(tmp_path):
              for line in (DATA / f'comp4_det_test_{name}.txt')
              .read_text().splitlines()]
     stems = sorted({line[1] for line in lines})
-    paths = results.write_comp4(str(tmp_path), 'test', scored(found(*(
-        (stems.index(stem), label, score, [ymin, xmin, ymax, xmax])
-        for label, stem, score, xmin, ymin, xmax, ymax in lines)),
-        stems, names))
-    for path in map(pathlib.Path, paths):
+    for path in comp4(tmp_path, names, stems, *(
+            (stems.index(stem), label, score, [ymin, xmin, ymax, xmax])
+            for label, stem, score, xmin, ymin, xmax, ymax in lines)):
         assert path.read_bytes() == (DATA / path.name).read_bytes()
 
 
 def test_class_names_of_any_length_and_kind_become_files(tmp_path):
     names = {'../../etc/passwd': '..%2F..%2Fetc%2Fpasswd', '..': '..',
              'a:b\n': 'a%3Ab%0A', '100%': '100%25', 'chat été': 'chat été',
-             'a\\b': 'a%5Cb', '\x1b[2J\0': '%1B[2J%00', '猫' * 200: None,
-             '猫' * 199 + '犬': None, 'x' * 10000: None}
-    paths = results.write_comp4(
-        str(tmp_path), 'test',
-        scored(found((0, 1, .5, [1, 1, 2, 2])), class_names=names))
-    assert len(set(paths)) == len(names)
-    assert sorted(os.listdir(tmp_path)) == sorted(map(os.path.basename, paths))
-    for path, written in zip(paths, names.values(), strict=True):
-        assert path.endswith(f'comp4_det_test_{written}.txt'
-                             if written else '.txt')
+             'a\\b': 'a%5Cb', '\x1b[2J\0': '%1B[2J%00'}
+    long = '猫' * 200, '猫' * 199 + '犬', 'x' * 10000
+    paths = list(comp4(tmp_path, [*names, *long], ['a']))
+    assert {path.name for path in paths} == set(os.listdir(tmp_path))
+    assert len(set(paths)) == len(names) + 3
+    for path, written in zip(paths, names.values()):
+        assert path.name == f'comp4_det_test_{written}.txt'
 
 
-def test_a_full_disk_is_said_and_leaves_no_half_file(tmp_path):
+def test_a_full_disk_is_said_and_metrics_are_of_the_detections_beside_them(
+        tmp_path):
+    write(tmp_path, RESULTS)
     path = tmp_path / 'metrics.json'
-    path.write_text('old')
     with pytest.raises(OSError, match=f'too large, on writing: .*{path}'), (
             scripts.full_disk()):
-        results.write_metrics(str(path), RESULTS)
-    assert path.read_text() == 'old'
-    assert os.listdir(tmp_path) == ['metrics.json']
+        write(tmp_path, NOTHING)
+    assert not path.exists()
     with pytest.raises(OSError, match=f'{tmp_path}/events.out.tfevents'), (
             scripts.full_disk()):
         results.write_scalars(str(tmp_path), RESULTS, 7)
-
-
-def test_metrics_are_never_beside_files_of_other_detections(
-        tmp_path, monkeypatch):
-    def write(score):
-        return results.write_files(
-            str(tmp_path), 'test', scored(found((0, 1, score, [1, 2, 3, 4]))))
-
-    path = write(.5)
-    assert json.loads(pathlib.Path(path).read_text())['mAP_VOC07'] == .5
-    monkeypatch.setattr(results, 'write_metrics',
-                        mock.Mock(side_effect=KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        write(.75)
-    assert sorted(os.listdir(tmp_path)) == [
-        'comp4_det_test_aeroplane.txt', 'comp4_det_test_cat.txt']
-    assert ' 0.75' in (tmp_path / 'comp4_det_test_cat.txt').read_text()
