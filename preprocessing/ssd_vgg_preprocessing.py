@@ -49,8 +49,10 @@ def preprocess_for_train(
       labels: int64 [m]; m may be 0.
       bboxes: float32 [m, 4], within 0..1, with positive areas.
     """
+    sizes = [tf_image.NUM_COLOR_UNIFORMS, tf_image.NUM_EXPAND_UNIFORMS,
+             tf_image.NUM_CROP_UNIFORMS, 1, 1]
     color, expand, crop, interpolation, mirror = tf.split(
-        *_uniforms(seed))
+        tf.random.stateless_uniform([sum(sizes)], seed), sizes)
     out_shape = np.array(out_shape, np.int32)
     shape, decode_window = tf_image.decode_lazily(encoded_image)
     canvas, offset = tf_image.expand_canvas(shape, expand)
@@ -79,7 +81,9 @@ def preprocess_for_train(
 
     image = tf.cond(tf.reduce_all(source_size > 0), visible_image,
                     lambda: tf.zeros([*out_shape, 3]))
-    image, bboxes = tf_image.flip_randomly(image, bboxes, mirror[0])
+    image, bboxes = tf.cond(
+        mirror[0] < 0.5, lambda: tf_image.flip_left_right(image, bboxes),
+        lambda: (image, bboxes))
     image.set_shape([*out_shape, 3])
     return image, labels, bboxes
 
@@ -115,29 +119,17 @@ def preprocess_for_eval(
     resize = Resize(resize)
     if image.dtype == tf.string:
         image = tf_image.decode(image)
-    bbox_img = tf.constant([0.0, 0.0, 1.0, 1.0])
-    if resize == Resize.NONE:
-        image = tf.cast(image, tf.float32)
-        return tf_image.normalise(image, mean, scale), bbox_img
-
-    size = tf.constant(out_shape)
     if resize == Resize.WARP_RESIZE:
-        image = tf.round(tf_image.resize(image, size))
+        image = tf.round(tf_image.resize(image, out_shape))
     elif resize == Resize.PAD_AND_RESIZE:
-        image = tf.round(tf_image.resize(image, _fitting(image, size)))
-    else:
-        image = tf.cast(image, tf.float32)
-    image = tf_image.normalise(image, mean, scale)
-    if resize != Resize.WARP_RESIZE:
-        image, bbox_img = tf_image.crop_or_pad(image, size)
-    return tf.ensure_shape(image, [*out_shape, 3]), bbox_img
-
-
-def _uniforms(seed):
-    """Returns one vector of random numbers, and how to split it."""
-    sizes = [tf_image.NUM_COLOR_UNIFORMS, tf_image.NUM_EXPAND_UNIFORMS,
-             tf_image.NUM_CROP_UNIFORMS, 1, 1]
-    return tf.random.stateless_uniform([sum(sizes)], seed), sizes
+        image = tf.round(tf_image.resize(image, _fitting(image, out_shape)))
+    image = tf_image.normalise(tf.cast(image, tf.float32), mean, scale)
+    bbox_img = tf.constant([0.0, 0.0, 1.0, 1.0])
+    if resize in (Resize.PAD_AND_RESIZE, Resize.CENTRAL_CROP):
+        image, bbox_img = tf_image.crop_or_pad(image, out_shape)
+    if resize != Resize.NONE:
+        image = tf.ensure_shape(image, [*out_shape, 3])
+    return image, bbox_img
 
 
 def _to_pixels(crop, canvas):
@@ -150,21 +142,17 @@ def _to_pixels(crop, canvas):
 
 
 def _visible(low, size, shape, out_shape):
-    """Finds the part of a crop that shows the image.
-
-    All are int32 [2], y and x.
+    """Finds the part of a crop that shows the image: four int32 [2], y and x.
 
     Args:
       low: the crop's first pixel; the crop may reach beyond the image.
-      size: the crop's height and width.
-      shape: the image's height and width.
+      size, shape: the crop's and the image's height and width.
       out_shape: what the crop is resized to.
 
     Returns:
       source_low, source_size: the part in pixels of the image; the size is
         not positive if the crop shows nothing of it.
-      target_low, target_size: where the part goes in the result; at least
-        one pixel.
+      target_low, target_size: where it goes in the result; at least a pixel.
     """
     source_low = tf.maximum(low, 0)
     source_high = tf.minimum(low + size, shape)

@@ -1,11 +1,13 @@
 """Operations on one image and its objects: decode, resize, distort, sample.
 
-Pure functions. Whatever is random takes its uniforms in [0, 1) as an
-argument: the caller draws them all at once, from one seed. Images are RGB,
-0..255, [height, width, 3]; a bbox is [ymin, xmin, ymax, xmax], relative to
-the image.
+Pure functions. Whatever is random takes its uniforms, float32 in [0, 1), as
+an argument: the caller draws them all at once, from one seed. Images are RGB,
+0..255, [height, width, 3]; a size or shape is int32 [2], height and width; a
+bbox is [ymin, xmin, ymax, xmax], relative to the image.
 """
 import enum
+from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -37,167 +39,126 @@ class Interpolation(enum.IntEnum):
     LANCZOS = 4
 
 
-def is_jpeg(encoded):
-    """Returns whether the bytes (string scalar) start as a JPEG: bool []."""
-    return tf.equal(tf.strings.substr(encoded, 0, 3), b'\xff\xd8\xff')
-
-
-def decode(encoded):
+def decode(encoded: tf.Tensor) -> tf.Tensor:
     """Returns the pixels of a JPEG, PNG, BMP or GIF: uint8 [h, w, 3].
 
     Grey becomes RGB; transparency is dropped; of a GIF the first frame.
     """
     return tf.cond(
-        is_jpeg(encoded),
+        _is_jpeg(encoded),
         lambda: tf.image.decode_jpeg(encoded, channels=3),
         lambda: _decode_other(encoded))
 
 
-def decode_lazily(encoded):
+def decode_lazily(
+        encoded: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
     """Decodes what must be decoded in order to know the image's size.
 
-    Args:
-      encoded: string [], a JPEG, PNG, BMP or GIF.
-
-    Returns:
-      int32 [2], height and width; and a function that takes a window's
-      first y, x and its height, width (int32 [2] each, not empty, inside
-      the image) to its pixels, uint8 [h, w, 3]. Of a JPEG, only the header
-      has been read by then, and only the window is decoded.
+    Returns the size, and a function that takes a window's first y, x and its
+    size (int32 [2] each, not empty, inside the image) to its pixels, uint8
+    [h, w, 3]. Of a JPEG, only the header has been read by then, and only the
+    window is decoded.
     """
-    jpeg = is_jpeg(encoded)
+    is_jpeg = _is_jpeg(encoded)
     shape, pixels = tf.cond(
-        jpeg,
+        is_jpeg,
         lambda: (tf.image.extract_jpeg_shape(encoded)[:2],
                  tf.zeros([0, 0, 3], tf.uint8)),
         lambda: _with_shape(_decode_other(encoded)))
 
     def decode_window(low, size):
         return tf.cond(
-            jpeg,
+            is_jpeg,
             lambda: tf.image.decode_and_crop_jpeg(
                 encoded, tf.concat([low, size], 0), channels=3),
-            lambda: tf.slice(
-                pixels, tf.pad(low, [[0, 1]]),
-                tf.pad(size, [[0, 1]], constant_values=3)))
+            lambda: _slice(pixels, low, size))
 
     return tf.ensure_shape(shape, [2]), decode_window
 
 
-def resize(image, size, interpolation=Interpolation.LINEAR):
-    """Returns the image resized as OpenCV does, on half-pixel centres.
+def resize(image: tf.Tensor, size: tf.Tensor,
+           interpolation: Interpolation = Interpolation.LINEAR) -> tf.Tensor:
+    """Returns an image resized as OpenCV does, on half-pixel centres.
 
     LINEAR and AREA agree with OpenCV but for its fixed-point rounding.
     CUBIC has the kernel's a = -0.5 where OpenCV has -0.75; LANCZOS has 3
     lobes instead of 4; NEAREST takes the pixel under the centre instead of
     under the corner, so that the image is not shifted against its bboxes.
-
-    Args:
-      image: uint8 or float32 [h, w, 3].
-      size: int32 [2], height and width.
-      interpolation: an Interpolation.
-
-    Returns:
-      float32 [size[0], size[1], 3]; CUBIC and LANCZOS may overshoot 0..255.
+    The image is uint8 or float32; the result is float32, and with CUBIC and
+    LANCZOS may overshoot 0..255.
     """
     # The raw operations: tf.image.resize wraps each in a dozen others.
-    images, ops = image[None], tf.raw_ops
+    ops, kwargs = tf.raw_ops, {'images': image[None], 'size': size}
     if interpolation == Interpolation.LINEAR:
-        resized = ops.ResizeBilinear(
-            images=images, size=size, half_pixel_centers=True)
+        resized = ops.ResizeBilinear(**kwargs, half_pixel_centers=True)
     elif interpolation == Interpolation.AREA:
-        resized = ops.ResizeArea(images=images, size=size)
+        resized = ops.ResizeArea(**kwargs)
     elif interpolation == Interpolation.NEAREST:
         resized = tf.cast(ops.ResizeNearestNeighbor(
-            images=images, size=size, half_pixel_centers=True), tf.float32)
+            **kwargs, half_pixel_centers=True), tf.float32)
     elif interpolation == Interpolation.CUBIC:
-        resized = ops.ResizeBicubic(
-            images=images, size=size, half_pixel_centers=True)
+        resized = ops.ResizeBicubic(**kwargs, half_pixel_centers=True)
     else:
         scale = (tf.cast(size, tf.float32)
                  / tf.cast(tf.shape(image)[:2], tf.float32))
         resized = ops.ScaleAndTranslate(
-            images=images, size=size, scale=scale, translation=[0.0, 0.0],
+            **kwargs, scale=scale, translation=[0.0, 0.0],
             kernel_type='lanczos3', antialias=False)
     return resized[0]
 
 
-def resize_randomly(image, size, uniform):
-    """Returns the image resized by one of the five Interpolations.
-
-    Args:
-      image: uint8 [h, w, 3].
-      size: int32 [2], height and width.
-      uniform: float32 [].
-
-    Returns:
-      float32 [size[0], size[1], 3], within 0..255.
-    """
-    modes = list(Interpolation)
-
+def resize_randomly(image: tf.Tensor, size: tf.Tensor,
+                    uniform: tf.Tensor) -> tf.Tensor:
+    """Resizes a uint8 image by one of the five: float32, within 0..255."""
     def resize_fn(mode):
         if mode in (Interpolation.CUBIC, Interpolation.LANCZOS):
             return lambda: tf.clip_by_value(
                 resize(image, size, mode), 0.0, 255.0)
         return lambda: resize(image, size, mode)
 
-    return tf.switch_case(tf.cast(uniform * len(modes), tf.int32),
-                          [resize_fn(mode) for mode in modes])
+    return tf.switch_case(tf.cast(uniform * len(Interpolation), tf.int32),
+                          [resize_fn(mode) for mode in Interpolation])
 
 
-def distort_color(image, uniforms):
+def distort_color(image: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
     """Changes brightness, contrast, saturation and hue as Caffe does.
 
     Each with probability 0.5; contrast comes before or after the two
     operations on hue and saturation; values saturate after each operation.
     Hue turns round the whole circle, where Caffe's 8-bit red stops at 0 in
-    one direction only: an accident of its number format, not of colour.
-
-    Args:
-      image: float32 [h, w, 3], 0..255.
-      uniforms: float32 [NUM_COLOR_UNIFORMS].
-
-    Returns:
-      float32 [h, w, 3], 0..255.
+    one direction only: an accident of its number format, not of colour. The
+    image is float32, the uniforms are [NUM_COLOR_UNIFORMS].
     """
     is_contrast_first = uniforms[0] < 0.5
     active, amount = tf.unstack(uniforms[1:5] < 0.5), uniforms[5:]
-    low = [-BRIGHTNESS_DELTA, CONTRAST_RANGE[0], SATURATION_RANGE[0],
-           -HUE_DELTA]
-    high = [BRIGHTNESS_DELTA, CONTRAST_RANGE[1], SATURATION_RANGE[1],
-            HUE_DELTA]
+    low, high = np.float32([
+        (-BRIGHTNESS_DELTA, BRIGHTNESS_DELTA), CONTRAST_RANGE,
+        SATURATION_RANGE, (-HUE_DELTA, HUE_DELTA)]).T
     brightness, contrast, saturation, hue = tf.unstack(
-        low + amount * np.subtract(high, low).astype(np.float32))
-
-    def change_brightness(image):
-        return tf.clip_by_value(image + brightness, 0.0, 255.0)
+        low + amount * (high - low))
 
     def change_contrast(image):
         return tf.minimum(image * contrast, 255.0)
 
-    def change_saturation(image):
-        return tf.raw_ops.AdjustSaturation(images=image, scale=saturation)
+    for condition, change in (
+            (active[0], lambda image: tf.clip_by_value(
+                image + brightness, 0.0, 255.0)),
+            (active[1] & is_contrast_first, change_contrast),
+            (active[2], lambda image: tf.raw_ops.AdjustSaturation(
+                images=image, scale=saturation)),
+            (active[3], lambda image: tf.raw_ops.AdjustHue(
+                images=image, delta=hue)),
+            (active[1] & ~is_contrast_first, change_contrast)):
+        image = _apply_if(condition, change, image)
+    return image
 
-    def change_hue(image):
-        return tf.raw_ops.AdjustHue(images=image, delta=hue)
 
-    image = _apply_if(active[0], change_brightness, image)
-    image = _apply_if(active[1] & is_contrast_first, change_contrast, image)
-    image = _apply_if(active[2], change_saturation, image)
-    image = _apply_if(active[3], change_hue, image)
-    return _apply_if(active[1] & ~is_contrast_first, change_contrast, image)
+def expand_canvas(shape: tf.Tensor,
+                  uniforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Places an image of a shape on a larger canvas, with probability 0.5.
 
-
-def expand_canvas(shape, uniforms):
-    """Places the image on a larger canvas, with probability 0.5.
-
-    Args:
-      shape: int32 [2], the image's height and width.
-      uniforms: float32 [NUM_EXPAND_UNIFORMS].
-
-    Returns:
-      int32 [2], height and width of the canvas, and int32 [2], y and x of
-      the image's first pixel on it.
+    The uniforms are [NUM_EXPAND_UNIFORMS]. Returns the canvas's shape, and
+    y, x of the image's first pixel on it, int32 [2].
     """
     low, high = EXPAND_RATIO
     ratio = tf.where(
@@ -207,19 +168,13 @@ def expand_canvas(shape, uniforms):
     return canvas, tf.cast(uniforms[2:] * margin, tf.int32)
 
 
-def sample_crop(bboxes, uniforms):
-    """Returns a random crop: Caffe's batch sampler.
+def sample_crop(bboxes: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
+    """Returns a random crop, a bbox, float32 [4]: Caffe's batch sampler.
 
     Of each of the samplers with a bound on the overlap, the first of its
     trials in which at least one object's jaccard overlap is at least the
     bound; then one crop among these and the whole image, all as likely.
-
-    Args:
-      bboxes: float32 [num_objects, 4]; without objects, the whole image.
-      uniforms: float32 [NUM_CROP_UNIFORMS].
-
-    Returns:
-      float32 [4], [ymin, xmin, ymax, xmax].
+    bboxes: float32 [num_objects, 4]; uniforms: [NUM_CROP_UNIFORMS].
     """
     crops = trial_crops(tf.reshape(uniforms[:-1], [4, -1]))
     overlaps = boxes.jaccard(crops[:, None], bboxes[None])
@@ -236,14 +191,12 @@ def sample_crop(bboxes, uniforms):
     return tf.concat([crops, [[0.0, 0.0, 1.0, 1.0]]], 0)[choice]
 
 
-def trial_crops(uniforms):
+def trial_crops(uniforms: tf.Tensor) -> tf.Tensor:
     """Returns crops of random scale, aspect ratio and place: [n, 4].
 
     Caffe's SampleBBox (sampler.cpp): the range of aspect ratios is first
-    narrowed to those for which both sides are at most 1.
-
-    Args:
-      uniforms: float32 [4, n]: scale, aspect ratio, y, x.
+    narrowed to those for which both sides are at most 1. The uniforms are
+    [4, n]: scale, aspect ratio, y, x.
     """
     scale, aspect, y, x = tf.unstack(uniforms)
     scale = CROP_SCALE[0] + scale * (CROP_SCALE[1] - CROP_SCALE[0])
@@ -256,17 +209,13 @@ def trial_crops(uniforms):
     return tf.stack([ymin, xmin, ymin + height, xmin + width], 1)
 
 
-def keep_centred(labels, bboxes, window=(0.0, 0.0, 1.0, 1.0)):
+def keep_centred(labels: tf.Tensor, bboxes: tf.Tensor,
+                 window: tf.Tensor | Sequence[float] = (0.0, 0.0, 1.0, 1.0),
+                 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Keeps the objects whose centre is in the window, edges included.
 
-    Args:
-      labels: int64 [n].
-      bboxes: float32 [n, 4].
-      window: float32 [4], in the bboxes' coordinates.
-
-    Returns:
-      int64 [m] and float32 [m, 4]: labels, and bboxes clipped to the
-      window; objects without area after that are dropped too.
+    Returns int64 [m] labels and float32 [m, 4] bboxes of [n], clipped to the
+    window; objects without area after that are dropped too.
     """
     window = tf.cast(window, bboxes.dtype)
     centres = (bboxes[:, :2] + bboxes[:, 2:]) / 2
@@ -277,43 +226,32 @@ def keep_centred(labels, bboxes, window=(0.0, 0.0, 1.0, 1.0)):
     return tf.gather(labels, kept), tf.gather(bboxes, kept)
 
 
-def flip_left_right(image, bboxes):
+def flip_left_right(image: tf.Tensor,
+                    bboxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns an image [h, w, 3] and its bboxes [n, 4], mirrored."""
     ymin, xmin, ymax, xmax = tf.unstack(bboxes, axis=1)
     bboxes = tf.stack([ymin, 1 - xmax, ymax, 1 - xmin], 1)
     return tf.reverse(image, [1]), bboxes
 
 
-def flip_randomly(image, bboxes, uniform):
-    """Returns image and bboxes, mirrored if the uniform, [], is < 0.5."""
-    return tf.cond(uniform < 0.5, lambda: flip_left_right(image, bboxes),
-                   lambda: (image, bboxes))
+def crop_or_pad(image: tf.Tensor,
+                size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Cuts a float32 image and pads it with zeros around its centre.
 
-
-def crop_or_pad(image, size):
-    """Cuts and pads an image with zeros around its centre.
-
-    Args:
-      image: float32 [h, w, 3].
-      size: int32 [2], height and width.
-
-    Returns:
-      float32 [size[0], size[1], 3], and float32 [4]: the whole image, in
-      coordinates of the result (outside 0..1 where it was cut).
+    Returns it and float32 [4]: the whole image, in coordinates of the result
+    (outside 0..1 where it was cut).
     """
     shape = tf.shape(image)[:2]
     before = tf.maximum(shape - size, 0) // 2
     kept = tf.minimum(shape, size)
-    image = tf.slice(image, tf.pad(before, [[0, 1]]),
-                     tf.pad(kept, [[0, 1]], constant_values=3))
     low = (size - kept) // 2
-    image = place(image, low, size)
+    image = place(_slice(image, before, kept), low, size)
     offset = tf.cast(low - before, tf.float32)
     corners = tf.concat([offset, offset + tf.cast(shape, tf.float32)], 0)
     return image, corners / tf.cast(tf.tile(size, [2]), tf.float32)
 
 
-def place(image, low, size):
+def place(image: tf.Tensor, low: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     """Returns zeros of `size` with the image [h, w, 3] at y, x = low."""
     # As rows of width * 3 numbers: several times as fast.
     shape = tf.shape(image)
@@ -332,6 +270,10 @@ def normalise(image: tf.Tensor, mean: tuple[float, ...],
     return tf.reshape(rows if scale == 1 else rows * scale, shape)
 
 
+def _is_jpeg(encoded):
+    return tf.equal(tf.strings.substr(encoded, 0, 3), b'\xff\xd8\xff')
+
+
 def _decode_other(encoded):
     image = tf.image.decode_image(encoded, expand_animations=False)
     image = tf.ensure_shape(image, [None, None, None])
@@ -342,6 +284,11 @@ def _decode_other(encoded):
 
 def _with_shape(image):
     return tf.shape(image)[:2], image
+
+
+def _slice(image, low, size):
+    return tf.slice(image, tf.pad(low, [[0, 1]]),
+                    tf.pad(size, [[0, 1]], constant_values=3))
 
 
 def _apply_if(condition, function, image):
