@@ -1,10 +1,9 @@
 """Tests of nets.np_methods."""
 import numpy as np
+import pytest
 
 from nets import np_methods
 
-CLASSES = np.array([1, 2, 1, 1])
-SCORES = np.array([0.9, 0.8, 0.7, 0.6])
 # The third is the first moved by a tenth, the second lies on the first.
 BBOXES = np.array([
     [0., 0., 1., 1.], [0., 0., 1., 1.], [0., 0.1, 1., 1.1],
@@ -25,8 +24,7 @@ def test_select_takes_every_class_above_the_threshold_once():
 def test_select_of_nothing_is_empty():
     classes, scores, bboxes = np_methods.ssd_bboxes_select(
         np.full((3, 3), 0.1), np.zeros((3, 4)), np.ones((3, 4)))
-    assert classes.shape == scores.shape == (0,)
-    assert bboxes.shape == (0, 4)
+    assert classes.shape == scores.shape == (0,) and bboxes.shape == (0, 4)
     assert np_methods.bboxes_nms(classes, scores, bboxes)[2].shape == (0, 4)
 
 
@@ -38,29 +36,20 @@ def test_sort_keeps_the_order_of_ties_and_cuts():
     np.testing.assert_array_equal(bboxes, BBOXES[[2, 1, 3]])
 
 
-def test_nms_works_per_class():
-    classes, scores, bboxes = np_methods.bboxes_nms(CLASSES, SCORES, BBOXES)
-    np.testing.assert_array_equal(classes, [1, 2, 1])
-    np.testing.assert_array_equal(scores, [0.9, 0.8, 0.6])
-    np.testing.assert_array_equal(bboxes, BBOXES[[0, 1, 3]])
-
-
-def test_nms_keeps_an_overlap_equal_to_the_threshold():
-    bboxes = np.array([[0., 0., 2., 2.], [0., 0., 2., 1.]])  # IoU 0.5
-    kept = np_methods.bboxes_nms(
-        np.array([1, 1]), np.array([0.9, 0.8]), bboxes, 0.5)
-    assert len(kept[0]) == 2
-    kept = np_methods.bboxes_nms(
-        np.array([1, 1]), np.array([0.9, 0.8]), bboxes, 0.49)
-    assert len(kept[0]) == 1
-
-
-def test_something_suppressed_suppresses_nothing():
-    # Each overlaps its neighbour by 0.6 and the one after that by 1 / 3.
-    bboxes = np.array([[0., x, 1., x + 1.] for x in (0., 0.25, 0.5)])
-    kept = np_methods.bboxes_nms(
-        np.array([1, 1, 1]), np.array([0.9, 0.8, 0.7]), bboxes)
-    np.testing.assert_array_equal(kept[1], [0.9, 0.7])
+@pytest.mark.parametrize('classes, bboxes, threshold, kept', [
+    ([1, 2, 1, 1], BBOXES, 0.45, [0, 1, 3]),  # Per class.
+    # An overlap of 0.5, equal to the threshold, and above it.
+    ([1, 1], [[0., 0., 2., 2.], [0., 0., 2., 1.]], 0.5, [0, 1]),
+    ([1, 1], [[0., 0., 2., 2.], [0., 0., 2., 1.]], 0.49, [0]),
+    # Each overlaps its neighbour by 0.6 and the one after that by 1 / 3:
+    # something suppressed suppresses nothing.
+    ([1] * 3, [[0., x, 1., x + 1.] for x in (0., .25, .5)], 0.45, [0, 2])])
+def test_nms(classes, bboxes, threshold, kept):
+    values = (np.array(classes), np.linspace(0.9, 0.1, len(classes)),
+              np.array(bboxes))
+    for got, value in zip(np_methods.bboxes_nms(*values, threshold), values,
+                          strict=True):
+        np.testing.assert_array_equal(got, value[kept])
 
 
 def test_clip_and_resize_by_the_image_inside_the_network_input():
@@ -69,9 +58,3 @@ def test_clip_and_resize_by_the_image_inside_the_network_input():
     np.testing.assert_array_equal(clipped, [[0., 0.25, 0.5, 0.5]])
     np.testing.assert_array_equal(
         np_methods.bboxes_resize(window, clipped), [[0., 0., 0.5, 0.5]])
-
-
-def test_jaccard_broadcasts():
-    overlaps = np_methods.bboxes_jaccard(BBOXES[:, None], BBOXES[None])
-    assert overlaps.shape == (4, 4)
-    np.testing.assert_allclose(overlaps[0], [1, 1, 0.9 / 1.1, 0])
