@@ -35,7 +35,7 @@ setup: $(INSTALLED)
 
 # Made anew when what has to be installed changes; the file $(INSTALLED) comes
 # last, so that an installation that broke off is begun again.
-$(INSTALLED): setup.py constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' \
 	  || { echo 'Python 3.10 to 3.13 is needed; name one: make PYTHON=python3.12' >&2; exit 1; }
 	@$(PYTHON) -m venv --clear $(VENV) \
@@ -66,10 +66,10 @@ define install
 	@touch $@
 endef
 
-$(OLDEST)/.installed: setup.py constraints-tf216.txt
+$(OLDEST)/.installed: pyproject.toml constraints-tf216.txt
 	$(call install,$(PYTHON310),(3$(COMMA) 10),PYTHON310,constraints-tf216.txt)
 
-$(NEWEST)/.installed: setup.py constraints.txt
+$(NEWEST)/.installed: pyproject.toml constraints.txt
 	$(call install,$(PYTHON313),(3$(COMMA) 13),PYTHON313,constraints.txt)
 
 lint: $(INSTALLED)
