@@ -11,17 +11,16 @@ from engine import cli
 from engine.detecting import options
 
 GROUPS = (options.Model, options.Detection, options.Run)
-cli.define(*GROUPS)
 
 
-def main():
+def main(*groups):
     """Hands the flags over."""
     cli.require('checkpoint_path', 'input')
     # Set before TensorFlow is imported; by itself it does so on some CPUs.
     os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
     from engine.detecting import detect
-    detect.run(*cli.values(*GROUPS))
+    detect.run(*groups)
 
 
 if __name__ == '__main__':
-    cli.run(main)
+    cli.run(main, *GROUPS)

@@ -8,26 +8,30 @@ With --wait_for_checkpoints it runs beside a training and scores each
 checkpoint as it comes.
 """
 import os
-
-from absl import flags
+from typing import Annotated
+from typing import NamedTuple
 
 from engine import cli
 from engine.evaluation import options
 
-GROUPS = (options.Data, options.Model, options.Detection, options.Run)
-cli.define(*GROUPS)
-flags.DEFINE_integer(
-    'eval_image_size', None, 'Accepted and ignored: the network says it.')
+
+class Ignored(NamedTuple):
+    """A flag of the original that says nothing here."""
+    eval_image_size: Annotated[
+        int | None, 'Accepted and ignored: the network says it.'] = None
 
 
-def main():
+GROUPS = (options.Data, options.Model, options.Detection, options.Run, Ignored)
+
+
+def main(*groups):
     """Hands the flags over."""
     cli.require('dataset_name', 'dataset_dir')
     # Set before TensorFlow is imported; by itself it does so on some CPUs.
     os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
     from engine.evaluation import evaluate
-    evaluate.run(*cli.values(*GROUPS))
+    evaluate.run(*groups[:-1])
 
 
 if __name__ == '__main__':
-    cli.run(main)
+    cli.run(main, *GROUPS)

@@ -7,28 +7,31 @@ Prints classes and counts, the sizes of the boxes, and how many objects the
 anchors of each network fit; writes a picture of images with their boxes and
 names, in which mistakes of labelling are seen.
 """
-from absl import flags
+from typing import Annotated
+from typing import NamedTuple
 
 from engine import cli
 
-FLAGS = flags.FLAGS
 
-flags.DEFINE_string(
-    'dataset_name', None, 'pascalvoc_2007, pascalvoc_2012, pascalvoc_0712 '
-    '(both), or the name of your own records: <name>_<split>_*.tfrecord.')
-flags.DEFINE_string('dataset_split_name', 'train', 'Split to look at.')
-flags.DEFINE_string('dataset_dir', None, 'Folder of the TFRecords.')
-flags.DEFINE_string(
-    'output_dir', './', 'Folder of the picture; made if missing.')
+class Options(NamedTuple):
+    """Which records, and where the picture goes."""
+    dataset_name: Annotated[
+        str | None, 'pascalvoc_2007, pascalvoc_2012, pascalvoc_0712 (both), '
+        'or the name of your own records: <name>_<split>_*.tfrecord.'] = None
+    dataset_split_name: Annotated[str, 'Split to look at.'] = 'train'
+    dataset_dir: Annotated[str | None, 'Folder of the TFRecords.'] = None
+    output_dir: Annotated[str, 'Folder of the picture; made if missing.'] = './'
 
 
-def main():
-    """Inspects what the flags say."""
+GROUPS = (Options,)
+
+
+def main(options):
+    """Hands the flags over."""
     cli.require('dataset_name', 'dataset_dir', 'output_dir')
     from engine.data import inspect
-    inspect.inspect(FLAGS.dataset_name, FLAGS.dataset_split_name,
-                    FLAGS.dataset_dir, FLAGS.output_dir)
+    inspect.inspect(*options)
 
 
 if __name__ == '__main__':
-    cli.run(main)
+    cli.run(main, *GROUPS)

@@ -6,25 +6,30 @@
 
 Run it again with the same --train_dir to go on where it stopped.
 """
-from absl import flags
+from typing import Annotated
+from typing import NamedTuple
 
 from engine import cli
 from engine.training import options
 
+
+class Ignored(NamedTuple):
+    """Flags of the original that say nothing here."""
+    labels_offset: Annotated[int, 'Accepted and ignored, as ever.'] = 0
+    train_image_size: Annotated[
+        int | None, 'Accepted and ignored: the network says it.'] = None
+
+
 GROUPS = (options.Data, options.Model, options.Loss, options.Optimizer,
-          options.Run)
-cli.define(*GROUPS)
-flags.DEFINE_integer('labels_offset', 0, 'Accepted and ignored, as ever.')
-flags.DEFINE_integer('train_image_size', None, 'Accepted and ignored: the '
-                     'network says it.')
+          options.Run, Ignored)
 
 
-def main():
+def main(*groups):
     """Hands the flags over."""
     cli.require('dataset_name', 'dataset_dir')
     from engine.training import train
-    train.run(*cli.values(*GROUPS))
+    train.run(*groups[:-1])
 
 
 if __name__ == '__main__':
-    cli.run(main)
+    cli.run(main, *GROUPS)

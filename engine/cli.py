@@ -3,7 +3,6 @@
 TensorFlow takes seconds to import and logs a page while it does; scripts
 import it only after their flags are parsed, so that --help is quick.
 """
-import collections.abc
 import faulthandler
 import os
 import signal
@@ -12,6 +11,7 @@ import threading
 import traceback
 import typing
 import warnings
+from collections import abc
 
 from absl import app
 from absl import flags
@@ -22,30 +22,30 @@ from common import files
 # A shell's exit statuses of what Ctrl-C and SIGTERM ended.
 INTERRUPTED = 130
 TERMINATED = 143
-# Type of a value -> absl's function of flags.
-_DEFINE_FLAG = {bool: 'boolean', int: 'integer', float: 'float',
-                str: 'string', collections.abc.Sequence: 'list'}
+_DEFINE = {
+    bool: flags.DEFINE_boolean, int: flags.DEFINE_integer,
+    float: flags.DEFINE_float, str: flags.DEFINE_string,
+    typing.Literal: flags.DEFINE_enum, abc.Sequence: flags.DEFINE_list}
 
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM came: what Ctrl-C would have saved is saved."""
 
 
-def run(main):
-    """Parses the flags, calls `main()` and exits.
+def run(main: abc.Callable[..., None], *groups: type):
+    """Calls `main` with the groups of flags that a user gave, and exits.
 
     What a user can do something about (a ValueError, an OSError, an error of
     a TensorFlow operation, too little memory) becomes a message on stderr
-    and exit status 1. So does anything else, which is an error of this
-    program and says so. With --debug the traceback comes first, and what the
-    libraries log. Ctrl-C and SIGTERM raise KeyboardInterrupt in `main` and
-    end quietly; a second Ctrl-C ends at once.
+    and exit status 1; so does anything else, as an error of this program.
+    With --debug the traceback comes first, and what the libraries log. Ctrl-C
+    and SIGTERM raise KeyboardInterrupt in `main` and end quietly; a second
+    Ctrl-C ends at once.
     """
+    define(*groups)
     is_debugging = flags.DEFINE_boolean(
         'debug', False, 'On an error, show where in the program it was.',
-        module_name=sys.argv[0])  # --help lists the script's own flags.
-
-    script = os.path.basename(sys.argv[0])
+        module_name=sys.argv[0])
 
     def guarded_main(argv):
         signal.signal(signal.SIGTERM, _terminate)
@@ -55,13 +55,13 @@ def run(main):
         threading.excepthook = _describe_thread_error
         warnings.formatwarning = lambda message, *rest, **kwargs: (
             f'{message}\n')
-        if not is_debugging.value:
+        if not is_debugging.value and sys.stderr is not None:
             _keep_stderr_to_ourselves()
         try:
             if len(argv) > 1:
                 raise ValueError(
                     f'{argv[1]!r} is not a flag; flags begin with --.')
-            main()
+            main(*values(*groups))
         except Terminated:
             sys.exit(TERMINATED)
         except KeyboardInterrupt:
@@ -69,35 +69,26 @@ def run(main):
         except Exception as error:
             if is_debugging.value:
                 traceback.print_exc()
-            print(f'{script}: {describe(error)}', file=sys.stderr)
-            sys.exit(1)
+            sys.exit(f'{os.path.basename(argv[0])}: {describe(error)}')
 
     app.run(guarded_main)
 
 
 def import_tensorflow():
-    """Imports TensorFlow without its notes on graphics drivers.
-
-    For notebooks, whose stderr is shown to its last line.
-    """
+    """Imports TensorFlow without its notes on graphics drivers, in notebooks."""
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-    sys.stderr.flush()
-    stderr = os.dup(2)
+    stderr = _lead_stderr_nowhere()
     try:
-        with open(os.devnull, 'w', encoding='utf-8') as nowhere:
-            os.dup2(nowhere.fileno(), 2)
         import tensorflow  # noqa: F401
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
 
 
-def define(*groups: type):
-    """Defines the flags of a script, one for each field of NamedTuples.
+def define(*groups: type, flag_values: flags.FlagValues = flags.FLAGS):
+    """Defines a flag for each field of NamedTuples, with its default.
 
-    Args:
-      *groups: a field is annotated Annotated[type, help] or Annotated[type,
-        help, lowest value]. Its default is the flag's.
+    A field is an Annotated[type, help] or Annotated[type, help, lowest value].
     """
     for group in groups:
         for name, hint in typing.get_type_hints(
@@ -105,22 +96,22 @@ def define(*groups: type):
             kind, text, *lowest = typing.get_args(hint)
             if type(None) in typing.get_args(kind):
                 kind = typing.get_args(kind)[0]
+            origin = typing.get_origin(kind) or kind
+            extra = {'lower_bound': lowest[0]} if lowest else {}
+            if origin is typing.Literal:
+                extra['enum_values'] = typing.get_args(kind)
             default = group._field_defaults.get(name)
-            if typing.get_origin(kind) is typing.Literal:
-                define_flag, extra = 'enum', [list(typing.get_args(kind))]
-            else:
-                define_flag, extra = _DEFINE_FLAG[
-                    typing.get_origin(kind) or kind], []
-            if define_flag == 'list' and default is not None:
-                default = list(default)
-            getattr(flags, f'DEFINE_{define_flag}')(
-                name, default, *extra, help=text, module_name=sys.argv[0],
-                **({'lower_bound': lowest[0]} if lowest else {}))
+            _DEFINE[origin](
+                name, list(default) if isinstance(default, tuple) else default,
+                help=text, flag_values=flag_values,
+                module_name=sys.argv[0],  # --help lists a script's own flags.
+                **extra)
 
 
-def values(*groups: type) -> list:
+def values(*groups: type,
+           flag_values: flags.FlagValues = flags.FLAGS) -> list[tuple]:
     """Returns the NamedTuples that `define` made flags of, filled in."""
-    return [group(*(flags.FLAGS[name].value for name in group._fields))
+    return [group(*(flag_values[name].value for name in group._fields))
             for group in groups]
 
 
@@ -134,19 +125,19 @@ def require(*names: str):
 def describe(error: BaseException) -> str:
     """Returns what an exception says to a user, fit for a terminal.
 
-    One line, but for a ValueError that lists several faults.
+    It is one line, but for a ValueError that lists several faults.
     """
+    kind, text = type(error).__name__, ' '.join(str(error).split())
+    tensorflow = sys.modules.get('tensorflow')  # None before its import.
     if isinstance(error, (ValueError, OSError)):
-        lines = str(error).splitlines() or [type(error).__name__]
-    elif isinstance(error, _operation_errors()):
-        lines = [errors.reason(error.message) or type(error).__name__]
+        lines = str(error).splitlines() or [kind]
+    elif tensorflow and isinstance(error, tensorflow.errors.OpError):
+        lines = [errors.reason(error.message) or kind]
+    elif isinstance(error, MemoryError):
+        lines = [f'there is not enough memory. {text}'.rstrip()]
     else:
-        text = ' '.join(str(error).split())
-        lines = [f'an error of this program, {type(error).__name__}: {text}. '
-                 'Please report it with what the same command shows with '
-                 '--debug.']
-        if isinstance(error, MemoryError):
-            lines = [f'there is not enough memory. {text}'.rstrip()]
+        lines = [f'an error of this program, {kind}: {text}. Please report it '
+                 'with what the same command shows with --debug.']
     return '\n'.join(map(files.quote, lines))
 
 
@@ -156,15 +147,19 @@ def _keep_stderr_to_ourselves():
     TensorFlow logs in C++ whatever its settings say, some of it before any
     setting is read, and more on some processors than on others.
     """
+    sys.stderr = open(_lead_stderr_nowhere(), 'w', buffering=1,
+                      encoding=sys.stderr.encoding, errors='backslashreplace')
+    faulthandler.enable(sys.stderr)  # Tells where a crash in C++ was.
+
+
+def _lead_stderr_nowhere():
+    """Returns a file descriptor of where it led before."""
     sys.stderr.flush()
-    own = os.dup(2)
-    sys.stderr = open(own, 'w', encoding=sys.stderr.encoding,
-                      errors='backslashreplace', buffering=1)
+    before = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)
-    # A crash in C++ is not silent: where it was is told.
-    faulthandler.enable(sys.stderr)
+    return before
 
 
 def _terminate(signal_number, frame):
@@ -180,8 +175,9 @@ def _interrupt(signal_number, frame):
 
 
 def _end_at_once(signal_number, frame):
-    print('\nEnded by a second Ctrl-C; what was not saved is lost.',
-          file=sys.stderr, flush=True)
+    # Not print, which may be what was interrupted.
+    os.write(sys.stderr.fileno(),
+             b'\nEnded by a second Ctrl-C; what was not saved is lost.\n')
     os._exit(INTERRUPTED)
 
 
@@ -190,9 +186,3 @@ def _describe_thread_error(arguments):
     if arguments.exc_type is not SystemExit:
         print(f'In a thread: {describe(arguments.exc_value)}',
               file=sys.stderr)
-
-
-def _operation_errors():
-    """Returns the errors of TensorFlow, none before it is imported."""
-    tensorflow = sys.modules.get('tensorflow')
-    return () if tensorflow is None else tensorflow.errors.OpError

@@ -40,9 +40,7 @@ def session_config(gpu_memory_fraction: float = 1.,
                    num_cpus: int = 1) -> tf.ConfigProto:
     """Returns a ConfigProto: soft placement, GPU memory grown as needed.
 
-    Args:
-      gpu_memory_fraction: the most of a GPU's memory to take, 0 .. 1.
-      num_cpus: devices that the CPU counts as.
+    Of it the fraction is taken at most. The CPU counts as num_cpus devices.
     """
     config = tf.ConfigProto(
         allow_soft_placement=True, device_count={'CPU': num_cpus})
@@ -54,10 +52,9 @@ def session_config(gpu_memory_fraction: float = 1.,
 def _keep_memory():
     """Keeps freed memory for the next batch instead of giving it back.
 
-    glibc maps blocks of more than 32 MB anew each time, and the system
-    clears each page of them: batches and activations are such blocks. Kept,
-    an image of the input pipeline costs a fifth less processor time, and a
-    training step a twelfth less.
+    glibc maps blocks of more than 32 MB, such as batches and activations, anew
+    each time, and the system clears each page of them. Kept, an image of the
+    input costs a fifth less processor time, a training step a twelfth less.
     """
     if platform.libc_ver()[0] == 'glibc':
         mallopt = ctypes.CDLL(None).mallopt

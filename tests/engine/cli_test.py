@@ -1,54 +1,67 @@
-"""How a script ends: its exit status, and what it says."""
+"""How a script ends: its exit status, and what it says; and its flags."""
+import importlib
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
+from typing import Annotated
+from typing import Literal
+from typing import NamedTuple
 
 import pytest
 import tensorflow.compat.v1 as tf
+from absl import flags
 
 from engine import cli
 from tests import scripts
 
-HEAD = '''import os, sys, threading, time
-from engine import cli
-def main():
-    '''
-TAIL = '\ncli.run(main)\n'
+SCRIPT = 'import os, sys, threading, time; from engine import cli\n' + (
+    'def main():\n    {}\ncli.run(main)\n')
 
 
-def command(tmp_path, statement, *flags):
-    """Returns the command line of a script whose main is a statement."""
+class Group(NamedTuple):
+    name: Annotated[str | None, 'A name.'] = None
+    kind: Annotated[Literal['a', 'b'], 'One of two.'] = 'a'
+    count: Annotated[int | None, 'A number.', 1] = None
+    rate: Annotated[float, 'Another.'] = .5
+    is_on: Annotated[bool, 'Whether.'] = False
+    steps: Annotated[Sequence[str] | None, 'Some.'] = ('1', '2')
+
+
+def start(tmp_path, statement, *arguments):
+    """Starts a script whose main is a statement; returns its Popen."""
     path = tmp_path / 'script.py'
-    path.write_text(HEAD + statement + TAIL)
-    return [sys.executable, str(path), *flags]
+    path.write_text(SCRIPT.replace('{}', statement, 1))
+    return subprocess.Popen(
+        [sys.executable, str(path), *arguments], cwd=scripts.ROOT,
+        env={'PYTHONPATH': str(scripts.ROOT)}, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+        # A shell's background jobs, and what they start, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
-def end(tmp_path, statement, *flags):
+def end(tmp_path, statement, *arguments):
     """Returns the exit status of such a script, and its lines on stderr."""
-    process = subprocess.run(
-        command(tmp_path, statement, *flags), cwd=scripts.ROOT,
-        env={'PYTHONPATH': str(scripts.ROOT)}, capture_output=True,
-        text=True, check=False)
-    return process.returncode, process.stderr.splitlines()
+    with start(tmp_path, statement, *arguments) as process:
+        _, stderr = process.communicate(timeout=scripts.SECONDS_TO_END)
+    return process.returncode, stderr.splitlines()
 
 
-@pytest.mark.parametrize('statement, line', [
-    ('raise ValueError("a.jpg: no image.")', 'a.jpg: no image.'),
-    ('raise ValueError', 'ValueError'),
+@pytest.mark.parametrize('statement, lines', [
+    ('raise ValueError("a.jpg: no image.")', ['a.jpg: no image.']),
+    ('raise ValueError', ['ValueError']),
+    ('raise ValueError("2 faults:\\na\\nb")', ['2 faults:', 'a', 'b']),
     ('open("/nowhere/a")',
-     "[Errno 2] No such file or directory: '/nowhere/a'"),
-    ('raise MemoryError("1 TiB")', 'there is not enough memory. 1 TiB'),
-    ('raise ValueError("\\x1b[2J\\a")', '%1B[2J%07'),
-    ('{}["a\\nb"]',
-     "an error of this program, KeyError: 'a\\nb'. Please report it with "
-     'what the same command shows with --debug.')])
-def test_errors_are_one_line(tmp_path, statement, line):
-    assert end(tmp_path, statement) == (1, [f'script.py: {line}'])
-
-
-def test_several_faults_are_several_lines(tmp_path):
-    assert end(tmp_path, 'raise ValueError("2 faults:\\na\\nb")') == (
-        1, ['script.py: 2 faults:', 'a', 'b'])
+     ["[Errno 2] No such file or directory: '/nowhere/a'"]),
+    ('raise MemoryError("1 TiB")', ['there is not enough memory. 1 TiB']),
+    ('raise ValueError("\\x1b[2J\\a")', ['%1B[2J%07']),
+    ('os.write(2, b"E0000 log"); raise ValueError("ours")', ['ours']),
+    ('{}["a\\nb"]', [
+        "an error of this program, KeyError: 'a\\nb'. Please report it with "
+        'what the same command shows with --debug.'])])
+def test_errors_are_sentences(tmp_path, statement, lines):
+    assert end(tmp_path, statement) == (
+        1, [f'script.py: {lines[0]}', *lines[1:]])
 
 
 def test_a_word_that_is_no_flag(tmp_path):
@@ -57,85 +70,56 @@ def test_a_word_that_is_no_flag(tmp_path):
 
 
 @pytest.mark.parametrize('statement', ['raise ValueError("a")', '1 / 0'])
-def test_debug_shows_where_it_was(tmp_path, statement):
-    status, lines = end(tmp_path, statement, '--debug')
+def test_debug_shows_where_it_was_and_what_libraries_write(
+        tmp_path, statement):
+    status, lines = end(
+        tmp_path, f'os.write(2, b"E0000 log\\n"); {statement}', '--debug')
     assert status == 1
-    assert lines[0].startswith('Traceback')
+    assert lines[0] == 'E0000 log' and lines[1].startswith('Traceback')
     assert any(statement in line for line in lines)
     assert lines[-1].startswith('script.py: ')
 
 
-def test_help_lists_debug(tmp_path):
-    process = subprocess.run(
-        command(tmp_path, 'pass', '--help'), cwd=scripts.ROOT,
-        env={'PYTHONPATH': str(scripts.ROOT)}, capture_output=True,
-        text=True, check=False)
-    assert '--[no]debug' in process.stdout
-
-
-@pytest.mark.parametrize('number, status', [
-    (signal.SIGINT, cli.INTERRUPTED), (signal.SIGTERM, cli.TERMINATED)])
+@pytest.mark.parametrize('signals, status', [
+    ([signal.SIGINT], cli.INTERRUPTED),
+    # The second one, which `timeout` sends, does not disturb.
+    ([signal.SIGTERM, signal.SIGTERM], cli.TERMINATED)])
 def test_signals_end_quietly_after_what_is_to_be_done(
-        tmp_path, number, status):
-    # A second SIGTERM, which `timeout` sends, does not disturb that.
-    statement = """try:
+        tmp_path, signals, status):
+    with start(tmp_path, """try:
         print('ready', flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
         time.sleep(.5)
         print('saved')
-        raise"""
-    process = subprocess.Popen(
-        command(tmp_path, statement), cwd=scripts.ROOT,
-        env={'PYTHONPATH': str(scripts.ROOT)}, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
-        # A shell's background jobs, and what they start, ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-    try:
+        raise""") as process:
         assert process.stdout.readline() == 'ready\n'
-        process.send_signal(number)
-        if number == signal.SIGTERM:
+        for number in signals:
             process.send_signal(number)
-        output, errors = process.communicate(timeout=30)
-    finally:
-        process.kill()
-    assert (process.returncode, output, errors) == (status, 'saved\n', '')
+        assert process.communicate(timeout=30) == ('saved\n', '')
+    assert process.returncode == status
 
 
 def test_a_second_interrupt_ends_it_at_once(tmp_path):
-    statement = """try:
+    with start(tmp_path, """try:
         print('ready', flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
         print('saving', flush=True)
-        time.sleep(60)"""
-    process = subprocess.Popen(
-        command(tmp_path, statement), cwd=scripts.ROOT,
-        env={'PYTHONPATH': str(scripts.ROOT)}, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-    try:
+        time.sleep(60)""") as process:
         for line in ('ready\n', 'saving\n'):
             assert process.stdout.readline() == line
             process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
-    finally:
-        process.kill()
+        _, stderr = process.communicate(timeout=30)
     assert process.returncode == cli.INTERRUPTED
-    assert errors.strip() == (
+    assert stderr.strip() == (
         'Ended by a second Ctrl-C; what was not saved is lost.')
 
 
-def test_what_libraries_write_to_stderr_goes_nowhere(tmp_path):
-    statement = 'os.write(2, b"E0000 log"); raise ValueError("ours")'
-    assert end(tmp_path, statement) == (1, ['script.py: ours'])
-    assert 'E0000 log' in end(tmp_path, statement, '--debug')[1][0]
-
-
 def test_an_error_that_nobody_waits_for_is_told(tmp_path):
-    statement = ('thread = threading.Thread(target=lambda: 1 / 0)\n'
-                 '    thread.start(); thread.join()')
-    status, (line,) = end(tmp_path, statement)
+    status, (line,) = end(
+        tmp_path, 'thread = threading.Thread(target=lambda: 1 / 0)\n'
+        '    thread.start(); thread.join()')
     assert status == 0
     assert line.startswith('In a thread: ') and 'ZeroDivisionError' in line
 
@@ -150,3 +134,31 @@ def test_operation_errors_are_one_line():
         with pytest.raises(tf.errors.OpError) as caught:
             session.run(image)
     assert cli.describe(caught.value).startswith('Unknown image file format')
+
+
+def parse(*arguments):
+    flag_values = flags.FlagValues()
+    cli.define(Group, flag_values=flag_values)
+    flag_values(['script.py', *arguments])
+    group, = cli.values(Group, flag_values=flag_values)
+    return group
+
+
+def test_fields_are_flags():
+    assert parse() == Group(steps=['1', '2'])
+    assert parse('--name=n', '--kind=b', '--count=1', '--rate=2', '--is_on',
+                 '--steps=3') == Group('n', 'b', 1, 2., True, ['3'])
+    for wrong in '--kind=c', '--count=0', '--rate=x', '--nothing=1':
+        with pytest.raises(flags.Error, match=wrong[2:].partition('=')[0]):
+            parse(wrong)
+
+
+@pytest.mark.parametrize('script', [
+    path.stem for path in scripts.ROOT.glob('*.py') if path.stem != 'setup'])
+def test_help_is_a_scripts_own_flags(script):
+    process = scripts.run(scripts.ROOT, f'{script}.py --help', status=1)
+    listed = process.stdout.partition('Try --helpfull')[0]
+    for group in importlib.import_module(script).GROUPS:
+        assert all(f'--{name}' in listed or f'--[no]{name}' in listed
+                   for name in group._fields)
+    assert '--[no]debug' in listed

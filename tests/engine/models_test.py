@@ -1,5 +1,8 @@
+import types
+
 import pytest
 
+from datasets import dataset_factory
 from engine import checkpoints
 from engine import models
 from nets import ssd_vgg_300
@@ -17,75 +20,54 @@ def metadata(sizes=VOC_SIZES):
         CLASSES)
 
 
-def test_defaults():
-    network = models.make_network(None, CLASSES)
-    assert network.name == 'ssd_300_vgg'
-    assert network.params.num_classes == 3
-    assert network.params.anchor_sizes == COCO_SIZES
+ROUNDED = tuple((low + 0.5, high) for low, high in VOC_SIZES)  # By Caffe.
 
 
-def test_flags():
-    network = models.make_network('ssd_512_vgg', CLASSES)
-    assert network.name == 'ssd_512_vgg'
-    network = models.make_network('ssd_300_vgg', CLASSES, None, 'voc')
-    assert network.params.anchor_sizes == VOC_SIZES
+@pytest.mark.parametrize('arguments, name, sizes', [
+    ((None, CLASSES), 'ssd_300_vgg', COCO_SIZES),
+    (('ssd_300_vgg', CLASSES, None, 'voc'), 'ssd_300_vgg', VOC_SIZES),
+    ((None, 'abc', metadata()), 'ssd_300_vgg_quarter', VOC_SIZES),
+    ((None, CLASSES, metadata(ROUNDED), 'voc'), 'ssd_300_vgg_quarter',
+     ROUNDED)])
+def test_flags_say_it_then_the_checkpoint_then_the_default(
+        arguments, name, sizes):
+    network = models.make_network(*arguments)
+    assert network.name == name
+    assert network.params.anchor_sizes == sizes
+    assert network.params.num_classes == len(arguments[1]) + 1
 
 
-def test_checkpoint_says_what_flags_leave_out():
-    network = models.make_network(None, CLASSES, metadata())
-    assert network.name == 'ssd_300_vgg_quarter'
-    assert network.params.anchor_sizes == VOC_SIZES
-    assert network.params.depth_multiplier == 0.25
+@pytest.mark.parametrize('model_name, anchors, message', [
+    ('ssd_300_vgg', None, '--model_name=ssd_300_vgg: the checkpoint is a '
+     'ssd_300_vgg_quarter; leave the flag out'),
+    (None, 'coco',
+     r'--anchors=coco: .* \(\(30, 60\), .* these are \(\(21, 45\)')])
+def test_flags_that_contradict_the_checkpoint(model_name, anchors, message):
+    with pytest.raises(ValueError, match=message):
+        models.make_network(model_name, CLASSES, metadata(), anchors)
 
 
-def test_number_of_classes_is_the_data_sets():
-    network = models.make_network(None, ('a', 'b', 'c'), metadata())
-    assert network.params.num_classes == 4
-
-
-def test_model_name_that_contradicts_the_checkpoint():
-    with pytest.raises(ValueError, match=(
-            '--model_name=ssd_300_vgg: the checkpoint is a '
-            'ssd_300_vgg_quarter; leave the flag out')):
-        models.make_network('ssd_300_vgg', CLASSES, metadata())
-
-
-def test_anchors_that_contradict_the_checkpoint():
-    models.make_network(None, CLASSES, metadata(), 'voc')
-    with pytest.raises(ValueError, match=(
-            r'--anchors=coco: .* \(\(30, 60\), .* these are \(\(21, 45\)')):
-        models.make_network(None, CLASSES, metadata(), 'coco')
-
-
-def test_anchors_that_caffe_rounded_are_the_same():
-    rounded = tuple((low + 0.5, high) for low, high in VOC_SIZES)
-    network = models.make_network(None, CLASSES, metadata(rounded), 'voc')
-    assert network.params.anchor_sizes == rounded
-
-
-def test_unknown_network():
-    with pytest.raises(ValueError, match=(
-            '--model_name=ssd_301_vgg: unknown network; known: '
-            'ssd_300_vgg, ssd_300_vgg_quarter, ssd_512_vgg')):
-        models.make_network('ssd_301_vgg', CLASSES)
-
-
-def test_number_of_classes_of_the_flag():
-    models.check_num_classes(None, CLASSES, 'the data set toy')
-    models.check_num_classes(3, CLASSES, 'the data set toy')
+def test_number_of_classes_of_the_flag(monkeypatch):
+    monkeypatch.setattr(
+        dataset_factory, 'get_dataset',
+        lambda *names: types.SimpleNamespace(labels=CLASSES))
+    flags = {'dataset_name': 'toy', 'dataset_split_name': 'train',
+             'dataset_dir': '.'}
+    for number in None, 3:
+        assert models.open_dataset(types.SimpleNamespace(
+            num_classes=number, **flags)).labels == CLASSES
     with pytest.raises(ValueError, match=(
             '--num_classes=2: the data set toy has 2 classes, 3 with '
             'background; leave the flag out')):
-        models.check_num_classes(2, CLASSES, 'the data set toy')
+        models.open_dataset(types.SimpleNamespace(num_classes=2, **flags))
 
 
-def test_classes_of_data_and_checkpoint():
-    models.check_same_classes(('cat', 'dog'), ['cat', 'dog'], 'a.ckpt')
-    with pytest.raises(ValueError, match=(
-            'a.ckpt: its 2 classes are not the 2 of the data set; only in '
-            'the data: cow; only in the checkpoint: dog')):
-        models.check_same_classes(('cat', 'cow'), ['cat', 'dog'], 'a.ckpt')
-    with pytest.raises(ValueError, match='; the order differs'):
-        models.check_same_classes(('dog', 'cat'), ['cat', 'dog'], 'a.ckpt')
-    with pytest.raises(ValueError, match='only in the checkpoint: none'):
-        models.check_same_classes(('cat', 'dog'), ['dog'], 'a.ckpt')
+@pytest.mark.parametrize('data, checkpoint, message', [
+    (('cat', 'cow'), CLASSES, 'a.ckpt: its 2 classes are not the 2 of the '
+     'data set; only in the data: cow; only in the checkpoint: dog'),
+    (('dog', 'cat'), CLASSES, '; the order differs'),
+    (CLASSES, ['dog'], 'only in the checkpoint: none')])
+def test_classes_of_data_and_checkpoint(data, checkpoint, message):
+    models.check_same_classes(data, list(data), 'a.ckpt')
+    with pytest.raises(ValueError, match=message):
+        models.check_same_classes(data, checkpoint, 'a.ckpt')

@@ -136,8 +136,7 @@ def test_gradients_in_lower_precision_are_float32_and_near(dtype, tolerance):
                         custom_getter=layers.float32_variable):
                 net = slim.conv2d(tf.cast(image, compute_dtype), 4, [3, 3],
                                   scope='conv')
-                net = layers.atrous_conv2d(
-                    net, 4, 3, rate=6, scope='atrous')
+                net = layers.atrous_conv2d(net, 4, 3, rate=6, scope='atrous')
             gradients.append(tf.gradients(
                 tf.reduce_sum(tf.cast(net, tf.float32)),
                 slim.get_model_variables()))
