@@ -6,6 +6,7 @@ import sys
 import cv2
 import tqdm
 
+from common import drawing
 from common import threads
 from datasets import label_map
 from engine import runtime
@@ -21,11 +22,7 @@ def run(model: options.Model, detection: options.Detection,
     """Detects in all that --input means; writes pictures and numbers.
 
     Reading, detecting, drawing and writing overlap. Ctrl-C ends it with
-    what is done so far.
-
-    Args:
-      model, detection, where: the flags of detect_ssd_network.py.
-      capture_class: opens videos, cameras and streams.
+    what is done so far. capture_class opens videos, cameras and streams.
 
     Raises:
       ValueError: flags, input and checkpoint do not fit together, or nothing
@@ -39,8 +36,7 @@ def run(model: options.Model, detection: options.Detection,
     with contextlib.ExitStack() as stack:
         show = None
         if where.show:
-            show = stack.enter_context(contextlib.closing(
-                window.Window(waits=not is_video))).show
+            show = stack.enter_context(window.opened(waits=not is_video))
         network = stack.enter_context(_make_detector(model, detection))
         report = stack.enter_context(sinks.JsonFile.opened(
             output_dir, checkpoint=model.checkpoint_path,
@@ -59,16 +55,14 @@ def run(model: options.Model, detection: options.Detection,
 
 
 def _make_detector(model, detection):
-    arguments = model._asdict() | detection._asdict()
-    labels, labels_file = arguments.pop('labels'), arguments.pop('labels_file')
-    if labels is not None and labels_file is not None:
+    arguments = model._asdict()
+    labels, path = arguments.pop('labels'), arguments.pop('labels_file')
+    if labels is not None and path is not None:
         raise ValueError('--labels and --labels_file: give only one of them.')
-    class_names = None
-    if labels is not None:
-        class_names = label_map.parse_labels(labels)
-    elif labels_file is not None:
-        class_names = label_map.read_labels(labels_file)
-    return detector.Detector(class_names=class_names, **arguments)
+    class_names = (label_map.parse_labels(labels) if labels is not None else
+                   label_map.read_labels(path) if path is not None else None)
+    return detector.Detector(
+        class_names=class_names, **arguments, **detection._asdict())
 
 
 def _loop(network, source, sink, report, show):
@@ -78,21 +72,28 @@ def _loop(network, source, sink, report, show):
     num_ahead = 1 if source.is_live else 2 * network.batch_size
     samples = threads.ahead(source.samples(), num_ahead)
     found = threads.ahead(_detected(network, samples, batch_size), num_ahead)
+
+    def draw(sample):
+        if sample.fault is not None:
+            return sample, None, None
+        bboxes, scores, class_ids, names, _ = sample.found
+        picture = drawing.draw_bboxes(
+            sample.pixels, bboxes, class_ids, names, scores)
+        return sample, picture, sink.encode(sample, picture)
+
     drawn = threads.map_ahead(
-        lambda sample: (
-            sample, None if sample.fault else sink.prepare(sample)),
-        found, sources.NUM_THREADS,
+        draw, found, sources.NUM_THREADS,
         0 if source.is_live else sources.NUM_THREADS)
     with contextlib.closing(found), contextlib.closing(drawn), tqdm.tqdm(
             total=source.num, unit='image', disable=None) as progress:
         try:
-            for sample, prepared in drawn:
+            for sample, picture, content in drawn:
                 progress.update()
                 if sample.fault is not None:
                     report.faults.append(sample.fault)
                     progress.write(sample.fault, file=sys.stderr)
                     continue
-                picture = sink.write(sample, prepared)
+                sink.write(sample, picture, content)
                 report.add(sample)
                 if show is not None and not show(picture):
                     break
@@ -112,4 +113,4 @@ def _detected(network, samples, batch_size):
 
 
 def _count(number, unit):
-    return f'{number} {unit}' + ('' if number == 1 else 's')
+    return f'{number} {unit}' + 's' * (number != 1)

@@ -1,10 +1,4 @@
-"""Detection in images, for Python.
-
-Example:
-    with detector.Detector('checkpoints/ssd_300_vgg.ckpt') as ssd:
-        for found in ssd.detect(['street.jpg', 'garden.png']):
-            print(found.names, found.scores, found.bboxes)
-"""
+"""Detection from Python; docs/evaluate_and_detect.md shows it."""
 import os
 import typing
 from collections.abc import Sequence
@@ -12,14 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from common import threads
 from datasets import image_files
 from engine import checkpoints
 from engine import models
 from engine import runtime
 from engine.detecting import options
 from preprocessing import preprocessing_factory
-
-_MODEL, _DETECTION = options.Model(), options.Detection()
 
 
 class Detected(typing.NamedTuple):
@@ -45,15 +38,8 @@ class Detector:
     @runtime.quiet()
     def __init__(self, checkpoint_path: str, model_name: str | None = None,
                  class_names: Sequence[str] | None = None,
-                 anchors: str | None = None,
-                 select_threshold: float = _DETECTION.select_threshold,
-                 select_top_k: int = _DETECTION.select_top_k,
-                 keep_top_k: int = _DETECTION.keep_top_k,
-                 nms_threshold: float = _DETECTION.nms_threshold,
-                 batch_size: int = _DETECTION.batch_size,
-                 gpu_memory_fraction: float = _DETECTION.gpu_memory_fraction,
-                 compute_dtype: str = _MODEL.compute_dtype,
-                 moving_average_decay: float | None = None):
+                 anchors: str | None = None, compute_dtype: str = 'float32',
+                 moving_average_decay: float | None = None, **detection):
         """Builds the network with its weights.
 
         Args:
@@ -62,18 +48,20 @@ class Detector:
             not say them: a name of nets_factory (default ssd_300_vgg), names
             without background (default: VOC's, if there are 20), and 'voc'
             or 'coco' (default).
-          select_threshold, select_top_k, keep_top_k, nms_threshold,
-            batch_size, gpu_memory_fraction: see options.Detection.
           compute_dtype, moving_average_decay: see options.Model.
+          **detection: fields of options.Detection, such as
+            select_threshold=.3; the others have their defaults.
 
         Raises:
           ValueError: there is no checkpoint, or it and the arguments do not
             fit together.
         """
-        if batch_size < 1:
+        selection = options.Detection(**detection)._asdict()
+        self.batch_size = selection.pop('batch_size')
+        gpu_memory_fraction = selection.pop('gpu_memory_fraction')
+        if self.batch_size < 1:
             raise ValueError(
-                f'--batch_size={batch_size}: it must be at least 1.')
-        self.batch_size = batch_size
+                f'--batch_size={self.batch_size}: it must be at least 1.')
         prefix = checkpoints.paths.find(checkpoint_path)
         metadata = checkpoints.metadata.read(prefix)
         self.class_names = models.choose_class_names(
@@ -84,11 +72,7 @@ class Detector:
         with tf.Graph().as_default():
             self._reader = image_files.ImageReader()
             with checkpoints.restore.weights_of(prefix, moving_average_decay):
-                inputs, outputs = _build(
-                    network, compute_dtype=compute_dtype,
-                    select_threshold=select_threshold,
-                    select_top_k=select_top_k, nms_threshold=nms_threshold,
-                    keep_top_k=keep_top_k)
+                inputs, outputs = _build(network, compute_dtype, selection)
             self._session = tf.Session(
                 config=runtime.session_config(gpu_memory_fraction))
             self._run = self._session.make_callable(outputs, inputs)
@@ -124,10 +108,9 @@ class Detector:
         if not isinstance(images, (list, tuple)):
             return self._detect_batch([self._pixels(images, 'the image')])[0]
         found = []
-        for start in range(0, len(images), self.batch_size):
+        for batch in threads.batches(enumerate(images), self.batch_size):
             found += self._detect_batch([
-                self._pixels(image, f'images[{index}]') for index, image in
-                enumerate(images[start:start + self.batch_size], start)])
+                self._pixels(image, f'images[{i}]') for i, image in batch])
         return found
 
     def _pixels(self, image, place):
@@ -146,50 +129,43 @@ class Detector:
         """Returns Detected of each image; all go through the net at once."""
         sizes = np.array([image.shape[:2] for image in images], np.int32)
         pixels = np.concatenate([image.reshape(-1) for image in images])
-        found = self._run(pixels, sizes)
         return [
-            Detected(found.bboxes[index, :num], found.scores[index, :num],
-                     found.classes[index, :num],
-                     [self.class_names[class_id - 1] for class_id
-                      in found.classes[index, :num]], tuple(size))
-            for index, (num, size) in enumerate(
-                zip(found.num, sizes.tolist(), strict=True))]
+            Detected(bboxes[:num], scores[:num], classes[:num],
+                     [self.class_names[label - 1] for label in classes[:num]],
+                     tuple(size))
+            for size, classes, scores, bboxes, num in zip(
+                sizes.tolist(), *self._run(pixels, sizes), strict=True)]
 
 
-def _build(network, **kwargs):
+def _build(network, compute_dtype, selection):
     """Builds the graph, which takes any number of images of any sizes.
-
-    The arguments are those of models.detections.
 
     Returns:
       Placeholders: uint8 [n], the pixels of all images one after another, and
       int32 [batch, 2], heights and widths; postprocessing.Detections, bboxes
       in pixels.
     """
+    preprocess = preprocessing_factory.get_preprocessing().preprocess_for_eval
+    params = network.params
     with tf.device('/device:CPU:0'):
         pixels = tf.placeholder(tf.uint8, [None])
         sizes = tf.placeholder(tf.int32, [None, 2])
-        images, bbox_img = _preprocess(network, pixels, sizes)
-    found = models.detections(network, images, bbox_img, **kwargs)
+        # int64: a batch of large images has more bytes than an int32 counts.
+        shapes = tf.pad(tf.cast(sizes, tf.int64), [[0, 0], [0, 1]],
+                        constant_values=3)  # [batch, 3]
+        ends = tf.cumsum(tf.reduce_prod(shapes, 1))
+
+        def prepare(values):
+            shape, end = values
+            image = tf.reshape(pixels[end - tf.reduce_prod(shape):end], shape)
+            return preprocess(image, params.img_shape, mean=params.mean,
+                              scale=params.scale)
+
+        # As an evaluation prepares them.
+        images, bbox_img = tf.map_fn(
+            prepare, (shapes, ends),
+            fn_output_signature=(tf.float32, tf.float32))
+    found = models.detections(
+        network, images, bbox_img, compute_dtype, **selection)
     scale = tf.cast(tf.concat([sizes, sizes], 1), tf.float32)[:, None]
     return [pixels, sizes], found._replace(bboxes=found.bboxes * scale)
-
-
-def _preprocess(network, pixels, sizes):
-    """Returns images and bbox_img, as an evaluation prepares them."""
-    preprocessing = preprocessing_factory.get_preprocessing()
-    # int64: a batch of large images has more bytes than an int32 counts.
-    shapes = tf.pad(tf.cast(sizes, tf.int64), [[0, 0], [0, 1]],
-                    constant_values=3)  # [batch, 3]
-    lengths = tf.reduce_prod(shapes, 1)
-
-    def prepare(values):
-        shape, start, length = values
-        image = tf.reshape(pixels[start:start + length], shape)
-        return preprocessing.preprocess_for_eval(
-            image, network.params.img_shape, mean=network.params.mean,
-            scale=network.params.scale)
-
-    return tf.map_fn(
-        prepare, (shapes, tf.cumsum(lengths, exclusive=True), lengths),
-        fn_output_signature=(tf.float32, tf.float32))

@@ -12,7 +12,7 @@ class Model(NamedTuple):
     """Which network, with which weights."""
     checkpoint_path: Annotated[str | None, 'File, prefix or folder.'] = None
     model_name: Annotated[
-        str | None, 'ssd_300_vgg, ssd_512_vgg or ssd_300_vgg_quarter; '
+        str | None, 'A network of nets/nets_factory.py, such as ssd_300_vgg; '
         'default: that of the checkpoint, else ssd_300_vgg.'] = None
     labels: Annotated[
         str | None, 'Names of the classes, with commas between, for a '

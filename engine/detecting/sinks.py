@@ -1,7 +1,8 @@
 """Where detections go: pictures, a video, VOC annotations, detections.json.
 
 A sink is made after a look at what it would overwrite; `opened` is the block
-in which it is written to. Files appear whole, a video at the end of that.
+in which it is written to: each picture is encoded, by any thread, and then
+written, in order. Files appear whole, a video at the end of the block.
 """
 import collections
 import contextlib
@@ -31,14 +32,9 @@ _JPEG_OPTIONS = (
 def make(source: sources.Images | sources.Video, output_dir: str,
          output_name: str | None = None,
          save_xml: bool = False) -> 'PictureFiles | VideoFile':
-    """Returns the sink for what a source gives.
+    """Returns the sink for what a source gives; the flags: see options.Run.
 
-    Args:
-      source: where images come from.
-      output_dir: folder.
-      output_name: of the picture or video of a single input; None for the
-        input's.
-      save_xml: whether to write Annotations/<name>.xml of images.
+    Its `paths` are those of the files, `made` is what they are, in words.
 
     Raises:
       ValueError: an input or a corrected annotation would be overwritten, or
@@ -60,78 +56,57 @@ def make(source: sources.Images | sources.Video, output_dir: str,
 
 
 class PictureFiles:
-    """An annotated picture of each image, and its VOC XML if wanted.
-
-    Attributes:
-      paths: of the pictures.
-      made: what is made, in words.
-    """
+    """An annotated picture of each image, and its VOC XML if wanted."""
+    opened = contextlib.nullcontext
 
     def __init__(self, source, output_dir, output_name, save_xml):
         if output_name is not None and source.num > 1:
             raise ValueError(
                 f'--output_name={output_name}: --input has {source.num} '
                 'images; the name is for the picture of one.')
-        self._pictures, self._annotations = {}, {}
+        # Name of an image -> path of its picture, of its annotation.
+        self._pictures, self._annotations, taken = {}, {}, {}
         for name in source.names:
             path = os.path.join(output_dir, output_name or name)
             self._pictures[name] = (
                 path if cv2.haveImageWriter(path) else path + '.png')
-            # Flat, as VOC and the conversion have them.
-            stem = os.path.splitext(name)[0].replace('/', '_')
             if save_xml:
-                self._annotations[name] = os.path.join(
-                    output_dir, 'Annotations', f'{stem}.xml')
+                # Flat, as VOC and the conversion have them.
+                stem = os.path.splitext(name)[0].replace('/', '_')
+                path = os.path.join(output_dir, 'Annotations', f'{stem}.xml')
+                self._annotations[name] = path
+                if taken.setdefault(path, name) is not name:
+                    raise ValueError(
+                        f'--save_xml: {taken[path]} and {name} would have the '
+                        f'same annotation, {path}; rename one of them.')
+                if os.path.exists(path):
+                    raise ValueError(
+                        f'--save_xml: {path} is there already and may have '
+                        'been corrected by hand; give another --output_dir.')
         self.paths = list(self._pictures.values())
         self.made = (os.path.basename(self.paths[0]) if output_name
                      else 'pictures') + ', Annotations' * save_xml
-        self._check_annotations()
 
-    def opened(self) -> contextlib.AbstractContextManager:
-        """Returns the block to write in."""
-        return contextlib.nullcontext()
+    def encode(self, sample: sources.Sample, picture: np.ndarray) -> bytes:
+        """Returns a picture, uint8 [height, width, 3], RGB, as its file."""
+        ending = os.path.splitext(self._pictures[sample.name])[1].lower()
+        return cv2.imencode(
+            ending, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR),
+            _JPEG_OPTIONS if ending in ('.jpg', '.jpeg') else ()
+        )[1].tobytes()
 
-    def prepare(self, sample: sources.Sample) -> tuple[np.ndarray, bytes]:
-        """Draws, encodes; any thread. Returns the picture and its bytes."""
-        picture = _draw(sample)
-        extension = os.path.splitext(self._pictures[sample.name])[1]
-        content = cv2.imencode(
-            extension, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR),
-            _JPEG_OPTIONS if extension.lower() in ('.jpg', '.jpeg') else ())[1]
-        return picture, content.tobytes()
-
-    def write(self, sample: sources.Sample,
-              prepared: tuple[np.ndarray, bytes]) -> np.ndarray:
-        """Writes what was prepared; returns the picture, uint8 RGB."""
-        picture, content = prepared
+    def write(self, sample: sources.Sample, picture: np.ndarray,
+              content: bytes):
+        """Writes what was encoded."""
         files.write_whole(self._pictures[sample.name], [content])
         if self._annotations:
             files.write_whole(
                 self._annotations[sample.name],
                 [annotations.format_annotation(to_annotation(sample))])
-        return picture
-
-    def _check_annotations(self):
-        taken = {}
-        for name, path in self._annotations.items():
-            other = taken.setdefault(path, name)
-            if other is not name:
-                raise ValueError(
-                    f'--save_xml: {other} and {name} would have the same '
-                    f'annotation, {path}; give one of them another name.')
-            if os.path.exists(path):
-                raise ValueError(
-                    f'--save_xml: {path} is there already and may have been '
-                    'corrected by hand; give another --output_dir.')
 
 
 class VideoFile:
-    """An annotated video, with the frames per second that were reached.
-
-    Attributes:
-      paths: of the file, a list of one.
-      made: its name.
-    """
+    """An annotated video, with the frames per second that were reached."""
 
     def __init__(self, source, output_dir, output_name, save_xml):
         if save_xml:
@@ -167,19 +142,17 @@ class VideoFile:
                 raise OSError(f'{self.paths[0]}: holds {num} of '
                               f'{self._num_frames} frames; is the disk full?')
 
-    def prepare(self, sample: sources.Sample) -> np.ndarray:
-        """Draws; any thread. Returns the picture."""
-        return _draw(sample)
+    def encode(self, sample: sources.Sample, picture: np.ndarray) -> None:
+        """Leaves it to `write`: a frame's code depends on those before it."""
 
-    def write(self, sample: sources.Sample,
-              prepared: np.ndarray) -> np.ndarray:
-        """Writes a frame with the rate on it; returns the picture."""
-        del sample
+    def write(self, sample: sources.Sample, picture: np.ndarray,
+              content: None):
+        """Writes a frame, after the rate on its picture, in place."""
         self._times.append(time.monotonic())
         seconds = max(self._times[-1] - self._times[0], 1e-6)
         drawing.draw_text(
-            prepared, f'{(len(self._times) - 1) / seconds:.1f} fps')
-        frame = cv2.cvtColor(prepared, cv2.COLOR_RGB2BGR)
+            picture, f'{(len(self._times) - 1) / seconds:.1f} fps')
+        frame = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
         if self._writer is None:
             self._size = frame.shape[1::-1]
             self._writer = cv2.VideoWriter(
@@ -192,7 +165,6 @@ class VideoFile:
             frame = cv2.resize(frame, self._size)
         self._writer.write(frame)
         self._num_frames += 1
-        return prepared
 
 
 class JsonFile:
@@ -225,40 +197,30 @@ class JsonFile:
 
     def add(self, sample: sources.Sample):
         """Writes what was found in an image, one line."""
-        record = {'file': sample.file}
+        found, record = sample.found, {'file': sample.file}
         if sample.frame is not None:
             record['frame'] = sample.frame
-        found = sample.found
         record |= {
-            'size': dict(zip(('height', 'width'), found.size, strict=True)),
+            'size': dict(zip(('height', 'width'), found.size)),
             'boxes': np.round(found.bboxes.astype(float), 2).tolist(),
             'scores': np.round(found.scores.astype(float), 4).tolist(),
             'names': found.names}
-        self._file.write(
-            ',' * bool(self.num_images) + f'\n{_dumps(record)}')
+        self._file.write(',' * bool(self.num_images) + f'\n{_dumps(record)}')
         self.num_images += 1
         self.num_objects += len(found.names)
 
 
 def to_annotation(sample: sources.Sample) -> annotations.Annotation:
     """Returns what was found in an image file, in whole pixels."""
-    height, width = sample.found.size
-    objects = []
-    for name, bbox in zip(sample.found.names, np.round(sample.found.bboxes),
-                          strict=True):
-        ymin, xmin, ymax, xmax = bbox.tolist()
-        # A bbox without area would be refused where it is trained on.
-        ymin, xmin = min(ymin, height - 1), min(xmin, width - 1)
-        ymax, xmax = max(ymax, ymin + 1), max(xmax, xmin + 1)
-        objects.append(samples.Object(
-            name, (xmin, ymin, xmax, ymax), difficult=0, truncated=0))
-    return annotations.Annotation(sample.name, height, width, tuple(objects))
-
-
-def _draw(sample):
-    return drawing.draw_bboxes(
-        sample.pixels, sample.found.bboxes, sample.found.class_ids,
-        sample.found.names, sample.found.scores)
+    found = sample.found
+    bboxes = np.round(found.bboxes)
+    # A bbox without area would be refused where it is trained on.
+    low = np.minimum(bboxes[:, :2], np.array(found.size) - 1)
+    high = np.maximum(bboxes[:, 2:], low + 1)
+    return annotations.Annotation(sample.name, *found.size, tuple(
+        samples.Object(name, (xmin, ymin, xmax, ymax), 0, 0)
+        for name, (ymin, xmin), (ymax, xmax) in zip(
+            found.names, low.tolist(), high.tolist())))
 
 
 def _dumps(value):

@@ -1,4 +1,9 @@
-"""Where images come from: files, videos, cameras and streams."""
+"""Where images come from: files, videos, cameras and streams.
+
+A source has `files`, the paths or the address that it reads (without a
+password), `num`, how many images there are, None if that does not end, and
+`is_live`, whether they come at their own pace.
+"""
 import glob
 import math
 import os
@@ -36,80 +41,66 @@ class Sample(typing.NamedTuple):
 
 def open_source(what: str, camera_size: str | None = None,
                 capture_class: type = cv2.VideoCapture) -> 'Images | Video':
-    """Returns what --input means.
-
-    Args:
-      what: an image, a folder, a glob, a video, the number of a camera, or
-        the address of a stream.
-      camera_size: width and height to ask a camera for, as 640x480.
-      capture_class: as cv2.VideoCapture.
+    """Returns what --input, `what`, means; see options.Run.
 
     Raises:
-      ValueError: it is none of them, or cannot be opened; or a camera_size
-        is given for what is no camera.
+      ValueError: it is nothing of that, or cannot be opened; or camera_size
+        is no size, or given for what is no camera.
     """
-    _silence_opencv()
-    source = _open(what, os.path.expanduser(what), capture_class)
-    if camera_size is not None:
-        if not (what.isdecimal() and source.is_live):
-            raise ValueError(f'--camera_size={camera_size}: --input={what} '
-                             'is no camera; leave the flag out.')
-        source.set_size(camera_size)
-    return source
+    # OpenCV's and FFmpeg's notes are off; what matters is a fault. The first
+    # name is OpenCV's until 4.11; 0 is silent.
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+    (getattr(cv2, 'setLogLevel', None) or cv2.utils.logging.setLogLevel)(0)
+    path = os.path.expanduser(what)
+    is_there = os.path.exists(path)
+    is_camera = what.isdecimal() and not is_there
+    if camera_size is not None and not is_camera:
+        raise ValueError(f'--camera_size={camera_size}: --input={what} is no '
+                         'camera; leave the flag out.')
+    if is_camera:
+        return Video(int(what), f'camera_{what}', capture_class, True,
+                     camera_size)
+    if '://' in what and not is_there:
+        return Video(what, 'stream', capture_class, is_live=True)
+    if os.path.isfile(path) and not path.lower().endswith(
+            IMAGE_EXTENSIONS) and not cv2.haveImageReader(path):
+        return Video(path, path, capture_class, is_live=False)
+    return Images(_image_paths(what, path))
 
 
-def _open(what, path, capture_class):
+def _image_paths(what, path):
+    """Returns the paths of the images that a file, folder or pattern means."""
+    if os.path.isfile(path):
+        return [path]
     if os.path.isdir(path):
-        paths = sorted(
-            os.path.join(path, name) for name in os.listdir(path)
-            if name.lower().endswith(IMAGE_EXTENSIONS) and name[0] != '.')
+        paths = [os.path.join(path, name) for name in os.listdir(path)
+                 if name.lower().endswith(IMAGE_EXTENSIONS)
+                 and name[0] != '.']
         if not paths:
             raise ValueError(f'--input={what}: the folder has no image; they '
                              f'end in {", ".join(IMAGE_EXTENSIONS)}.')
-        return Images(paths)
-    if os.path.isfile(path):
-        if (path.lower().endswith(IMAGE_EXTENSIONS)
-                or cv2.haveImageReader(path)):
-            return Images([path])
-        return Video(path, path, capture_class, is_live=False)
-    if what.isdecimal():
-        return Video(int(what), f'camera_{what}', capture_class, is_live=True)
-    if '://' in what:
-        return Video(what, 'stream', capture_class, is_live=True)
-    paths = [path for path in sorted(glob.glob(path, recursive=True))
-             if os.path.isfile(path)]
+        return sorted(paths)
+    paths = sorted(filter(os.path.isfile, glob.glob(path, recursive=True)))
     if not paths:
         raise ValueError(
             f'--input={what}: no such file, folder or pattern; a camera is a '
             'number, a stream an address such as rtsp://host/path.')
-    return Images(paths)
-
-
-def _silence_opencv():
-    """Switches OpenCV's and FFmpeg's notes off; what matters is a fault."""
-    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
-    # The first is OpenCV's until 4.11; 0 is silent.
-    (getattr(cv2, 'setLogLevel', None) or cv2.utils.logging.setLogLevel)(0)
+    return paths
 
 
 class Images:
     """Files of images, which are read ahead by several threads.
 
-    Attributes:
-      files: their paths.
-      names: of the pictures that are made of them; unlike the paths they
-        begin where those differ.
-      num: how many there are.
+    `names` are for their pictures: the paths, from where they differ on.
     """
     is_live = False
 
     def __init__(self, files: list[str]):
-        self.files = files
+        self.files, self.num = files, len(files)
         root = os.path.commonpath(
             [os.path.dirname(os.path.abspath(path)) for path in files])
         self.names = [os.path.relpath(path, root).replace(os.sep, '/')
                       for path in files]
-        self.num = len(files)
 
     def samples(self) -> abc.Iterator[Sample]:
         """Yields a Sample of each file."""
@@ -117,35 +108,28 @@ class Images:
             def read(entry):
                 path, name = entry
                 try:
-                    pixels, fault = reader.read(path), None
+                    return Sample(path, name, None, reader.read(path), None)
                 except (ValueError, OSError) as error:
                     folder = os.path.dirname(path) or '.'
                     if not os.path.isdir(folder):
                         raise ValueError(
                             f'{folder} has gone since the images in it were '
                             'listed.') from None
-                    pixels, fault = None, str(error)
-                return Sample(path, name, None, pixels, fault)
+                    return Sample(path, name, None, None, str(error))
 
             yield from threads.map_ahead(
-                read, zip(self.files, self.names, strict=True), NUM_THREADS,
+                read, zip(self.files, self.names), NUM_THREADS,
                 2 * NUM_THREADS)
 
 
 class Video:
     """The frames of a video file, a camera or a stream.
 
-    Attributes:
-      files: its path, or what stands for it, a list of one; without a
-        password.
-      name: of the video that is made of it, without ending.
-      num: how many frames it says it has, None if it does not end.
-      is_live: whether frames come at their own pace.
-      frames_per_second: as it says, else DEFAULT_FRAMES_PER_SECOND.
+    `name` is for the video that is made of it, without ending.
     """
 
     def __init__(self, target: str | int, name: str, capture_class: type,
-                 is_live: bool):
+                 is_live: bool, camera_size: str | None = None):
         self._file = re.sub('//[^/@]*@', '//', str(target))
         self.files = [self._file]
         self.name = os.path.splitext(os.path.basename(name))[0]
@@ -155,6 +139,8 @@ class Video:
             raise ValueError(
                 f'--input={self._file}: cannot be opened; neither an image '
                 'nor a video, camera or stream that OpenCV can read.')
+        if camera_size is not None:
+            self._set_size(camera_size)
         self.is_live = is_live
         num = self._get(cv2.CAP_PROP_FRAME_COUNT)
         self.num = int(num) if num >= 1 and not is_live else None
@@ -162,18 +148,13 @@ class Video:
         self.frames_per_second = (
             rate if 0 < rate <= 1000 else DEFAULT_FRAMES_PER_SECOND)
 
-    def set_size(self, size: str):
-        """Asks a camera for a size, as 640x480; says what it gives instead.
-
-        Raises:
-          ValueError: this is no size.
-        """
-        match = re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', size)
-        if match is None:
+    def _set_size(self, size):
+        """Asks a camera for a size, as 640x480; says what it gives instead."""
+        if not re.fullmatch(r'[1-9]\d*x[1-9]\d*', size):
             raise ValueError(f'--camera_size={size}: give width and height '
                              'in pixels, such as 640x480.')
         keys = cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT
-        for key, value in zip(keys, match.groups(), strict=True):
+        for key, value in zip(keys, size.split('x')):
             self._capture.set(key, int(value))
         given = 'x'.join(str(int(self._get(key))) for key in keys)
         if given not in (size, '0x0'):
@@ -209,9 +190,8 @@ class Video:
             is_read, frame = self._capture.read()
             if not is_read or frame is None or frame.size == 0:
                 return None
-            code = (cv2.COLOR_GRAY2RGB if frame.ndim == 2
-                    else cv2.COLOR_BGR2RGB)
-            return cv2.cvtColor(frame, code)
+            return cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB if frame.ndim == 2
+                                else cv2.COLOR_BGR2RGB)
         except cv2.error:
             return None
 

@@ -1,7 +1,8 @@
-"""Caffe models to variables of ours, layer by name.
+"""Caffe's SSD to ours: variables by names of layers, anchors, classes.
 
-Caffe examples/ssd/ssd_pascal.py and model_libs.py. The original went through
-both networks in the order of their layers instead.
+Caffe examples/ssd/ssd_pascal.py and model_libs.py name the layers (the
+original went through both networks in their order instead); PriorBox is
+src/caffe/layers/prior_box_layer.cpp, branch ssd.
 """
 import collections
 import typing
@@ -10,17 +11,20 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from datasets import label_map
+from detection import anchors
 from engine import checkpoints
 from engine import runtime
 from engine.importing import caffe_model
-from engine.importing import caffe_priors
 from nets import nets_factory
-from nets import ssd
 
 # VGG_ILSVRC_16_layers_fc_reduced: the trunk alone, to start a training from.
 BACKBONE = 'vgg_16_reduced'
 KNOWN_LABELS = {len(labels) + 1: labels
                 for labels in (label_map.VOC_LABELS, label_map.COCO_LABELS)}
+# Caffe layer that predicts -> ours.
+SOURCES = {
+    'conv4_3_norm': 'block4', 'fc7': 'block7',
+    **{f'conv{number}_2': f'block{number + 2}' for number in range(6, 11)}}
 # Caffe layer -> scope of its convolution, below the network's.
 SCOPES = {
     **{f'conv{block}_{index}': f'conv{block}/conv{block}_{index}'
@@ -34,7 +38,7 @@ SCOPES = {
        for number in range(6, 10)},
     'conv10_2': 'block12/conv4x4',
     **{f'{source}_mbox_{head}': f'{layer}_box/{scope}'
-       for source, layer in caffe_priors.SOURCES.items()
+       for source, layer in SOURCES.items()
        for head, scope in (('loc', 'conv_loc'), ('conf', 'conv_cls'))},
 }
 # Variable below the network's scope -> (Caffe layer, index of its blob).
@@ -44,6 +48,7 @@ BLOBS = {
        for layer, scope in SCOPES.items()
        for index, variable in enumerate(('weights', 'biases'))},
 }
+DEFAULT_VARIANCE = 0.1
 
 
 class Weights(typing.NamedTuple):
@@ -55,7 +60,7 @@ class Weights(typing.NamedTuple):
 
 def read(path: str, model_name: str, num_classes: int | None = None,
          labels: list[str] | None = None,
-         anchors: str | None = None) -> Weights:
+         anchor_preset: str | None = None) -> Weights:
     """Returns the weights of a Caffe model.
 
     Args:
@@ -65,13 +70,14 @@ def read(path: str, model_name: str, num_classes: int | None = None,
         file.
       labels: class names without background; None for VOC's or COCO's,
         where the file has as many.
-      anchors: name of a preset, needed only where the file has no priors.
+      anchor_preset: needed only where the file has no priors, as V1 files.
 
     Raises:
       ValueError: naming the file, what is needed and what it has.
     """
     layers = caffe_model.read(path)
     try:
+        blobs = caffe_model.blobs_by_name(layers)
         if model_name == BACKBONE:
             metadata = None
             shapes = {
@@ -80,19 +86,18 @@ def read(path: str, model_name: str, num_classes: int | None = None,
                 if name.startswith('conv')}
         else:
             network = nets_factory.get_network(model_name)
-            params = caffe_priors.file_params(network, layers, anchors)
-            net = network(params)
+            net = network(_params(network, layers, blobs, anchor_preset))
             metadata = checkpoints.metadata.make(
-                net, _labels(params.num_classes, num_classes, labels))
+                net, _labels(net.params.num_classes, num_classes, labels))
             shapes = _shapes(net)
-        values, unused = _values(shapes, layers)
+        values, unused = _values(shapes, blobs)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
     return Weights({f'{model_name}/{name}': value
                     for name, value in values.items()}, metadata, unused)
 
 
-def _shapes(net: ssd.SSDNet):
+def _shapes(net):
     """Returns {variable below the network's scope: shape, a tuple}."""
     with runtime.quiet(), tf.Graph().as_default():
         net.net(tf.placeholder(tf.float32, (1, *net.params.img_shape, 3)),
@@ -108,36 +113,31 @@ def _labels(num_classes, wanted_num_classes, labels):
         raise ValueError(
             f'it has {num_classes} classes, background included; '
             f'--num_classes={wanted_num_classes} says otherwise.')
+    labels = KNOWN_LABELS.get(num_classes) if labels is None else labels
     if labels is None:
-        if num_classes not in KNOWN_LABELS:
-            raise ValueError(
-                f'it has {num_classes - 1} classes, neither VOC nor COCO; '
-                f'name them in a file and give it as --labels_file.')
-        labels = KNOWN_LABELS[num_classes]
-    if len(labels) + 1 != num_classes:
         raise ValueError(
-            f'it has {num_classes - 1} classes, but {len(labels)} names '
-            f'were given.')
+            f'it has {num_classes - 1} classes, neither VOC nor COCO; name '
+            'them in a file and give it as --labels_file.')
+    if len(labels) + 1 != num_classes:
+        raise ValueError(f'it has {num_classes - 1} classes, but '
+                         f'{len(labels)} names were given.')
     return labels
 
 
-def _values(shapes, layers):
+def _values(shapes, blobs):
     """Returns {variable: value}, and the names of layers not used."""
-    blobs = caffe_model.blobs_by_name(layers)
     sources = {variable: BLOBS[variable] for variable in shapes}
     counts = collections.Counter(layer for layer, _ in sources.values())
     caffe_model.require(blobs, counts)
     for name, count in counts.items():
         if len(blobs[name]) != count:
-            raise ValueError(
-                f'its layer {name} has {len(blobs[name])} blobs of weights; '
-                f'{count} needed.')
+            raise ValueError(f'its layer {name} has {len(blobs[name])} blobs '
+                             f'of weights; {count} needed.')
     unused = sorted(set(blobs) - set(counts))
     heads = [name for name in unused if '_mbox_' in name]
     if heads and any('_mbox_' in name for name in counts):
-        raise ValueError(
-            f'it also predicts with {", ".join(heads)}, which --model_name '
-            f'does not have.')
+        raise ValueError(f'it also predicts with {", ".join(heads)}, which '
+                         '--model_name does not have.')
     return {variable: _value(variable, shapes[variable], layer,
                              blobs[layer][index])
             for variable, (layer, index) in sources.items()}, unused
@@ -156,3 +156,120 @@ def _value(variable, shape, layer_name, blob):
     if layer_name == 'conv1_1' and len(shape) == 4:
         blob = blob[:, ::-1]  # Caffe's images are BGR.
     return blob.transpose(2, 3, 1, 0) if len(shape) == 4 else blob
+
+
+def _params(network, layers, blobs, preset):
+    """Returns the SSDParams that a file was trained with.
+
+    Raises:
+      ValueError: they are not those of this network, or of no SSDParams.
+    """
+    params = network.default_params
+    sources = [source for source, layer in SOURCES.items()
+               if layer in params.feat_layers]
+    caffe_model.require(blobs, [f'{source}_mbox_conf' for source in sources])
+    priors = {layer.name: layer.prior_box for layer in layers
+              if layer.prior_box is not None}
+    if priors and preset is not None:
+        raise ValueError(
+            f'it has its own anchors; leave out --anchors={preset}.')
+    if not priors and preset is None:
+        raise ValueError(
+            'it does not say its anchors (a V1 file cannot); give --anchors, '
+            f'one of {", ".join(sorted(network.anchor_presets))}.')
+    params = (_with_file_anchors(params, sources, priors) if priors
+              else network.with_anchors(params, preset))
+    params = params._replace(anchor_sizes=tuple(
+        tuple(map(int, sizes))  # Caffe has `int min_size_`.
+        for sizes in params.anchor_sizes))
+    counts = {}
+    for source, *kinds in zip(
+            sources, params.anchor_sizes, params.anchor_ratios):
+        name, num_kinds = f'{source}_mbox_conf', anchors.num_kinds(*kinds)
+        num_outputs = len(blobs[name][0])
+        if num_outputs % num_kinds:
+            raise ValueError(
+                f'its layer {name} has {num_outputs} outputs, no multiple of '
+                f'the {num_kinds} anchors of a cell.')
+        counts[name] = num_outputs // num_kinds
+    return params._replace(num_classes=_common('number of classes', counts))
+
+
+def _with_file_anchors(params, sources, priors):
+    """Returns SSDParams with the anchors of the file's PriorBox layers."""
+    names = [f'{source}_mbox_priorbox' for source in sources]
+    if sorted(names) != sorted(priors):
+        raise ValueError(
+            f'it has the PriorBox layers {", ".join(priors)}, but the network '
+            f'needs {", ".join(names)}.')
+    for name in names:
+        fault = _fault(priors[name], params.img_shape)
+        if fault is not None:
+            raise ValueError(f'its layer {name} {fault}')
+    in_order = [priors[name] for name in names]
+    return params._replace(
+        anchor_sizes=tuple(
+            (*prior.min_size, *prior.max_size) for prior in in_order),
+        anchor_ratios=tuple(map(_ratios, in_order)),
+        # Without any step, the cells fill the image.
+        anchor_steps=tuple(
+            next(iter(_steps(prior)), params.img_shape[0] / feat_shape[0])
+            for prior, feat_shape in zip(
+                in_order, params.feat_shapes, strict=True)),
+        anchor_offset=_common('offset', {
+            name: _decimal(prior.offset) for name, prior in priors.items()}),
+        prior_scaling=_common('variance', {
+            name: _variance(prior) for name, prior in priors.items()}))
+
+
+def _fault(prior, img_shape):
+    """Returns why a PriorBox is not supported, 'has ...'; None if it is."""
+    sizes = [*prior.min_size, *prior.max_size]
+    given = {prior.img_size, prior.img_h, prior.img_w} - {0}
+    if len(prior.min_size) != 1 or len(prior.max_size) > 1:
+        return (f'has {len(prior.min_size)} min_size and '
+                f'{len(prior.max_size)} max_size; one of each is supported.')
+    if not all(size >= 1 for size in sizes):
+        return ('has anchors of less than a pixel, which Caffe truncates to '
+                'none.')
+    if len(_steps(prior)) > 1:
+        return (f'has the steps {sorted(_steps(prior))}; one for both axes is '
+                'needed.')
+    if prior.clip:
+        return 'clips the prior boxes; that is not supported.'
+    if given - set(img_shape):
+        return (f'is for images of {sorted(given)} pixels, the network for '
+                f'{img_shape[0]}.')
+    return None
+
+
+def _ratios(prior):
+    """Returns width / height of the anchors beside 1, in Caffe's order."""
+    ratios = []
+    for ratio in map(_decimal, prior.aspect_ratio):
+        if not any(abs(ratio - known) < 1e-6 for known in [1, *ratios]):
+            ratios += [ratio, 1 / ratio] if prior.flip else [ratio]
+    return tuple(ratios)
+
+
+def _steps(prior):
+    """Returns the pixels between two cells, as a set: none, one or two."""
+    return {_decimal(step) for step
+            in (prior.step, prior.step_h, prior.step_w) if step}
+
+
+def _variance(prior):
+    variance = tuple(map(_decimal, prior.variance)) or (DEFAULT_VARIANCE,)
+    return variance * 4 if len(variance) == 1 else variance
+
+
+def _common(what, values):
+    """Returns the value that all layers share."""
+    if len(set(values.values())) != 1:
+        raise ValueError(f'its layers differ in {what}: {values}.')
+    return next(iter(values.values()))
+
+
+def _decimal(value):
+    """Returns the decimal that the prototxt said: 0.1 for float32(0.1)."""
+    return float(str(np.float32(value)))

@@ -21,8 +21,8 @@ def read(path: str) -> list[Layer]:
     """Returns the layers of a .caffemodel file, in its order.
 
     Raises:
-      ValueError: if the file is not a whole .caffemodel.
-      OSError: if it cannot be read.
+      ValueError: the file is not a whole .caffemodel.
+      OSError: it cannot be read.
     """
     with open(path, 'rb') as file:
         content = file.read()
@@ -42,13 +42,12 @@ def read(path: str) -> list[Layer]:
     return layers
 
 
-def describe(layers: abc.Iterable[Layer]) -> abc.Iterator[str]:
+def describe(layers: list[Layer]) -> abc.Iterator[str]:
     """Yields lines: name, type and shapes or prior sizes of each layer."""
     for layer in layers:
-        facts = ' '.join(
-            'x'.join(map(str, blob.shape)) for blob in layer.blobs)
-        if layer.prior_box is not None:
-            prior = layer.prior_box
+        facts = ' '.join('x'.join(map(str, blob.shape)) for blob in layer.blobs)
+        prior = layer.prior_box
+        if prior is not None:
             facts = (f'min {list(prior.min_size)} max {list(prior.max_size)} '
                      f'ratios {list(prior.aspect_ratio)} step {prior.step:g}')
         yield f'{layer.name:32} {layer.type:20} {facts}'.rstrip()
@@ -56,7 +55,7 @@ def describe(layers: abc.Iterable[Layer]) -> abc.Iterator[str]:
     yield f'{len(layers)} layers, {total:,} parameters'
 
 
-def blobs_by_name(layers: abc.Iterable[Layer]) -> dict[str, tuple]:
+def blobs_by_name(layers: list[Layer]) -> dict[str, tuple]:
     """Returns {name: blobs} of the layers that have weights."""
     blobs = {}
     for layer in layers:
@@ -96,14 +95,12 @@ def _array(blob, layer_name):
     shape = (blob.num, blob.channels, blob.height, blob.width)
     if blob.HasField('shape'):
         shape = tuple(blob.shape.dim) or (1,)
-    if blob.HasField('double_data'):
-        numbers = np.frombuffer(blob.double_data, '<f8')
-    else:
-        numbers = np.frombuffer(blob.data, '<f4')
+    numbers = (np.frombuffer(blob.double_data, '<f8')
+               if blob.HasField('double_data')
+               else np.frombuffer(blob.data, '<f4'))
     if min(shape) < 1 or math.prod(shape) != numbers.size:
-        raise ValueError(
-            f'a blob of layer {layer_name!r} has the shape {shape}, but '
-            f'{numbers.size:,} numbers.')
+        raise ValueError(f'a blob of layer {layer_name!r} has the shape '
+                         f'{shape}, but {numbers.size:,} numbers.')
     with np.errstate(over='ignore'):
         numbers = numbers.reshape(shape).astype(np.float32, copy=False)
     if not np.isfinite(numbers).all():

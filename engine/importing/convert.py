@@ -18,11 +18,7 @@ def convert(caffemodel_path: str, model_name: str,
             anchors: str | None = None, output_path: str | None = None):
     """Writes the checkpoint of a .caffemodel and prints what was done.
 
-    Args:
-      caffemodel_path, model_name, num_classes, anchors: see caffe.read.
-      labels_file: names of the classes; None for VOC's or COCO's.
-      output_path: prefix of the checkpoint; None for the file's own name,
-        with the ending .ckpt.
+    The arguments are the flags of caffe_to_tensorflow.py.
 
     Raises:
       ValueError: the file and the arguments do not fit together. Nothing has
@@ -31,10 +27,9 @@ def convert(caffemodel_path: str, model_name: str,
     runtime.prepare()
     path = os.path.expanduser(caffemodel_path)
     if checkpoints.paths.is_checkpoint(path):
-        prefix = checkpoints.paths.find(path)
         raise ValueError(
-            f'{prefix}: a TensorFlow checkpoint already; the other scripts '
-            'take it as --checkpoint_path.')
+            f'{checkpoints.paths.find(path)}: a TensorFlow checkpoint already; '
+            'the other scripts take it as --checkpoint_path.')
     output_path = os.path.expanduser(
         output_path or os.path.splitext(path)[0] + '.ckpt')
     if os.path.isdir(output_path):
@@ -78,8 +73,8 @@ def _save(path, weights):
         for name, value in weights.values.items():
             initializer = tf.get_variable(name, value.shape).initializer
             session.run(initializer, {initializer.inputs[1]: value})
-        # The folder may be a training's: its state stays what it is.
         try:
+            # The folder may be a training's: its state stays what it is.
             tf.train.Saver().save(
                 session, path, write_meta_graph=False, write_state=False)
         except tf.errors.OpError as error:
@@ -93,16 +88,15 @@ def _describe_checkpoint(path):
     reader = checkpoints.reader.open_reader(prefix)
     shapes = reader.get_variable_to_shape_map()
     types = reader.get_variable_to_dtype_map()
-    metadata = checkpoints.metadata.read(prefix)
     for name, shape in sorted(shapes.items()):
         yield f'{name:60} {"x".join(map(str, shape)) or "scalar"}'
     # Not the optimiser's slots and averages, which are below a variable, nor
     # its scalars.
-    total = sum(
-        math.prod(shape) for name, shape in shapes.items()
-        if shape and types[name].is_floating
-        and os.path.dirname(name) not in shapes)
+    total = sum(math.prod(shape) for name, shape in shapes.items()
+                if shape and types[name].is_floating
+                and os.path.dirname(name) not in shapes)
     yield f'{len(shapes)} variables, {total:,} parameters'
+    metadata = checkpoints.metadata.read(prefix)
     yield (f'no {checkpoints.metadata.NAME}: the flags and defaults say the '
            'rest' if metadata is None else
            f'{checkpoints.metadata.NAME}: {json.dumps(metadata, indent=2)}')

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import types
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -211,7 +212,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(run, folder, tmp_path):
             'camera_0.mp4: holds 0 of 20 frames; is the disk full')), (
             scripts.full_disk()), sink.opened():
         for frame in FRAMES:
-            sink.write(None, frame.copy())
+            sink.write(None, frame.copy(), None)
     assert not os.listdir(tmp_path / 'out')
     found = detector.Detected(
         np.zeros((0, 4)), np.zeros(0), np.zeros(0), [], (9, 9))
@@ -331,22 +332,18 @@ def test_ctrl_c_ends_with_what_is_done(run, tmp_path, monkeypatch, capsys):
     camera.read = lambda: (True, FRAMES[0])  # For ever.
     shown = []
 
-    class Window:
-        def __init__(self, waits):
-            assert not waits
+    def show(picture):
+        shown.append(picture.shape)
+        if len(shown) == 4:
+            raise KeyboardInterrupt
+        return True
 
-        def show(self, picture):
-            shown.append(picture.shape)
-            if len(shown) == 4:
-                raise KeyboardInterrupt
-            return True
-
-        def close(self):
-            shown.append('closed')
-
-    monkeypatch.setattr(detect.window, 'Window', Window)
+    monkeypatch.setattr(window, 'opened', mock.MagicMock())
+    window.opened().__enter__.return_value = show
     results = run('0', camera, show=True)
-    assert shown == [FRAMES[0].shape] * 4 + ['closed']
+    window.opened.assert_called_with(waits=False)
+    window.opened().__exit__.assert_called_once()
+    assert shown == [FRAMES[0].shape] * 4
     assert len(results['images']) == 4 and camera.is_released
     assert len(frames_of(tmp_path / 'out' / 'camera_0.mp4')) == 4
     assert len(os.listdir(tmp_path / 'out')) == 2
@@ -436,35 +433,34 @@ def windows(monkeypatch):
             'namedWindow': lambda *_: None,
             'imshow': lambda _, picture: state.shown.append(picture),
             'waitKey': lambda _: state.keys.pop(0) if state.keys else -1,
-            'getWindowProperty': lambda *_: state.is_visible}.items():
+            'getWindowProperty': lambda *_: state.is_visible,
+            'destroyAllWindows': lambda: None}.items():
         monkeypatch.setattr(cv2, name, function)
     monkeypatch.setenv('DISPLAY', ':0')
     return state
 
 
 def test_a_window_goes_on_by_a_key_and_ends_by_q_or_when_closed(windows):
-    waiting, running = window.Window(waits=True), window.Window(waits=False)
-    windows.keys = [-1, -1, ord(' ')]
-    assert waiting.show(FRAMES[0])
-    assert windows.keys == []
-    np.testing.assert_array_equal(windows.shown[0], FRAMES[0][..., ::-1])
-    assert running.show(FRAMES[0])
-    windows.keys = [ord('q'), 27]
-    assert not waiting.show(FRAMES[0])
-    assert not running.show(FRAMES[0])
-    windows.is_visible = 0
-    assert not waiting.show(FRAMES[0])
+    with window.opened(waits=True) as waiting, (
+            window.opened(waits=False)) as running:
+        windows.keys = [-1, -1, ord(' ')]
+        assert waiting(FRAMES[0]) and windows.keys == []
+        np.testing.assert_array_equal(windows.shown[0], FRAMES[0][..., ::-1])
+        assert running(FRAMES[0])
+        windows.keys = [ord('q'), 27]
+        assert not waiting(FRAMES[0]) and not running(FRAMES[0])
+        windows.is_visible = 0
+        assert not waiting(FRAMES[0])
 
 
 def test_show_without_windows_or_display_is_refused(windows, monkeypatch):
     monkeypatch.setattr(sys, 'platform', 'linux')
     monkeypatch.delenv('DISPLAY')
     monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
-    with pytest.raises(ValueError, match='--show: there is no display'):
-        window.Window(waits=True)
-    monkeypatch.setattr(cv2, 'currentUIFramework', lambda: '')
-    with pytest.raises(ValueError, match='--show: this OpenCV has no windows'):
-        window.Window(waits=True)
+    for fault in ('there is no display', 'this OpenCV has no windows'):
+        with pytest.raises(ValueError, match=f'--show: {fault}'):
+            window.opened(waits=True).__enter__()
+        monkeypatch.setattr(cv2, 'currentUIFramework', lambda: '')
 
 
 def test_the_script(folder, tmp_path):

@@ -129,15 +129,15 @@ def test_300_does_not_take_a_512_file(tmp_path):
     check_refused(tmp_path, 'PriorBox layers .*conv10_2_mbox_priorbox',
                   layers)
     check_refused(tmp_path, 'conv8_2_mbox_conf has 126 outputs|differ in num',
-                  without(layers, '_mbox_priorbox'), anchors='voc')
+                  without(layers, '_mbox_priorbox'), anchor_preset='voc')
 
 
 def test_file_without_priors_needs_the_anchors(tmp_path, layers_300):
     bare = without(layers_300, '_mbox_priorbox')
     check_refused(tmp_path, 'give --anchors, one of coco, voc', bare)
     check_refused(tmp_path, 'own anchors; leave out --anchors=coco',
-                  layers_300, anchors='coco')
-    weights = read(tmp_path, bare, anchors='coco')
+                  layers_300, anchor_preset='coco')
+    weights = read(tmp_path, bare, anchor_preset='coco')
     assert weights.metadata['anchor_sizes'] == [
         list(pair) for pair in PRESETS['coco']]
 
