@@ -122,12 +122,7 @@ class VideoFile:
 
     @contextlib.contextmanager
     def opened(self) -> abc.Iterator[None]:
-        """The block to write in; the time of the frames begins.
-
-        Raises:
-          OSError: at its end, if the file lacks frames. OpenCV does not say
-            what it cannot write.
-        """
+        """The block to write in; an OSError at its end if frames are lost."""
         with files.whole(self.paths[0]) as self._partial_path:
             self._times.append(time.monotonic())
             try:
@@ -135,6 +130,7 @@ class VideoFile:
             finally:
                 if self._writer is not None:
                     self._writer.release()
+            # OpenCV does not say what it cannot write.
             capture = cv2.VideoCapture(self._partial_path)
             num = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
             capture.release()
@@ -172,11 +168,8 @@ class JsonFile:
 
     The file, UTF-8, is an object. `images` has for each image its file, frame
     (of a video, from 0), size, boxes ([ymin, xmin, ymax, xmax] in pixels),
-    scores and names; `unreadable` has a line for each that could not be read.
-
-    Attributes:
-      num_images, num_objects: written so far.
-      faults: lines, one for each image that could not be read.
+    scores and names; `unreadable` has a line for each that could not be read,
+    those of `faults`. `num_images` and `num_objects` are written so far.
     """
 
     def __init__(self, file):

@@ -33,9 +33,9 @@ class Sample(typing.NamedTuple):
     """One image, or why there is none."""
     file: str           # Path, or what stands for it.
     name: str           # Of the picture made of it, with '/' for folders.
-    frame: int | None   # In a video, from 0; None for a file of its own.
-    pixels: np.ndarray | None  # uint8 [height, width, 3], RGB.
-    fault: str | None   # One line that names the file or frame.
+    frame: int | None = None  # In a video, from 0; else a file of its own.
+    pixels: np.ndarray | None = None  # uint8 [height, width, 3], RGB.
+    fault: str | None = None  # One line that names the file or frame.
     found: detector.Detected | None = None
 
 
@@ -76,15 +76,15 @@ def _image_paths(what, path):
         paths = [os.path.join(path, name) for name in os.listdir(path)
                  if name.lower().endswith(IMAGE_EXTENSIONS)
                  and name[0] != '.']
-        if not paths:
-            raise ValueError(f'--input={what}: the folder has no image; they '
-                             f'end in {", ".join(IMAGE_EXTENSIONS)}.')
-        return sorted(paths)
-    paths = sorted(filter(os.path.isfile, glob.glob(path, recursive=True)))
+        fault = ('the folder has no image; they end in '
+                 f'{", ".join(IMAGE_EXTENSIONS)}.')
+    else:
+        paths = filter(os.path.isfile, glob.glob(path, recursive=True))
+        fault = ('no such file, folder or pattern; a camera is a number, a '
+                 'stream an address such as rtsp://host/path.')
+    paths = sorted(paths)
     if not paths:
-        raise ValueError(
-            f'--input={what}: no such file, folder or pattern; a camera is a '
-            'number, a stream an address such as rtsp://host/path.')
+        raise ValueError(f'--input={what}: {fault}')
     return paths
 
 
@@ -108,14 +108,14 @@ class Images:
             def read(entry):
                 path, name = entry
                 try:
-                    return Sample(path, name, None, reader.read(path), None)
+                    return Sample(path, name, pixels=reader.read(path))
                 except (ValueError, OSError) as error:
                     folder = os.path.dirname(path) or '.'
                     if not os.path.isdir(folder):
                         raise ValueError(
                             f'{folder} has gone since the images in it were '
                             'listed.') from None
-                    return Sample(path, name, None, None, str(error))
+                    return Sample(path, name, fault=str(error))
 
             yield from threads.map_ahead(
                 read, zip(self.files, self.names), NUM_THREADS,
@@ -163,24 +163,25 @@ class Video:
 
     def samples(self) -> abc.Iterator[Sample]:
         """Yields a Sample of each frame, bad ones too."""
+        sample = Sample(self._file, self.name)
         try:
-            number, failed = 0, []
+            num, failed = 0, []
             while len(failed) < MAX_FAILED_READS:
                 pixels = self._read()
                 if pixels is None:
-                    failed.append(number)
+                    failed.append(num)
                 else:
                     # With a good one after them, they were not the end.
                     for bad in failed:
-                        yield self._sample(
-                            bad, fault=f'frame {bad} cannot be read.')
+                        yield sample._replace(frame=bad, fault=(
+                            f'{self._file}: frame {bad} cannot be read.'))
                     failed = []
-                    yield self._sample(number, pixels)
-                number += 1
-            num_read = number - len(failed)
-            if self.num is not None and num_read < self.num:
-                yield self._sample(num_read, fault=(
-                    f'ends after {num_read} of {self.num} frames.'))
+                    yield sample._replace(frame=num, pixels=pixels)
+                num += 1
+            num -= len(failed)
+            if self.num is not None and num < self.num:
+                yield sample._replace(frame=num, fault=(
+                    f'{self._file}: ends after {num} of {self.num} frames.'))
         finally:
             self._capture.release()
 
@@ -194,10 +195,6 @@ class Video:
                                 else cv2.COLOR_BGR2RGB)
         except cv2.error:
             return None
-
-    def _sample(self, number, pixels=None, fault=None):
-        return Sample(self._file, self.name, number, pixels,
-                      fault and f'{self._file}: {fault}')
 
     def _get(self, key):
         value = self._capture.get(key)

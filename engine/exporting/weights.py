@@ -29,15 +29,15 @@ def export(checkpoint_path: str, output_path: str, averages: bool = False):
         raise ValueError(
             f'{prefix}: has no {checkpoints.metadata.NAME}; it is not of a '
             'training of this project.')
-    network = models.make_network(None, metadata['classes'], metadata)
     has_averages = checkpoints.restore.has_averages(prefix)
     if averages and not has_averages:
-        raise ValueError(f'{prefix}: has no moving averages; leave --averages '
-                         'out.')
+        raise ValueError(
+            f'{prefix}: has no moving averages; leave --averages out.')
     if has_averages and not averages:
         print(f'{prefix}: its moving averages are left out; --averages '
               'exports them in place of the weights.')
     ending = checkpoints.restore.AVERAGE if averages else ''
+    network = models.make_network(None, metadata['classes'], metadata)
     with tf.Graph().as_default(), tf.Session() as session:
         network.net(tf.placeholder(
             tf.float32, [None, *network.params.img_shape, 3]),
@@ -65,7 +65,7 @@ def main():
     values = parser.parse_args()
     runtime.prepare()
     try:
-        export(values.checkpoint_path, values.output_path, values.averages)
+        export(**vars(values))
     except (ValueError, OSError) as error:
         parser.exit(1, f'{parser.prog}: {error}\n')
     print(f'The weights are in {values.output_path}; next: python '

@@ -30,8 +30,7 @@ SCOPES = {
     **{f'conv{block}_{index}': f'conv{block}/conv{block}_{index}'
        for block, num in enumerate((2, 2, 3, 3, 3), 1)
        for index in range(1, num + 1)},
-    'fc6': 'conv6',
-    'fc7': 'conv7',
+    'fc6': 'conv6', 'fc7': 'conv7',
     **{f'conv{number}_1': f'block{number + 2}/conv1x1'
        for number in range(6, 11)},
     **{f'conv{number}_2': f'block{number + 2}/conv3x3'
@@ -39,15 +38,13 @@ SCOPES = {
     'conv10_2': 'block12/conv4x4',
     **{f'{source}_mbox_{head}': f'{layer}_box/{scope}'
        for source, layer in SOURCES.items()
-       for head, scope in (('loc', 'conv_loc'), ('conf', 'conv_cls'))},
-}
+       for head, scope in (('loc', 'conv_loc'), ('conf', 'conv_cls'))}}
 # Variable below the network's scope -> (Caffe layer, index of its blob).
 BLOBS = {
     'block4_box/L2Normalization/gamma': ('conv4_3_norm', 0),
     **{f'{scope}/{variable}': (layer, index)
        for layer, scope in SCOPES.items()
-       for index, variable in enumerate(('weights', 'biases'))},
-}
+       for index, variable in enumerate(('weights', 'biases'))}}
 DEFAULT_VARIANCE = 0.1
 
 
@@ -79,11 +76,9 @@ def read(path: str, model_name: str, num_classes: int | None = None,
     try:
         blobs = caffe_model.blobs_by_name(layers)
         if model_name == BACKBONE:
-            metadata = None
-            shapes = {
-                name: shape for name, shape in _shapes(
-                    nets_factory.get_network('ssd_300_vgg')()).items()
-                if name.startswith('conv')}
+            metadata, net = None, nets_factory.get_network('ssd_300_vgg')()
+            shapes = {name: shape for name, shape in _shapes(net).items()
+                      if name.startswith('conv')}
         else:
             network = nets_factory.get_network(model_name)
             net = network(_params(network, layers, blobs, anchor_preset))
@@ -224,12 +219,11 @@ def _with_file_anchors(params, sources, priors):
 
 def _fault(prior, img_shape):
     """Returns why a PriorBox is not supported, 'has ...'; None if it is."""
-    sizes = [*prior.min_size, *prior.max_size]
     given = {prior.img_size, prior.img_h, prior.img_w} - {0}
     if len(prior.min_size) != 1 or len(prior.max_size) > 1:
         return (f'has {len(prior.min_size)} min_size and '
                 f'{len(prior.max_size)} max_size; one of each is supported.')
-    if not all(size >= 1 for size in sizes):
+    if not all(size >= 1 for size in [*prior.min_size, *prior.max_size]):
         return ('has anchors of less than a pixel, which Caffe truncates to '
                 'none.')
     if len(_steps(prior)) > 1:
@@ -237,10 +231,9 @@ def _fault(prior, img_shape):
                 'needed.')
     if prior.clip:
         return 'clips the prior boxes; that is not supported.'
-    if given - set(img_shape):
-        return (f'is for images of {sorted(given)} pixels, the network for '
-                f'{img_shape[0]}.')
-    return None
+    return None if given <= set(img_shape) else (
+        f'is for images of {sorted(given)} pixels, the network for '
+        f'{img_shape[0]}.')
 
 
 def _ratios(prior):

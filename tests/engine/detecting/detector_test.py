@@ -9,9 +9,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from engine import checkpoints
+from engine import models
 from engine import runtime
 from engine.detecting import detector
-from nets import nets_factory
 from preprocessing import ssd_vgg_preprocessing
 from tests import detector_files
 from tests import scripts
@@ -19,25 +19,25 @@ from tests import scripts
 PICTURES = detector_files.pictures(10)
 
 
-@pytest.fixture(scope='module')
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp('checkpoints')
+def make(path, *arguments, **changes):
+    return detector.Detector(path, *arguments, **{
+        'select_threshold': detector_files.THRESHOLD, **changes})
 
 
 @pytest.fixture(scope='module')
-def checkpoint(folder):
-    return detector_files.save(folder / 'with_metadata')
+def checkpoint(tmp_path_factory):
+    return detector_files.save(tmp_path_factory.mktemp('named') / 'named')
 
 
 @pytest.fixture(scope='module')
-def unnamed(folder):
-    return detector_files.save(folder / 'unnamed', with_metadata=False)
+def unnamed(tmp_path_factory):
+    return detector_files.save(
+        tmp_path_factory.mktemp('unnamed') / 'unnamed', with_metadata=False)
 
 
 @pytest.fixture(scope='module')
 def network(checkpoint):
-    with detector.Detector(
-            checkpoint, select_threshold=detector_files.THRESHOLD) as network:
+    with make(checkpoint) as network:
         yield network
 
 
@@ -77,33 +77,25 @@ def test_what_is_found_is_in_pixels_sorted_and_named(network, found):
 
 
 def test_boxes_are_those_of_the_network_itself(network, checkpoint, found):
-    picture = PICTURES[0]
-    metadata = checkpoints.metadata.read(checkpoint)
-    network_class = nets_factory.get_network(detector_files.MODEL)
-    net = network_class(checkpoints.metadata.apply(
-        network_class.default_params, metadata))
+    size = PICTURES[0].shape[:2]
+    net = models.make_network(None, detector_files.NAMES,
+                              checkpoints.metadata.read(checkpoint))
     with runtime.quiet(), tf.Graph().as_default(), tf.Session() as session:
         image, _ = ssd_vgg_preprocessing.preprocess_for_eval(
-            tf.constant(picture), (300, 300))
+            tf.constant(PICTURES[0]), (300, 300))
         logits, localisations, _ = net.net(image[None], is_training=False)
         tf.train.Saver().restore(session, checkpoint)
-        expected = net.detect(
-            logits, localisations,
-            select_threshold=detector_files.THRESHOLD)
-        expected = session.run(expected)
-    num = expected.num[0]
-    scale = [*picture.shape[:2]] * 2
+        classes, scores, bboxes, num = (value[0] for value in session.run(
+            net.detect(logits, localisations,
+                       select_threshold=detector_files.THRESHOLD)))
     assert_same(found[0], detector.Detected(
-        np.clip(expected.bboxes[0, :num], 0, 1) * scale,
-        expected.scores[0, :num], expected.classes[0, :num],
-        [detector_files.NAMES[number - 1]
-         for number in expected.classes[0, :num]], picture.shape[:2]))
+        np.clip(bboxes[:num], 0, 1) * [*size, *size], scores[:num],
+        classes[:num],
+        [detector_files.NAMES[label - 1] for label in classes[:num]], size))
 
 
 def test_lower_precision_finds_nearly_the_same(checkpoint, found):
-    with detector.Detector(
-            checkpoint, select_threshold=detector_files.THRESHOLD,
-            compute_dtype='bfloat16') as network:
+    with make(checkpoint, compute_dtype='bfloat16') as network:
         half = network.detect(PICTURES[:4])
     for got, expected in zip(half, found[:4], strict=True):
         assert got.names[:1] == expected.names[:1]
@@ -134,35 +126,25 @@ def test_pictures_of_a_pixel_and_arrays_that_are_not_contiguous(network):
 
 
 @pytest.mark.parametrize('image, fault', [
-    (np.zeros((4, 4), np.uint8), r'the image is uint8 \[4, 4\]'),
-    (np.zeros((4, 4, 4), np.uint8), r'the image is uint8 \[4, 4, 4\]'),
-    (np.zeros((0, 4, 3), np.uint8), r'the image is uint8 \[0, 4, 3\]'),
+    (np.zeros((4, 4), np.uint8), r'the image is uint8 \[4, 4\]; it must be'),
+    (np.zeros((4, 4, 4), np.uint8), r'the image is uint8 \[4, 4, 4\]; it'),
+    (np.zeros((0, 4, 3), np.uint8), r'the image is uint8 \[0, 4, 3\]; it'),
     ([PICTURES[0], np.zeros((4, 4, 3))], r'images\[1\] is float64'),
-    (None, 'the image is NoneType')])
-def test_other_arrays_are_refused(network, image, fault):
-    with pytest.raises(ValueError, match=fault + '.*it must be .*uint8'):
+    (None, 'the image is NoneType'), (__file__, 'test.py: not an image'),
+    (['missing.jpg'], 'No such file.*missing.jpg')])
+def test_what_is_no_image_is_named(network, image, fault):
+    with pytest.raises((ValueError, FileNotFoundError), match=fault):
         network.detect(image)
-
-
-def test_files_that_are_no_images_are_named(network, tmp_path):
-    path = tmp_path / 'text.jpg'
-    path.write_text('text')
-    with pytest.raises(ValueError, match='text.jpg: not an image'):
-        network.detect(path)
-    with pytest.raises(FileNotFoundError, match='missing.jpg'):
-        network.detect([tmp_path / 'missing.jpg'])
 
 
 def test_a_checkpoint_without_metadata_needs_names(unnamed, found):
     with pytest.raises(ValueError, match=(
             r'unnamed: it has 5 classes \(6 with background\), but does not '
             'name them: give --labels or --labels_file')):
-        detector.Detector(unnamed, detector_files.MODEL)
+        make(unnamed, detector_files.MODEL)
     with pytest.raises(ValueError, match='but 2 names were given'):
-        detector.Detector(unnamed, detector_files.MODEL, ['a', 'b'])
-    with detector.Detector(
-            unnamed, detector_files.MODEL, 'abcde',
-            select_threshold=detector_files.THRESHOLD) as network:
+        make(unnamed, detector_files.MODEL, ['a', 'b'])
+    with make(unnamed, detector_files.MODEL, 'abcde') as network:
         result = network.detect(PICTURES[0])
     assert network.class_names == tuple('abcde')
     np.testing.assert_allclose(result.scores, found[0].scores, atol=1e-4)
@@ -175,14 +157,14 @@ def test_a_checkpoint_without_metadata_needs_names(unnamed, found):
     ({'select_threshold': 2}, 'select_threshold is 2')])
 def test_arguments_that_contradict_are_refused(checkpoint, arguments, fault):
     with pytest.raises(ValueError, match=fault):
-        detector.Detector(checkpoint, **arguments)
+        make(checkpoint, **arguments)
 
 
-def test_all_variables_must_be_there(unnamed, folder):
+def test_all_variables_must_be_there(unnamed, tmp_path):
     with pytest.raises(ValueError, match='does not fit the network: .*conv'):
-        detector.Detector(unnamed, class_names='abcde')
+        make(unnamed, class_names='abcde')
     with pytest.raises(ValueError, match='nowhere: no such checkpoint'):
-        detector.Detector(folder / 'nowhere')
+        make(tmp_path / 'nowhere')
 
 
 def test_is_quiet_in_a_program_that_uses_tensorflow_2(
