@@ -35,7 +35,7 @@ GROUPS = (Options,)
 def main(options):
     """Converts, or inspects, by the flags."""
     if options.inspect is None:
-        cli.require('caffemodel_path')
+        cli.require(caffemodel_path=options.caffemodel_path)
     from engine.importing import convert
     if options.inspect is not None:
         convert.inspect(options.inspect)

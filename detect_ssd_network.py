@@ -13,13 +13,13 @@ from engine.detecting import options
 GROUPS = (options.Model, options.Detection, options.Run)
 
 
-def main(*groups):
+def main(model, detection, run):
     """Hands the flags over."""
-    cli.require('checkpoint_path', 'input')
+    cli.require(checkpoint_path=model.checkpoint_path, input=run.input)
     # Set before TensorFlow is imported; by itself it does so on some CPUs.
     os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
     from engine.detecting import detect
-    detect.run(*groups)
+    detect.run(model, detection, run)
 
 
 if __name__ == '__main__':

@@ -24,13 +24,13 @@ class Ignored(NamedTuple):
 GROUPS = (options.Data, options.Model, options.Detection, options.Run, Ignored)
 
 
-def main(*groups):
+def main(data, *groups):
     """Hands the flags over."""
-    cli.require('dataset_name', 'dataset_dir')
+    cli.require(dataset_name=data.dataset_name, dataset_dir=data.dataset_dir)
     # Set before TensorFlow is imported; by itself it does so on some CPUs.
     os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
     from engine.evaluation import evaluate
-    evaluate.run(*groups[:-1])
+    evaluate.run(data, *groups[:-1])
 
 
 if __name__ == '__main__':

@@ -28,7 +28,8 @@ GROUPS = (Options,)
 
 def main(options):
     """Hands the flags over."""
-    cli.require('dataset_name', 'dataset_dir', 'output_dir')
+    cli.require(dataset_name=options.dataset_name,
+                dataset_dir=options.dataset_dir, output_dir=options.output_dir)
     from engine.data import inspect
     inspect.inspect(*options)
 

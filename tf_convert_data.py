@@ -48,7 +48,8 @@ GROUPS = (Options,)
 
 def main(options):
     """Hands the flags over."""
-    cli.require('dataset_dir', 'output_name', 'output_dir')
+    cli.require(dataset_dir=options.dataset_dir, output_dir=options.output_dir,
+                output_name=options.output_name)
     from engine.data import convert
     convert.convert(**options._asdict())
 

@@ -24,11 +24,11 @@ GROUPS = (options.Data, options.Model, options.Loss, options.Optimizer,
           options.Run, Ignored)
 
 
-def main(*groups):
+def main(data, *groups):
     """Hands the flags over."""
-    cli.require('dataset_name', 'dataset_dir')
+    cli.require(dataset_name=data.dataset_name, dataset_dir=data.dataset_dir)
     from engine.training import train
-    train.run(*groups[:-1])
+    train.run(data, *groups[:-1])
 
 
 if __name__ == '__main__':

@@ -75,7 +75,7 @@ def run(main: abc.Callable[..., None], *groups: type):
 
 
 def import_tensorflow():
-    """Imports TensorFlow without its notes on graphics drivers, in notebooks."""
+    """Imports TensorFlow without its notes on drivers, for notebooks."""
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     stderr = _lead_stderr_nowhere()
     try:
@@ -115,9 +115,9 @@ def values(*groups: type,
             for group in groups]
 
 
-def require(*names: str):
-    """Raises ValueError if any of the named string flags was left out."""
-    missing = [f'--{name}' for name in names if not flags.FLAGS[name].value]
+def require(**options: str | None):
+    """Raises ValueError if any of these flags was left out."""
+    missing = [f'--{name}' for name, value in options.items() if not value]
     if missing:
         raise ValueError(f'{", ".join(missing)} must be given; see --help.')
 

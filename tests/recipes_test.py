@@ -9,9 +9,9 @@ RECIPES = sorted((scripts.ROOT / 'recipes').glob('*.flags'))
 @pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.name)
 def test_recipe_is_read(path, tmp_path):
     # All is well as far as the records, which are not there.
-    command = (f'train_ssd_network.py --flagfile=recipes/{path.name} '
-               f'--dataset_dir={tmp_path} --train_dir={tmp_path}')
-    assert f'No file {tmp_path}' in scripts.fails(scripts.ROOT, command)
+    with pytest.raises(ValueError, match=f'No file {tmp_path}'):
+        scripts.call(f'train_ssd_network.py --flagfile={path} '
+                     f'--dataset_dir={tmp_path} --train_dir={tmp_path}')
 
 
 def test_there_are_recipes():

@@ -1,26 +1,25 @@
 """Runs the scripts as a user does, and makes what they are run on."""
 import contextlib
-import functools
 import importlib
 import pathlib
 import signal
 import subprocess
 import sys
-import types
 import xml.etree.ElementTree as ElementTree
 
 import tensorflow.compat.v1 as tf
 from absl import flags
 from tf_slim.nets import vgg
 
+import eval_ssd_network
+import train_ssd_network
 from datasets import conversion
 from datasets.shapes import drawing
 from datasets.shapes import synthetic_shapes
 from datasets.voc import folders
 from datasets.voc import pascalvoc
+from engine import cli
 from engine.evaluation import evaluate as evaluation
-from engine.evaluation import options as evaluation_options
-from engine.training import options as training_options_
 from engine.training import train as training
 from nets import ssd_vgg_300
 
@@ -31,13 +30,7 @@ SECONDS_TO_END = 300
 
 
 def run(folder, command, status=0):
-    """Runs a command line in a folder; returns its CompletedProcess.
-
-    Args:
-      folder: working directory; relative paths of the command are there.
-      command: script and flags, as typed after `python`.
-      status: the exit status that it must have.
-    """
+    """Runs script and flags in a folder; returns its CompletedProcess."""
     process = subprocess.run(
         arguments(command), cwd=folder, capture_output=True, text=True,
         timeout=SECONDS_TO_END, check=False)
@@ -52,44 +45,39 @@ def arguments(command):
 
 
 def fails(folder, command):
-    """Runs a command that must fail; returns its only line on stderr."""
-    process = run(folder, command, status=1)
-    lines = process.stderr.splitlines()
-    assert len(lines) == 1, process.stderr
-    assert lines[0].startswith(command.split()[0] + ': ')
-    return lines[0]
+    """Runs a command that must fail; returns what it says."""
+    stderr = run(folder, command, status=1).stderr
+    assert f'{command.split()[0]}: ' in stderr
+    return stderr
 
 
-def options(script, **changes):
-    """Returns the flags of a script with their defaults, but for changes."""
-    assert set(changes) <= set(_defaults(script))
-    return types.SimpleNamespace(**{**_defaults(script), **changes})
+def parse(command):
+    """Returns the groups of flags of a command line, as its main gets them."""
+    script, *script_flags = command.split()
+    module = importlib.import_module(script.removesuffix('.py'))
+    flag_values = flags.FlagValues()
+    cli.define(*module.GROUPS, flag_values=flag_values)
+    assert flag_values([script, *script_flags]) == [script]
+    return cli.values(*module.GROUPS, flag_values=flag_values)
 
 
-@functools.cache
-def _defaults(script):
-    importlib.import_module(script)
-    own = flags.FLAGS.get_key_flags_for_module(script)
-    # The scripts share names of flags, which one process has but once.
-    for flag in own:
-        delattr(flags.FLAGS, flag.name)
-    return {flag.name: flag.value for flag in own}
+def call(command):
+    """Runs a command line in this process."""
+    module = importlib.import_module(command.partition('.py ')[0])
+    module.main(*parse(command))
 
 
-def chosen(tuple_classes, changes):
-    """Returns a NamedTuple of each class: its defaults, but for changes."""
-    assert set(changes) <= {
-        name for chosen in tuple_classes for name in chosen._fields}
-    return [chosen(**{name: changes[name] for name in chosen._fields
-                      if name in changes}) for chosen in tuple_classes]
+def chosen(groups, changes):
+    """Returns a NamedTuple of each group: its defaults, but for changes."""
+    names = [name for group in groups for name in group._fields]
+    assert set(changes) <= set(names), set(changes) - set(names)
+    return [group(**{name: changes[name] for name in group._fields
+                     if name in changes}) for group in groups]
 
 
 def training_options(**changes):
     """Returns train_ssd_network's five groups of flags, but for changes."""
-    return chosen([
-        training_options_.Data, training_options_.Model,
-        training_options_.Loss, training_options_.Optimizer,
-        training_options_.Run], changes)
+    return chosen(train_ssd_network.GROUPS[:-1], changes)
 
 
 def train(**changes):
@@ -99,9 +87,7 @@ def train(**changes):
 
 def evaluate(**changes):
     """Evaluates with eval_ssd_network's defaults, but for changes."""
-    return evaluation.run(*chosen(
-        [evaluation_options.Data, evaluation_options.Model,
-         evaluation_options.Detection, evaluation_options.Run], changes))
+    return evaluation.run(*chosen(eval_ssd_network.GROUPS[:-1], changes))
 
 
 @contextlib.contextmanager
@@ -118,9 +104,9 @@ def full_disk():
         signal.signal(signal.SIGXFSZ, handler)
 
 
-def write_shapes(folder, num_train, num_test=0, seed=0, **kwargs):
+def write_shapes(folder, num_train, **kwargs):
     """Writes shapes that have names of VOC's classes; returns the folder."""
-    synthetic_shapes.write(folder, num_train, num_test, seed, **kwargs)
+    synthetic_shapes.write(folder, num_train, 0, **kwargs)
     names = dict(zip(drawing.CLASSES, pascalvoc.LABELS, strict=False))
     for path in pathlib.Path(folder, 'Annotations').iterdir():
         tree = ElementTree.parse(path)
@@ -143,37 +129,33 @@ def write_records(folder, output_dir, output_name, labels=pascalvoc.LABELS,
                   image_set=None):
     """Converts a VOC folder in this process; returns the manifest."""
     part = folders.Part(str(folder), image_set, output_name)
-    manifest, = conversion.convert(
-        [part], str(output_dir), labels=labels)
+    manifest, = conversion.convert([part], str(output_dir), labels=labels)
     return manifest
 
 
 def save_network(path, network=None, write_version=tf.train.SaverDef.V2):
-    """Saves a network as the original did: variables and global_step.
-
-    Args:
-      path: prefix of the checkpoint.
-      network: SSDNet, by default the original's ssd_300_vgg.
-      write_version: format of the file.
-    """
+    """Saves a network, ssd_300_vgg, as the original: with global_step."""
     network = network or ssd_vgg_300.SSDNet()
-    images = [1, *network.params.img_shape, 3]
     with tf.Graph().as_default():
-        network.net(tf.zeros(images), is_training=False)
+        network.net(tf.zeros([1, *network.params.img_shape, 3]),
+                    is_training=False)
         save_graph(path, write_version)
 
 
 def save_vgg_16(path):
-    """Saves a file like the published vgg_16.ckpt, which is of format V1."""
+    """Saves what is before fc6 of the published vgg_16.ckpt, of format V1."""
     with tf.Graph().as_default():
         vgg.vgg_16(tf.zeros([1, 224, 224, 3]))
-        save_graph(path, tf.train.SaverDef.V1)
+        save_graph(path, tf.train.SaverDef.V1, [
+            variable for variable in tf.global_variables()
+            if 'conv' in variable.op.name])
 
 
-def save_graph(path, write_version=tf.train.SaverDef.V2):
-    """Saves the graph's variables, as first set, at a global_step of 0."""
-    tf.train.get_or_create_global_step()
-    saver = tf.train.Saver(write_version=write_version)
+def save_graph(path, write_version=tf.train.SaverDef.V2, variables=None):
+    """Saves a graph's variables, as first set, at a global_step of 0."""
+    step = tf.train.get_or_create_global_step()
+    variables = [*variables, step] if variables else tf.global_variables()
+    saver = tf.train.Saver(variables, write_version=write_version)
     with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
+        session.run(tf.variables_initializer(variables))
         saver.save(session, str(path), write_meta_graph=False)
