@@ -18,42 +18,37 @@ PART = re.compile(r'(.+)\.(?:index|meta|data-\d{5}-of-\d{5})$')
 WHOLE = re.compile(r'.+\.ckpt(-\d+)?$')
 # The last bytes of a table: of a V1 checkpoint, as of an .index.
 _TABLE_MAGIC = 0xdb4775248b80fb57.to_bytes(8, 'little')
-# Variables of github.com/HiKapok/SSD.TensorFlow.
-HIKAPOK_SCOPE = 'multibox_head'
 
 
 def find(path: str) -> str:
-    """Returns the prefix of the checkpoint of a network that `path` means.
+    """Returns the prefix of the checkpoint that `path` means.
 
     Args:
       path: a folder (its latest checkpoint), a prefix, any of a checkpoint's
         files, or the archive (.zip) of one, which is unpacked beside it.
 
     Raises:
-      ValueError: there is no checkpoint, or one that cannot be used.
-    """
-    prefix = locate(path)
-    check_names(
-        reader.open_reader(prefix).get_variable_to_shape_map(), prefix)
-    return prefix
-
-
-def locate(path: str) -> str:
-    """Returns the prefix of the checkpoint that `path` means, of any kind.
-
-    Args:
-      path: as for `find`.
-
-    Raises:
-      ValueError: there is no checkpoint.
+      ValueError: there is no checkpoint, or several that could be meant.
     """
     path = os.path.expanduser(path)
     if os.path.isdir(path):
-        return latest(path) or _only_checkpoint(path)
-    if path.endswith('.zip') and os.path.exists(path):
-        return unpack(path)
+        prefix = latest(path)
+        if prefix is not None:
+            return prefix
+        names = os.listdir(path)
+        found = prefixes(names) or [name for name in names if name.endswith(
+            '.ckpt.zip') and not name.startswith('._')]
+        if not found:
+            raise ValueError(f'{path}: the folder has no checkpoint.')
+        if len(found) > 1:
+            raise ValueError(
+                f'{path}: the folder has several checkpoints and no file '
+                'named "checkpoint"; give the path of one: '
+                f'{", ".join(os.path.join(path, name) for name in found)}.')
+        path = os.path.join(path, found[0])
     prefix = prefix_of(path) or path.removesuffix('.zip')
-    if tf.train.checkpoint_exists(prefix):
+    is_archive = path.endswith('.zip') and os.path.exists(path)
+    if tf.train.checkpoint_exists(prefix) and not is_archive:
         return prefix
     if not os.path.exists(prefix + '.zip'):
         raise ValueError(
@@ -139,22 +134,6 @@ def is_checkpoint(path: str) -> bool:
         return file.read() == _TABLE_MAGIC
 
 
-def check_names(names: list[str], prefix: str):
-    """Raises ValueError for variables of a project that cannot be converted.
-
-    Args:
-      names: of the variables of a checkpoint.
-      prefix: of the checkpoint, for the message.
-    """
-    if any(f'/{HIKAPOK_SCOPE}/' in name for name in names):
-        raise ValueError(
-            f'{prefix}: a checkpoint of HiKapok/SSD.TensorFlow. Its anchors '
-            'have another order (the larger square first) and other sizes '
-            '(112.5 pixels for 111), and its extra layers pad on one side '
-            'only, so that its weights detect wrongly in this network; use a '
-            'Caffe model or start from VGG-16 instead.')
-
-
 def unpack(path: str) -> str:
     """Unpacks a zipped checkpoint beside its archive; returns its prefix.
 
@@ -208,24 +187,3 @@ def _crc(path):
         while chunk := file.read(1 << 20):
             crc = zlib.crc32(chunk, crc)
     return crc
-
-
-def _only_checkpoint(folder):
-    """Returns the prefix of the only checkpoint of a folder without steps.
-
-    Raises:
-      ValueError: there is none, or several.
-    """
-    names = os.listdir(folder)
-    found = [os.path.join(folder, name) for name in prefixes(names)]
-    if len(found) == 1:
-        return found[0]
-    zips = [name for name in names
-            if name.endswith('.ckpt.zip') and not name.startswith('._')]
-    if not found and len(zips) == 1:
-        return unpack(os.path.join(folder, zips[0]))
-    if not found:
-        raise ValueError(f'{folder}: the folder has no checkpoint.')
-    raise ValueError(
-        f'{folder}: the folder has several checkpoints and no file named '
-        f'"checkpoint"; give the path of one: {", ".join(found)}.')

@@ -14,6 +14,8 @@ import tensorflow.compat.v1 as tf
 
 from common import errors
 
+# Variables of github.com/HiKapok/SSD.TensorFlow.
+HIKAPOK_SCOPE = 'multibox_head'
 # What TensorFlow's reader raises: IndexError where a .data file is cut off,
 # MemoryError where a flipped bit makes a size of an .index immense.
 _ERRORS = (tf.errors.OpError, ValueError, RuntimeError, IndexError,
@@ -112,6 +114,23 @@ def check_complete(prefix: str, variables: dict[str, tf.Tensor]):
             f'{prefix}: does not fit the network: '
             f'{"; ".join(faults[:3])}{more}. Check --model_name, '
             "--num_classes and the data set's classes.")
+
+
+def check_origin(stored, prefix: str):
+    """Raises ValueError for weights of a project that cannot be converted.
+
+    Args:
+      stored: the reader of a checkpoint.
+      prefix: of the checkpoint, for the message.
+    """
+    if any(f'/{HIKAPOK_SCOPE}/' in name
+           for name in stored.get_variable_to_shape_map()):
+        raise ValueError(
+            f'{prefix}: a checkpoint of HiKapok/SSD.TensorFlow. Its anchors '
+            'have another order (the larger square first) and other sizes '
+            '(112.5 pixels for 111), and its extra layers pad on one side '
+            'only, so that its weights detect wrongly in this network; use a '
+            'Caffe model or start from VGG-16 instead.')
 
 
 class Saver(tf.train.Saver):

@@ -50,7 +50,9 @@ def plan(variables: list[tf.Variable], prefix: str, network: ssd.SSDNet,
       ValueError: if nothing is restored, or a variable is missing.
     """
     network_name = network.name
-    shapes = reader.open_reader(prefix).get_variable_to_shape_map()
+    stored = reader.open_reader(prefix)
+    reader.check_origin(stored, prefix)
+    shapes = stored.get_variable_to_shape_map()
     sources = network.pretrained_source(
         [variable.op.name[len(network_name) + 1:] for variable in variables])
     scope, warnings = _find_scope(
@@ -144,6 +146,7 @@ def weights_of(prefix: str,
         weight, or has it in another shape.
     """
     stored = reader.open_reader(prefix)
+    reader.check_origin(stored, prefix)
     shapes = stored.get_variable_to_shape_map()
     dtypes = stored.get_variable_to_dtype_map()
     if moving_average_decay is not None and not has_averages(prefix):

@@ -27,9 +27,11 @@ def convert(caffemodel_path: str, model_name: str,
     runtime.prepare()
     path = os.path.expanduser(caffemodel_path)
     if checkpoints.paths.is_checkpoint(path):
-        raise ValueError(
-            f'{checkpoints.paths.find(path)}: a TensorFlow checkpoint already; '
-            'the other scripts take it as --checkpoint_path.')
+        prefix = checkpoints.paths.find(path)
+        checkpoints.reader.check_origin(
+            checkpoints.reader.open_reader(prefix), prefix)
+        raise ValueError(f'{prefix}: a TensorFlow checkpoint already; the '
+                         'other scripts take it as --checkpoint_path.')
     output_path = os.path.expanduser(
         output_path or os.path.splitext(path)[0] + '.ckpt')
     if os.path.isdir(output_path):
@@ -84,7 +86,7 @@ def _save(path, weights):
 
 def _describe_checkpoint(path):
     """Yields lines: variables with shapes, metadata, number of parameters."""
-    prefix = checkpoints.paths.locate(path)
+    prefix = checkpoints.paths.find(path)
     reader = checkpoints.reader.open_reader(prefix)
     shapes = reader.get_variable_to_shape_map()
     types = reader.get_variable_to_dtype_map()

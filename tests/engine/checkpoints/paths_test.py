@@ -33,7 +33,7 @@ def test_the_same_file_is_kept_and_another_one_is_refused(tmp_path):
     assert there.stat().st_mtime_ns == time
     # As long as the member, but older or newer weights.
     there.write_text('CONTENT of a.ckpt.index')
-    for find in checkpoints.paths.unpack, checkpoints.paths.locate:
+    for find in checkpoints.paths.unpack, checkpoints.paths.find:
         with pytest.raises(ValueError, match=(
                 r'a.ckpt.zip: cannot be unpacked: .*a.ckpt.index is there, and '
                 r'is not what the archive holds; move it away, or give .*ckpt '
@@ -117,30 +117,21 @@ def test_archives_that_cannot_be_read(tmp_path, damage, message):
 
 def test_only_checkpoint_of_a_folder(tmp_path):
     with pytest.raises(ValueError, match='has no checkpoint'):
-        checkpoints.paths._only_checkpoint(str(tmp_path))
+        checkpoints.paths.find(str(tmp_path))
     write_zip(tmp_path / 'a.ckpt.zip', 'a.ckpt.index')
     for _ in range(2):
-        assert checkpoints.paths._only_checkpoint(
+        assert checkpoints.paths.find(
             str(tmp_path)) == str(tmp_path / 'a.ckpt')
     (tmp_path / 'b.ckpt.index').touch()
     with pytest.raises(ValueError, match='several checkpoints.*a.ckpt, .*b.c'):
-        checkpoints.paths._only_checkpoint(str(tmp_path))
-
-
-def test_hikapok_names_are_refused_and_it_says_why():
-    with pytest.raises(ValueError, match='m.ckpt: .*HiKapok.* other sizes'):
-        checkpoints.paths.check_names(
-            ['ssd300/conv1/conv1_1/kernel',
-             'ssd300/multibox_head/loc_0/kernel'], 'm.ckpt')
-    checkpoints.paths.check_names(
-        ['ssd_300_vgg/block4_box/conv_loc/weights'], 'm')
+        checkpoints.paths.find(str(tmp_path))
 
 
 def test_format_v1_is_one_file(tmp_path):
     path = tmp_path / 'a.zip'
     write_zip(path, 'vgg/vgg_16.ckpt', '__MACOSX/vgg/._vgg_16.ckpt')
     assert checkpoints.paths.unpack(str(path)) == str(tmp_path / 'vgg_16.ckpt')
-    assert checkpoints.paths._only_checkpoint(
+    assert checkpoints.paths.find(
         str(tmp_path)) == str(tmp_path / 'vgg_16.ckpt')
 
 
