@@ -1,5 +1,4 @@
 """The detect script, from its inputs to the files that it leaves."""
-import itertools
 import json
 import os
 import pathlib
@@ -375,29 +374,27 @@ def test_errors_of_any_step_end_the_run(
 
 
 def test_steps_overlap(run, network, monkeypatch):
-    # While a frame is written, the next is detected in, and one more read.
-    begun = {(step, number): threading.Event()
-             for step in ('read', 'detect', 'write') for number in range(99)}
-    found = network.detect(FRAMES[0])
-    camera = Camera(FRAMES[:6])
+    """The third is read, the second detected in, the first one written."""
+    camera, found = Camera(FRAMES[:6]), network.detect(FRAMES[0])
+    is_read, is_detected, batches = threading.Event(), threading.Event(), []
 
-    def begin(step, next_step, function):
-        numbers = itertools.count()
+    def read():
+        if len(camera.reads) == 4:
+            is_read.set()
+        return Camera.read(camera)
 
-        def call(*arguments):
-            number = next(numbers)
-            begun[step, number].set()
-            if next_step and number < 5:
-                assert begun[next_step, number + 1].wait(SECONDS)
-            return function(*arguments)
+    def detect_in(images):
+        batches.append(images)
+        if len(batches) == 2:
+            is_detected.set()
+        return [found] * len(images)
 
-        return call
+    def write(*_):
+        assert is_read.wait(SECONDS) and is_detected.wait(SECONDS)
 
-    camera.read = begin('read', None, camera.read)
-    monkeypatch.setattr(network, 'detect', begin(
-        'detect', 'read', lambda images: [found] * len(images)))
-    monkeypatch.setattr(drawing, 'draw_text', begin(
-        'write', 'detect', drawing.draw_text))
+    camera.read = read
+    monkeypatch.setattr(network, 'detect', detect_in)
+    monkeypatch.setattr(drawing, 'draw_text', write)
     assert len(run('0', camera)['images']) == 6
 
 

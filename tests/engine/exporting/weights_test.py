@@ -3,7 +3,7 @@ import pytest
 
 from engine import checkpoints
 from engine.exporting import weights
-from nets import ssd_vgg_300
+from tests import detector_files
 from tests import scripts
 
 
@@ -31,7 +31,6 @@ def test_variables_step_and_metadata_are_kept_and_slots_are_not(tmp_path):
 
 
 def test_a_checkpoint_without_metadata_is_refused(tmp_path):
-    path = str(tmp_path / 'other.ckpt')
-    scripts.save_network(path, ssd_vgg_300.SSDQuarterNet())
+    path = detector_files.save(tmp_path / 'other.ckpt', with_metadata=False)
     with pytest.raises(ValueError, match='has no ssd_metadata'):
         weights.export(path, str(tmp_path / 'weights.ckpt'))

@@ -25,6 +25,12 @@ def layer():
     return layer
 
 
+@pytest.fixture
+def prior():
+    return caffe_pb2.LayerParameter(name='prior', prior_box_param={
+        'min_size': [35.84], 'max_size': [60], 'variance': [.1, .2]})
+
+
 def test_layers_with_shapes_and_fields_that_are_passed_over(path, layer):
     caffe_files.write(path, [caffe_pb2.LayerParameter(name='data'), layer])
     name, input_dims = b'\x0a\x03net', b'\x20\x01\x20\x80\x02'
@@ -48,10 +54,8 @@ def test_v1_layer_with_legacy_shapes_and_doubles(path, layer):
     assert conv.blobs[0].dtype == np.float32
 
 
-def test_prior_box_parameters(path):
-    layer = caffe_pb2.LayerParameter(name='a_mbox_priorbox')
-    layer.prior_box_param.min_size.append(35.84)
-    caffe_files.write(path, [layer])
+def test_prior_box_parameters(path, prior):
+    caffe_files.write(path, [prior])
     prior_box = caffe_model.read(path)[0].prior_box
     assert prior_box.min_size == pytest.approx([35.84])
     assert prior_box.flip and not prior_box.clip and prior_box.offset == .5
@@ -59,13 +63,11 @@ def test_prior_box_parameters(path):
 
 @pytest.mark.parametrize('content', [
     b'', b'\x00' * 100, b'\xff' * 100, b'name: "VGG"\nlayer { name: "a" }\n',
-    b'layer {\n}\n', b'\x89HDF\r\n\x1a\n' + bytes(50), b'PK\x03\x04' * 20],
-    ids=['empty', 'zeros', 'ones', 'prototxt', 'layer', 'hdf5', 'zip'])
+    b'layer {\n}\n', b'\x89HDF\r\n\x1a\n' + bytes(50), b'PK\x03\x04' * 20])
 def test_other_files_are_refused(path, content):
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=f'^{path}: not a .*caffemodel') as e:
+    with pytest.raises(ValueError, match=f'^{path}: not a .*caffemodel.*$'):
         caffe_model.read(path)
-    assert '\n' not in str(e.value)
 
 
 @pytest.mark.parametrize('values, change, fault', [
@@ -93,29 +95,22 @@ def test_names_that_are_no_line_of_text_are_refused(path, name):
         caffe_model.read(path)
 
 
-def test_damage_is_never_worse_than_a_value_error(path, layer):
+def test_damage_is_never_worse_than_a_value_error(path, layer, prior):
     caffe_files.write(path, [layer])
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
         with pytest.raises(ValueError, match='not a'):
             caffe_model.read(path)
-    caffe_files.write(path, [
-        layer, caffe_files.as_v1(layer),
-        caffe_pb2.LayerParameter(name='prior', prior_box_param={
-            'min_size': [30], 'max_size': [60], 'variance': [.1, .2]})])
-    whole = path.read_bytes()
-    generator = random.Random(0)
-    num_refused = 0
+    caffe_files.write(path, [layer, caffe_files.as_v1(layer), prior])
+    whole, generator, faults = path.read_bytes(), random.Random(0), []
     for _ in range(500):
         start = generator.randrange(len(whole))
-        end = start + generator.randrange(4)
         path.write_bytes(
             whole[:start] + generator.randbytes(generator.randrange(4))
-            + whole[end:])
+            + whole[start + generator.randrange(4):])
         try:
             list(caffe_model.describe(caffe_model.read(path)))
         except ValueError as error:
-            assert '\n' not in str(error)
-            num_refused += 1
-    assert 250 < num_refused < 500
+            faults.append(str(error))
+    assert 250 < len(faults) < 500 and '\n' not in ''.join(faults)

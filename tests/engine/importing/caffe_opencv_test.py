@@ -1,10 +1,8 @@
 """Converted Caffe models, beside OpenCV's Caffe engine.
 
-The weights are random, the photographs real: matplotlib's, and of BCCD where
-it is present. But for one model the networks have a quarter of the channels.
+The weights are random, the photographs real: matplotlib's. But for one model
+the networks have a quarter of the channels.
 """
-import typing
-
 import cv2
 import numpy as np
 import pytest
@@ -12,12 +10,12 @@ import tensorflow.compat.v1 as tf
 from matplotlib import cbook
 
 from engine import checkpoints
+from engine import models
 from engine.detecting import detector
 from engine.importing import convert
 from nets import nets_factory
 from nets import ssd_vgg_512
 from tests import caffe_files
-from tests import scripts
 
 MEAN_RGB = (123, 117, 104)
 # Both engines are in float32; how far their scores may be from the true ones.
@@ -36,23 +34,12 @@ class Quarter512(ssd_vgg_512.SSDNet):
         depth_multiplier=.25)
 
 
-class Case(typing.NamedTuple):
-    """A model in both engines."""
-    prefix: str  # Of the checkpoint.
-    metadata: dict
-    images: np.ndarray  # uint8 [num_images, size, size, 3], RGB.
-    detections: list    # Of OpenCV, for each image; see run_in_opencv.
-
-
 def photographs(size, number):
     """Returns different ones: uint8 [number, size, size, 3], RGB."""
     hopper = cv2.imread(
         str(cbook.get_sample_data('grace_hopper.jpg', asfileobj=False)))
-    others = [cv2.imread(str(path)) for path in sorted(
-        (scripts.BCCD / 'JPEGImages').glob('*.jpg'))[:number - 1]]
-    return np.stack([
-        cv2.resize(view, (size, size))[..., ::-1]
-        for view in [hopper, *others, hopper[:300, 150:450]][:number]])
+    return np.stack([cv2.resize(view, (size, size))[..., ::-1]
+                     for view in [hopper, hopper[:300, 150:450]][:number]])
 
 
 def run_in_opencv(text, caffemodel_path, images):
@@ -74,10 +61,8 @@ def run_in_opencv(text, caffemodel_path, images):
 
 def run_converted(prefix, metadata, images):
     """Yields the same of the checkpoint that was written."""
-    network = nets_factory.get_network(metadata['model_name'])
+    net = models.make_network(None, metadata['classes'], metadata)
     with tf.Graph().as_default(), tf.Session() as session:
-        net = network(checkpoints.metadata.apply(
-            network.default_params, metadata))
         logits, localisations, _ = net.net(
             tf.constant(images, tf.float32) - MEAN_RGB, is_training=False)
         detected = net.detect(logits, localisations)
@@ -94,20 +79,18 @@ def check_equal(folder, model_name, text, opencv_text=None, v1=False,
                 num_images=2):
     """Converts a model with random weights; runs it in both engines.
 
-    Checks logits, localisations and all detections; returns the Case.
+    Checks logits, localisations and all detections. Returns the checkpoint,
+    its metadata, an image and what OpenCV detects in it.
     """
-    caffemodel_path = folder / 'random.caffemodel'
+    path = folder / 'random.caffemodel'
     layers = caffe_files.layers(text)
-    if v1:
-        layers = [caffe_files.as_v1(layer) for layer in layers]
-    caffe_files.write(caffemodel_path, layers)
-    convert.convert(str(caffemodel_path), model_name,
-                    anchors='voc' if v1 else None)
+    caffe_files.write(
+        path, list(map(caffe_files.as_v1, layers)) if v1 else layers)
+    convert.convert(str(path), model_name, anchors='voc' if v1 else None)
     prefix = str(folder / 'random.ckpt')
     metadata = checkpoints.metadata.read(prefix)
     images = photographs(metadata['image_shape'][0], num_images)
-    expected = list(run_in_opencv(
-        opencv_text or text, caffemodel_path, images))
+    expected = list(run_in_opencv(opencv_text or text, path, images))
     for actual, theirs in zip(run_converted(prefix, metadata, images),
                               expected, strict=True):
         for ours, values in zip(actual[:2], theirs[:2], strict=True):
@@ -115,7 +98,7 @@ def check_equal(folder, model_name, text, opencv_text=None, v1=False,
             usual = np.sqrt(np.mean(values ** 2))
             np.testing.assert_allclose(ours, values, 1e-4, 1e-4 * usual)
         check_same_detections(actual[2], theirs[2])
-    return Case(prefix, metadata, images, [item[2] for item in expected])
+    return prefix, metadata, images[0], expected[0][2]
 
 
 def check_same_detections(actual, expected):
@@ -140,17 +123,15 @@ def check_same_detections(actual, expected):
     assert num_moved <= 6
 
 
-def check_detector(case, prefix, **arguments):
+def check_detector(image, expected, prefix, **arguments):
     """Checks what the Detector finds, whose bboxes end at the image's."""
     with detector.Detector(
             prefix, select_threshold=.01, **arguments) as network:
-        assert network.class_names == tuple(case.metadata['classes'])
-        found = network.detect(case.images[0])
-    bboxes = found.bboxes / ([*found.size] * 2)
-    expected = case.detections[0].copy()
-    expected[:, 2:] = np.clip(expected[:, 2:], 0, 1)
+        found = network.detect(image)
+    expected = np.hstack([expected[:, :2], np.clip(expected[:, 2:], 0, 1)])
     check_same_detections(np.column_stack(
-        [found.class_ids, found.scores, bboxes]), expected)
+        [found.class_ids, found.scores, found.bboxes / image.shape[0]]),
+        expected)
 
 
 def save_without_metadata(prefix, path):
@@ -165,12 +146,15 @@ def save_without_metadata(prefix, path):
 
 
 def test_300_with_voc_priors_equals_opencv(tmp_path):
-    case = check_equal(tmp_path, QUARTER, caffe_files.prototxt(300, width=.25))
-    check_detector(case, case.prefix)
-    prefix = save_without_metadata(case.prefix, tmp_path / 'bare.ckpt')
-    check_detector(case, prefix, model_name=QUARTER, anchors='voc')
+    prefix, metadata, *image_and_detections = check_equal(
+        tmp_path, QUARTER, caffe_files.prototxt(300, width=.25))
+    assert len(metadata['classes']) == 20
+    check_detector(*image_and_detections, prefix)
+    bare = save_without_metadata(prefix, tmp_path / 'bare.ckpt')
+    check_detector(*image_and_detections, bare, model_name=QUARTER,
+                   anchors='voc')
     with pytest.raises(AssertionError, match='is not'):
-        check_detector(case, prefix, model_name=QUARTER)
+        check_detector(*image_and_detections, bare, model_name=QUARTER)
 
 
 def test_300_at_full_width_equals_opencv(tmp_path):
@@ -179,19 +163,19 @@ def test_300_at_full_width_equals_opencv(tmp_path):
 
 
 def test_300_with_coco_priors_and_classes_equals_opencv(tmp_path):
-    case = check_equal(tmp_path, QUARTER, caffe_files.prototxt(
+    _, metadata, *_ = check_equal(tmp_path, QUARTER, caffe_files.prototxt(
         300, 81, COCO_300, width=.25))
-    assert case.metadata['anchor_sizes'] == [list(pair) for pair in COCO_300]
-    assert len(case.metadata['classes']) == 80
+    assert metadata['anchor_sizes'] == [list(pair) for pair in COCO_300]
+    assert len(metadata['classes']) == 80
 
 
 def test_512_equals_opencv(tmp_path, monkeypatch):
     monkeypatch.setitem(nets_factory.networks_map, QUARTER_512, Quarter512)
     # OpenCV's PriorBox keeps the fractions of the sizes; Caffe's does not.
-    case = check_equal(
+    _, metadata, *_ = check_equal(
         tmp_path, QUARTER_512, caffe_files.prototxt(512, width=.25),
         caffe_files.prototxt(512, prior_sizes=VOC_512, width=.25))
-    assert case.metadata['anchor_sizes'] == [list(pair) for pair in VOC_512]
+    assert metadata['anchor_sizes'] == [list(pair) for pair in VOC_512]
 
 
 def test_v1_layers_equal_opencv(tmp_path):

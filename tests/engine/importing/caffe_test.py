@@ -1,5 +1,6 @@
 """Conversion of Caffe models: what is written, and what is refused."""
 import json
+import re
 
 import numpy as np
 import pytest
@@ -28,16 +29,13 @@ def full_layers_300():
 
 
 def read(folder, layers, model_name=QUARTER, **arguments):
-    path = folder / 'a.caffemodel'
-    caffe_files.write(path, layers)
-    return caffe.read(str(path), model_name, **arguments)
+    caffe_files.write(folder / 'a.caffemodel', layers)
+    return caffe.read(str(folder / 'a.caffemodel'), model_name, **arguments)
 
 
 def check_refused(folder, message, layers, *args, **kwargs):
-    with pytest.raises(ValueError, match=message) as error:
+    with pytest.raises(ValueError, match=f'a.caffemodel: .*{message}'):
         read(folder, layers, *args, **kwargs)
-    assert 'a.caffemodel: ' in str(error.value)
-    assert '\n' not in str(error.value)
 
 
 def without(layers, *endings):
@@ -80,10 +78,7 @@ def test_a_checkpoint_that_says_how_to_use_it(
 
 def test_backbone(tmp_path, full_layers_300):
     trunk = [layer for layer in full_layers_300
-             if layer.name.startswith(('conv1', 'conv2', 'conv3', 'fc'))
-             or layer.name in ('conv4_1', 'conv4_2', 'conv4_3',
-                               'conv5_1', 'conv5_2', 'conv5_3')]
-    trunk = without(trunk, '_loc', '_conf')
+             if re.fullmatch(r'conv[1-5]_\d|fc[67]', layer.name)]
     classifier = caffe_pb2.LayerParameter(name='fc8')
     caffe_files.add_blob(classifier, np.zeros((10, 1024, 1, 1)))
     weights = read(tmp_path, [*trunk, classifier], 'vgg_16_reduced')
@@ -147,23 +142,15 @@ def test_file_without_priors_needs_the_anchors(tmp_path, layers_300):
     ('step_h', 8., 'fc7_mbox_priorbox has the steps .8.0, 16.0'),
     ('img_size', 512, r'for images of .512. pixels'),
     ('offset', .25, 'layers differ in offset'),
-])
-def test_priors_that_we_have_not_are_refused(
-        tmp_path, layers_300, field, value, message):
-    check_refused(tmp_path, message, with_layer(
-        layers_300, 'fc7_mbox_priorbox',
-        lambda layer: setattr(layer.prior_box_param, field, value)))
-
-
-@pytest.mark.parametrize('field, values, message', [
     ('min_size', [60, 80], 'has 2 min_size and 1 max_size'),
     ('min_size', [.5], 'fc7_mbox_priorbox has anchors of less than a pixel'),
-    ('variance', [.3], 'layers differ in variance'),
-])
-def test_lists_of_priors_that_we_have_not_are_refused(
-        tmp_path, layers_300, field, values, message):
+    ('variance', [.3], 'layers differ in variance')])
+def test_priors_that_we_have_not_are_refused(
+        tmp_path, layers_300, field, value, message):
     def change(layer):
-        getattr(layer.prior_box_param, field)[:] = values
+        prior = layer.prior_box_param
+        prior.ClearField(field)
+        prior.MergeFrom(caffe_pb2.PriorBoxParameter(**{field: value}))
 
     check_refused(tmp_path, message, with_layer(
         layers_300, 'fc7_mbox_priorbox', change))
@@ -179,7 +166,6 @@ def test_duplicate_and_incomplete_layers_are_refused(tmp_path, layers_300):
 
 def test_a_checkpoint_in_place_of_a_caffemodel_is_refused(tmp_path):
     with tf.Graph().as_default():
-        tf.get_variable('a', [1])
         scripts.save_graph(tmp_path / 'a.ckpt')
     with pytest.raises(ValueError, match='a.ckpt: a TensorFlow checkpoint al'):
         convert.convert(str(tmp_path / 'a.ckpt'), QUARTER)
@@ -190,15 +176,7 @@ def test_nothing_is_written_of_what_is_refused(tmp_path, layers_300):
     caffe_files.write(path, layers_300[:1])
     with pytest.raises(ValueError, match='--output_path=.* a folder; add the'):
         convert.convert(str(path), QUARTER, output_path=str(tmp_path))
-    with pytest.raises(ValueError, match='lacks the layers'):
-        convert.convert(str(path), QUARTER)
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_the_script_fails_with_one_line(tmp_path):
-    path = tmp_path / 'a.caffemodel'
-    path.write_bytes(b'name: "VGG"')
-    assert 'a.caffemodel: not a whole .caffemodel' in scripts.fails(
+    assert 'a.caffemodel: it lacks the layers' in scripts.fails(
         tmp_path, f'caffe_to_tensorflow.py --caffemodel_path={path}')
     assert '--caffemodel_path must be given' in scripts.fails(
         tmp_path, 'caffe_to_tensorflow.py')
