@@ -14,26 +14,21 @@ from tests import scripts
 TRUNK = ('conv1_', 'conv2_', 'conv3_', 'conv4_', 'conv5_', 'fc6', 'fc7')
 
 
-@pytest.fixture(scope='module')
-def records(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('shapes')
-    scripts.write_shapes(folder / 'voc', 1)
-    scripts.write_records(
-        folder / 'voc', folder / 'records', 'voc_2007_train')
-    return folder / 'records'
+def restored(net, prefix):
+    """Returns the plan's table, and the variables that start from it."""
+    prefix = str(prefix)
+    with tf.Graph().as_default(), tf.Session() as session:
+        net.net(tf.zeros([1, 300, 300, 3]), is_training=False)
+        entries, _ = checkpoints.restore.plan(
+            slim.get_model_variables(), prefix, net)
+        checkpoints.restore.initializer(entries, prefix)(session)
+        values = session.run({
+            entry.variable.op.name.partition('/')[2]: entry.variable
+            for entry in entries if entry.source})
+    return checkpoints.restore.format_plan(entries, prefix), values
 
 
-def train_one_step(records, train_dir, checkpoint_path, model_name):
-    """Trains one head; returns a reader of the checkpoint."""
-    scripts.train(dataset_name='pascalvoc_2007',
-        dataset_dir=str(records), train_dir=str(train_dir), batch_size=1,
-        checkpoint_path=str(checkpoint_path), max_number_of_steps=1,
-        model_name=model_name,
-        trainable_scopes=[f'{model_name}/block11_box'])
-    return checkpoints.reader.open_reader(str(train_dir / 'model.ckpt-1'))
-
-
-def test_training_from_the_reduced_caffe_model(tmp_path, capsys, records):
+def test_a_start_from_the_reduced_caffe_model(tmp_path, capsys):
     # As VGG_ILSVRC_16_layers_fc_reduced: no classifier, and of format V1.
     layers = [
         layer for layer in caffe_files.layers(caffe_files.prototxt(300))
@@ -46,9 +41,9 @@ def test_training_from_the_reduced_caffe_model(tmp_path, capsys, records):
     convert.convert(str(path), 'vgg_16_reduced', None, None, None, None)
     assert 'next: python train_ssd_network.py --checkpoint_path=' in (
         capsys.readouterr().out)
-    reader = train_one_step(
-        records, tmp_path / 'train', tmp_path / 'reduced.ckpt', 'ssd_300_vgg')
-    assert '30 of 71 variables restored' in capsys.readouterr().out
+    table, values = restored(
+        ssd_vgg_300.SSDNet(), tmp_path / 'reduced.ckpt')
+    assert '30 of 71 variables restored' in table
     blobs = {layer.name: np.frombuffer(layer.blobs[0].data, '<f4').reshape(
         layer.blobs[0].shape.dim) for layer in layers}
     for name, scope in (('conv1_1', 'conv1/conv1_1'), ('fc6', 'conv6'),
@@ -56,8 +51,7 @@ def test_training_from_the_reduced_caffe_model(tmp_path, capsys, records):
         expected = blobs[name].transpose(2, 3, 1, 0)
         if name == 'conv1_1':
             expected = expected[:, :, ::-1]
-        np.testing.assert_array_equal(
-            reader.get_tensor(f'ssd_300_vgg/{scope}/weights'), expected)
+        np.testing.assert_array_equal(values[f'{scope}/weights'], expected)
 
 
 @pytest.fixture(scope='module')
@@ -86,10 +80,9 @@ def add_layer(scope, shape):
                         initializer=tf.random_normal_initializer())
 
 
-def test_training_from_fully_connected_layers(
-        tmp_path, capsys, records, vgg_16):
-    after = train_one_step(records, tmp_path, vgg_16, 'ssd_300_vgg_quarter')
-    assert '30 of 71 variables restored' in capsys.readouterr().out
+def test_a_start_from_fully_connected_layers(vgg_16):
+    table, values = restored(ssd_vgg_300.SSDQuarterNet(), vgg_16)
+    assert '30 of 71 variables restored' in table
     before = checkpoints.reader.open_reader(str(vgg_16))
     for name, source, slices in (
             ('conv5/conv5_3/weights', 'conv5/conv5_3/weights', np.s_[:]),
@@ -100,7 +93,7 @@ def test_training_from_fully_connected_layers(
             ('conv7/weights', 'fc7/weights', np.s_[:, :, ::4, ::4]),
             ('conv7/biases', 'fc7/biases', np.s_[::4])):
         np.testing.assert_array_equal(
-            after.get_tensor(f'ssd_300_vgg_quarter/{name}'),
+            values[name],
             before.get_tensor(f'vgg_16/{source}')[slices])
 
 
