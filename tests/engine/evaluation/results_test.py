@@ -67,12 +67,10 @@ def test_table():
         '--------------------------------------------------',
         'mAP          0.5000    0.2500       12         351',
         '- : no object of the class to find; left out of the means.']
-
-
-def test_table_without_objects_is_no_way_to_the_terminal():
-    table = results.format_table(NOTHING)
-    assert '%1B[2J cat' in table
-    assert table.endswith('There is no object to find: nothing to score.')
+    # A name is no way to the terminal.
+    assert '\n%1B[2J cat ' in results.format_table(NOTHING)
+    assert results.format_table(NOTHING).endswith(
+        '\nThere is no object to find: nothing to score.')
 
 
 def test_metrics_and_scalars(tmp_path):
