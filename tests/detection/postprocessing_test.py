@@ -1,7 +1,7 @@
-"""Tests of detection.postprocessing.
+"""Suppression against the rule, word by word, and the reference.
 
-data/detections.npz: what OpenCV's DetectionOutput and a float64 version
-agree on; data/anchors.npz: a closed formula, equal to OpenCV's PriorBox.
+data/detections.npz: what OpenCV's DetectionOutput and a float64 version agree
+on; data/anchors.npz: a closed formula, equal to OpenCV's PriorBox.
 """
 import numpy as np
 import pytest
@@ -44,9 +44,8 @@ def random_image(seed, num_anchors=300, num_classes=4, num_levels=50):
     scores = rng.randint(0, num_levels, (num_anchors, num_classes))
     scores = (scores / num_levels).astype(np.float32)
     low = rng.uniform(0, 1, (num_anchors, 2))
-    bboxes = np.concatenate(
-        [low, low + rng.uniform(0.1, 0.5, (num_anchors, 2))], 1)
-    return scores, bboxes.astype(np.float32)
+    high = low + rng.uniform(0.1, 0.5, (num_anchors, 2))
+    return scores, np.concatenate([low, high], 1).astype(np.float32)
 
 
 def check_against_numpy(images, **rule):
@@ -54,10 +53,9 @@ def check_against_numpy(images, **rule):
     detections = run(scores, bboxes, **rule)
     for i, (image_scores, image_bboxes) in enumerate(images):
         expected = by_numpy(image_scores, image_bboxes, **rule)
-        num = detections.num[i]
-        assert num == len(expected)
-        rows = np.column_stack([detections.classes[i], detections.scores[i],
-                                detections.bboxes[i]])
+        num = len(expected)
+        assert detections.num[i] == num
+        rows = np.column_stack([values[i] for values in detections[:3]])
         np.testing.assert_array_equal(
             rows[:num], np.reshape(expected, (num, 6)).astype(np.float32))
         assert not rows[num:].any()
@@ -68,17 +66,13 @@ def test_equals_the_reference(num_first, monkeypatch):
     monkeypatch.setattr(postprocessing, 'NUM_FIRST_CANDIDATES', num_first)
     anchors = np.load(scripts.DATA / 'anchors.npz')['ssd_300_voc']
     reference = np.load(scripts.DATA / 'detections.npz')
-    scores, bboxes = zip(
-        *(reference_input(seed, anchors) for seed in (21, 22)), strict=True)
-    detections = run(np.stack(scores), np.stack(bboxes))
-    np.testing.assert_array_equal(detections.num, [200, 200])
-    for i, seed in enumerate((21, 22)):
-        expected = reference[f'seed{seed}']
-        np.testing.assert_array_equal(detections.classes[i], expected[:, 0])
-        np.testing.assert_allclose(
-            detections.scores[i], expected[:, 1], atol=1e-5)
-        np.testing.assert_allclose(
-            detections.bboxes[i], expected[:, 2:], atol=1e-5)
+    classes, scores, bboxes, num = run(*map(np.stack, zip(
+        *(reference_input(seed, anchors) for seed in (21, 22)), strict=True)))
+    np.testing.assert_array_equal(num, [200, 200])
+    expected = np.stack([reference[f'seed{seed}'] for seed in (21, 22)])
+    np.testing.assert_array_equal(classes, expected[..., 0])
+    np.testing.assert_allclose(scores, expected[..., 1], atol=1e-5)
+    np.testing.assert_allclose(bboxes, expected[..., 2:], atol=1e-5)
 
 
 def reference_input(seed, anchors):
@@ -88,8 +82,7 @@ def reference_input(seed, anchors):
     hot = rng.choice(8732, 60, replace=False)
     labels = rng.randint(1, 21, 60)
     logits[hot, labels] += rng.uniform(4, 10, 60).astype(np.float32)
-    localisations = (
-        rng.standard_normal((8732, 4)) * 0.8).astype(np.float32)
+    localisations = (rng.standard_normal((8732, 4)) * .8).astype(np.float32)
     scores = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     return scores, boxes.decode(localisations, anchors, xp=np)
 

@@ -5,11 +5,11 @@ import pytest
 from datasets import dataset_factory
 from engine import checkpoints
 from engine import models
+from engine.evaluation import options
 from nets import ssd_vgg_300
 
 CLASSES = ('cat', 'dog')
-VOC_SIZES = ssd_vgg_300.SSDNet.anchor_presets['voc']
-COCO_SIZES = ssd_vgg_300.SSDNet.anchor_presets['coco']
+VOC_SIZES, COCO_SIZES = ssd_vgg_300.SSDNet.anchor_presets.values()
 
 
 def metadata(sizes=VOC_SIZES):
@@ -27,8 +27,8 @@ ROUNDED = tuple((low + 0.5, high) for low, high in VOC_SIZES)  # By Caffe.
     ((None, CLASSES), 'ssd_300_vgg', COCO_SIZES),
     (('ssd_300_vgg', CLASSES, None, 'voc'), 'ssd_300_vgg', VOC_SIZES),
     ((None, 'abc', metadata()), 'ssd_300_vgg_quarter', VOC_SIZES),
-    ((None, CLASSES, metadata(ROUNDED), 'voc'), 'ssd_300_vgg_quarter',
-     ROUNDED)])
+    ((None, CLASSES, metadata(ROUNDED), 'voc'),
+     'ssd_300_vgg_quarter', ROUNDED)])
 def test_flags_say_it_then_the_checkpoint_then_the_default(
         arguments, name, sizes):
     network = models.make_network(*arguments)
@@ -48,18 +48,16 @@ def test_flags_that_contradict_the_checkpoint(model_name, anchors, message):
 
 
 def test_number_of_classes_of_the_flag(monkeypatch):
+    dataset = types.SimpleNamespace(labels=CLASSES)
     monkeypatch.setattr(
-        dataset_factory, 'get_dataset',
-        lambda *names: types.SimpleNamespace(labels=CLASSES))
-    flags = {'dataset_name': 'toy', 'dataset_split_name': 'train',
-             'dataset_dir': '.'}
-    for number in None, 3:
-        assert models.open_dataset(types.SimpleNamespace(
-            num_classes=number, **flags)).labels == CLASSES
+        dataset_factory, 'get_dataset', lambda *names: dataset)
+    flags = options.Data('toy', 'records')
+    assert models.open_dataset(flags) is dataset
+    assert models.open_dataset(flags._replace(num_classes=3)) is dataset
     with pytest.raises(ValueError, match=(
             '--num_classes=2: the data set toy has 2 classes, 3 with '
             'background; leave the flag out')):
-        models.open_dataset(types.SimpleNamespace(num_classes=2, **flags))
+        models.open_dataset(flags._replace(num_classes=2))
 
 
 @pytest.mark.parametrize('data, checkpoint, message', [
