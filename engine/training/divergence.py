@@ -14,14 +14,12 @@ from engine.training import train_dir
 
 NOT_FINITE = 'The loss or a gradient is not finite'
 MAX_SKIPPED_IN_A_ROW = 10
-# Of file names and of layers in a message.
-_MAX_LISTED = 8
+_MAX_LISTED = 8  # File names, and layers, in a message.
 
 # Float16 ends at 65504 and its smallest number is 6e-8: gradients of the
 # loss times this power of 2 lie in between. A step that overflows halves it
 # and is skipped; after so many without, it is doubled.
-FIRST_LOSS_SCALE = 2. ** 15
-MAX_LOSS_SCALE = 2. ** 24
+FIRST_LOSS_SCALE, MAX_LOSS_SCALE = 2. ** 15, 2. ** 24
 STEPS_TO_DOUBLE = 2000
 
 
@@ -37,22 +35,17 @@ class _Report(NamedTuple):
 class Guard:
     """Runs steps, and decides what follows one that is not finite.
 
-    `loss_scale` is a float32 scalar of the graph, to be given to
-    gradients.of_batch.
+    `loss_scale` is a float32 scalar of the graph, for gradients.of_batch.
     """
 
     def __init__(self, compute_dtype: str, optimizer: options.Optimizer,
                  run: options.Run):
-        """Makes the graph's loss scale."""
-        self._optimizer = optimizer
-        self._run = run
+        self._optimizer, self._run = optimizer, run
         self._is_scaling = compute_dtype == 'float16'
         self._scale = FIRST_LOSS_SCALE if self._is_scaling else 1.
         self._num_finite = 0
-        self._num_skipped_in_a_row = 0
-        self._names = None
-        self._report = None
-        self._num_skipped = 0
+        self._num_skipped = self._num_skipped_in_a_row = 0
+        self._names = self._report = None
         self.loss_scale = tf.placeholder_with_default(1., [], 'loss_scale')
 
     def checked(self, loss: tf.Tensor, step: gradients.Gradients,
@@ -60,17 +53,10 @@ class Guard:
                 rate: tf.Tensor) -> gradients.Gradients:
         """Returns Gradients that are computed only if they are finite.
 
-        Args:
-          loss: float32 scalar.
-          step: gradients.Gradients.
-          batch: dict with filename, string [batch].
-          global_step: int64 scalar.
-          rate: float32 scalar.
+        Loss and rate are float32 scalars; the batch has filename, string [n].
         """
-        self._names = [
-            variable.op.name for variable in step.variables]
-        norms = tf.stack([tf.norm(gradient)
-                          for gradient in step.gradients])
+        self._names = [variable.op.name for variable in step.variables]
+        norms = tf.stack([tf.norm(gradient) for gradient in step.gradients])
         with tf.device('/device:CPU:0'):
             is_finite = tf.numpy_function(
                 self._note, [loss, norms, global_step, rate,
@@ -80,8 +66,7 @@ class Guard:
             self._skip = tf.assign_add(global_step, 1)
         passed = []
         for gradient in step.gradients:
-            with tf.control_dependencies([check]), tf.colocate_with(
-                    gradient):
+            with tf.control_dependencies([check]), tf.colocate_with(gradient):
                 passed.append(tf.identity(gradient))
         return step._replace(gradients=passed)
 
@@ -104,7 +89,10 @@ class Guard:
             if NOT_FINITE not in error.message:
                 raise
         else:
-            self._count_finite()
+            self._num_skipped_in_a_row = 0
+            self._num_finite += 1
+            if self._is_scaling and self._num_finite % STEPS_TO_DOUBLE == 0:
+                self._scale = min(2 * self._scale, MAX_LOSS_SCALE)
             return values
         if self._scale > 1 and np.isfinite(self._report.loss):
             self._scale /= 2
@@ -113,7 +101,7 @@ class Guard:
             self._num_skipped_in_a_row += 1
             if (self._optimizer.on_nonfinite == 'stop'
                     or self._num_skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW):
-                raise ValueError(self._explain()) from None
+                raise ValueError(self._explanation()) from None
             self._num_skipped += 1
         if not self._run.sync_replicas:  # There others make the step.
             session.run(self._skip)
@@ -121,28 +109,19 @@ class Guard:
 
     def note(self) -> str:
         """Returns what follows in a log line; nothing if all is well."""
-        if not self._num_skipped:
-            return ''
-        return f', {self._num_skipped} steps skipped, which were not finite'
+        return '' if not self._num_skipped else (
+            f', {self._num_skipped} steps skipped, which were not finite')
 
-    def _count_finite(self):
-        self._num_skipped_in_a_row = 0
-        self._num_finite += 1
-        if self._is_scaling and self._num_finite % STEPS_TO_DOUBLE == 0:
-            self._scale = min(2 * self._scale, MAX_LOSS_SCALE)
-
-    def _explain(self):
+    def _explanation(self):
         report, optimizer = self._report, self._optimizer
-        times = ''
-        if self._num_skipped_in_a_row > 1:
-            times = f', {self._num_skipped_in_a_row} times in a row'
-        bad = np.flatnonzero(~np.isfinite(report.norms))
+        times = '' if self._num_skipped_in_a_row < 2 else (
+            f', {self._num_skipped_in_a_row} times in a row')
+        is_finite = np.isfinite(report.norms)
         # Those that are not finite first, then the largest.
-        order = np.argsort(np.where(
-            np.isfinite(report.norms), -report.norms, -np.inf),
-            kind='stable')[:_MAX_LISTED]
+        first = np.argsort(np.where(is_finite, -report.norms, -np.inf),
+                           kind='stable')[:_MAX_LISTED]
         norms = ', '.join(f'{self._names[index]} {report.norms[index]:.3g}'
-                          for index in order)
+                          for index in first)
         names = [name.decode(errors='replace')
                  for name in report.filenames[:_MAX_LISTED]]
         if len(report.filenames) > _MAX_LISTED:
@@ -150,10 +129,11 @@ class Guard:
         return (
             f'{NOT_FINITE} at step {report.number}{times}: loss '
             f'{report.loss:.4g}, learning rate {report.rate:.3g}, images '
-            f'{", ".join(names)}; gradient norms, of which {len(bad)} of '
-            f'{len(report.norms)} are not finite: {norms}. The last finite '
-            f'checkpoint is {train_dir.last_finite(self._run.train_dir)}. '
-            'Usual causes: a learning rate that is too high '
+            f'{", ".join(names)}; gradient norms, of which '
+            f'{(~is_finite).sum()} of {len(is_finite)} are not finite: '
+            f'{norms}. The last finite checkpoint is '
+            f'{train_dir.last_finite(self._run.train_dir)}. Usual causes: a '
+            'learning rate that is too high '
             f'(--learning_rate={optimizer.learning_rate}, --warmup_steps='
             f'{optimizer.warmup_steps}), wrong boxes in these images. '
             '--clip_gradient_norm limits a step; --on_nonfinite=skip goes on '

@@ -32,15 +32,9 @@ def of_batch(model: options.Model, loss: options.Loss, run: options.Run,
              loss_scale: tf.Tensor) -> Gradients:
     """Builds the network over a batch, and its gradients.
 
-    Args:
-      model: which variables are trained, from what, in which dtype.
-      loss: the loss's parameters.
-      run: how the batch is split.
-      network: SSDNet.
-      batch: dict with image, target/labels and target/localisations, of
-        accumulate_steps * num_clones * batch_size images.
-      loss_scale: float32 scalar, by which the loss is multiplied and the
-        gradients are divided: small ones do not fit in float16.
+    The batch is of run.images_per_step images, as graph.batches gives it.
+    The loss is multiplied by loss_scale, a float32 scalar, and the gradients
+    are divided by it: small ones do not fit in float16.
     """
     batch_targets = targets.Targets(
         batch['target/labels'], batch['target/localisations'])
@@ -52,36 +46,27 @@ def of_batch(model: options.Model, loss: options.Loss, run: options.Run,
         # gradients of the one before.
         with tf.control_dependencies(sums):
             part = tf.nest.map_structure(tf.identity, part)
-        all_losses.append(_clone_losses(
-            model, loss, run, network, *part, num_positives))
-        variables, gradients = _gradients(
-            tf.add_n(all_losses[-1][:3]) * loss_scale, model.trainable_scopes)
+        clones = _clone_losses(model, loss, run, network, part, num_positives)
+        variables, gradients = _gradients(loss_scale * tf.add_n(
+            [value for clone in clones for value in clone[:3]]),
+            model.trainable_scopes)
         sums = _add(sums, gradients) if sums else gradients
+        all_losses += clones
     # Once a step, in float32, however the batch is split: the losses of the
     # regularisers belong to the variables, which are made once.
     regularization = tf.add_n(
         [tf.constant(0.), *tf.losses.get_regularization_losses()])
+    statistics = {}  # The first share's.
+    for statistic in tf.get_collection(layers.MOVING_STATISTICS):
+        statistics.setdefault(statistic.variable.op.name, statistic)
     return Gradients(
         losses.Losses(*map(tf.add_n, zip(*all_losses, strict=True))),
         regularization, variables, [gradient / loss_scale for gradient in sums],
-        tf.gradients(regularization, variables), _first_statistics())
-
-
-def clone_devices(num_clones: int, clone_on_cpu: bool = False) -> list[str]:
-    """Returns the device of each clone: one GPU each, or a virtual CPU."""
-    if num_clones < 1:
-        raise ValueError(f'--num_clones={num_clones}: at least 1 is needed.')
-    kind = 'CPU' if clone_on_cpu else 'GPU'
-    return [f'/device:{kind}:{index}' for index in range(num_clones)]
+        tf.gradients(regularization, variables), list(statistics.values()))
 
 
 def split(structure: Any, num_parts: int) -> list:
-    """Splits the batch axis of a structure of tensors: a list of structures.
-
-    Args:
-      structure: tensors [num_parts * n, ...].
-      num_parts: number of equal parts.
-    """
+    """Splits tensors [num_parts * n, ...] of a structure: a list of them."""
     flat = tf.nest.flatten(structure)
     parts = [tf.split(tensor, num_parts) for tensor in flat]
     return [tf.nest.pack_sequence_as(structure, part)
@@ -99,60 +84,48 @@ def trainable_variables(scopes: list[str] | None) -> list[tf.Variable]:
         return variables
     in_scope = checkpoints.restore.in_scope
     for scope in scopes:
-        if not any(in_scope(variable.op.name, scope)
-                   for variable in variables):
+        if not any(in_scope(one.op.name, scope) for one in variables):
             raise ValueError(
                 f'--trainable_scopes: {scope!r} holds no variable of the '
                 f'network; scopes look like '
                 f'{variables[0].op.name.rsplit("/", 1)[0]!r}.')
-    return [variable for variable in variables if any(
-        in_scope(variable.op.name, scope) for scope in scopes)]
+    return [one for one in variables
+            if any(in_scope(one.op.name, scope) for scope in scopes)]
+
+
+def _clone_losses(model, loss, run, network, part, num_positives):
+    """Builds a clone per device; returns their Losses."""
+    clone_losses = []
+    for index, (images, batch_targets) in enumerate(
+            split(part, run.num_clones)):
+        kind = 'CPU' if run.clone_on_cpu else 'GPU'  # Virtual CPUs.
+        with tf.device(f'/device:{kind}:{index}'):
+            logits, localisations, _ = network.net(
+                images, is_training=True, weight_decay=loss.weight_decay,
+                from_scratch=model.checkpoint_path is None,
+                reuse=tf.AUTO_REUSE, compute_dtype=model.compute_dtype)
+            clone_losses.append(network.losses(
+                logits, localisations, batch_targets,
+                negative_ratio=loss.negative_ratio, alpha=loss.loss_alpha,
+                label_smoothing=loss.label_smoothing,
+                negatives_per_empty_image=loss.negatives_per_empty_image,
+                normaliser=num_positives))
+    return clone_losses
 
 
 def _gradients(loss, scopes):
     """Returns the variables that are trained, and the loss's gradients."""
     variables = trainable_variables(scopes)
     values = tf.gradients(loss, variables, colocate_gradients_with_ops=True)
-    pairs = [(variable, value) for variable, value in zip(
-        variables, values, strict=True) if value is not None]
+    pairs = [pair for pair in zip(variables, values, strict=True)
+             if pair[1] is not None]
     return tuple(map(list, zip(*pairs, strict=True)))
 
 
-def _first_statistics():
-    """Returns the MovingStatistics of the first share of the batch."""
-    first = {}
-    for statistic in tf.get_collection(layers.MOVING_STATISTICS):
-        first.setdefault(statistic.variable.op.name, statistic)
-    return list(first.values())
-
-
 def _add(sums, gradients):
+    """Returns the sums of two lists, each where its first summand is."""
     total = []
     for value, gradient in zip(sums, gradients, strict=True):
         with tf.colocate_with(value):
             total.append(value + gradient)
     return total
-
-
-def _clone_losses(model, loss, run, network, images, batch_targets,
-                  num_positives):
-    """Builds a clone per device; returns the sum of their Losses."""
-    devices = clone_devices(run.num_clones, run.clone_on_cpu)
-    clones = split((images, batch_targets), run.num_clones)
-    clone_losses = []
-    for device, (clone_images, clone_targets) in zip(
-            devices, clones, strict=True):
-        with tf.device(device):
-            logits, localisations, _ = network.net(
-                clone_images, is_training=True,
-                weight_decay=loss.weight_decay,
-                from_scratch=model.checkpoint_path is None,
-                reuse=tf.AUTO_REUSE, compute_dtype=model.compute_dtype)
-            clone_losses.append(network.losses(
-                logits, localisations, clone_targets,
-                negative_ratio=loss.negative_ratio, alpha=loss.loss_alpha,
-                label_smoothing=loss.label_smoothing,
-                negatives_per_empty_image=loss.negatives_per_empty_image,
-                normaliser=num_positives))
-    return losses.Losses(
-        *(tf.add_n(parts) for parts in zip(*clone_losses, strict=True)))

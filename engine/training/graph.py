@@ -20,11 +20,10 @@ from nets import ssd
 from preprocessing import preprocessing_factory
 
 # Images of a batch that TensorBoard shows.
-NUM_SUMMARY_IMAGES = 4
-
+_NUM_SUMMARY_IMAGES = 4
 # Between the seeds of workers, which have orders of their own; those of
 # epochs lie in between.
-WORKER_SEED_STRIDE = 1_000_003
+_WORKER_SEED_STRIDE = 1_000_003
 
 
 class Step(NamedTuple):
@@ -38,23 +37,19 @@ class Step(NamedTuple):
     train_op: tf.Operation
 
 
-def build(options: tuple, dataset: slim.dataset.Dataset, network: ssd.SSDNet,
+def build(groups: tuple, dataset: slim.dataset.Dataset, network: ssd.SSDNet,
           start_step: int, guard: divergence.Guard,
           aggregator: distributed.Aggregator | None = None) -> Step:
-    """Builds the training graph.
+    """Builds the training graph; returns the tensors of a step.
 
     Args:
-      options: options.Data, Model, Loss, Optimizer and Run.
-      dataset: slim Dataset.
-      network: SSDNet.
+      groups: options.Data, Model, Loss, Optimizer and Run.
+      dataset, network: what is trained on, and what.
       start_step: step from which the batches are counted.
       guard: of what is not finite.
       aggregator: of several workers, or None.
-
-    Returns:
-      Step, of tensors.
     """
-    data, model, loss, optimizer, run = options
+    data, model, loss, optimizer, run = groups
     with tf.device('/device:CPU:0'):
         global_step = tf.train.get_or_create_global_step()
         batch, waited = _timed_batch(
@@ -72,11 +67,11 @@ def build(options: tuple, dataset: slim.dataset.Dataset, network: ssd.SSDNet,
         global_step, aggregator, run.is_chief)
     with tf.control_dependencies([train_op]):
         number = global_step.read_value()
-    _summarize(step.losses, step.regularization, total, rate,
-               run.images_per_step)
+    values = Step(step.losses, step.regularization, total, rate, number,
+                  waited, train_op)
+    _summarize(values, run.images_per_step)
     _summarize_images(network, batch, dataset.labels)
-    return Step(step.losses, step.regularization, total, rate, number, waited,
-                train_op)
+    return values
 
 
 def _timed_batch(*arguments):
@@ -88,8 +83,7 @@ def _timed_batch(*arguments):
         waited = tf.timestamp() - start
     # Else the clock may be read after the network has run.
     with tf.control_dependencies([waited]):
-        return {item: tf.identity(values)
-                for item, values in batch.items()}, waited
+        return tf.nest.map_structure(tf.identity, batch), waited
 
 
 def batches(data: options.Data, run: options.Run,
@@ -102,18 +96,18 @@ def batches(data: options.Data, run: options.Run,
     """
     preprocessing = preprocessing_factory.get_preprocessing(
         data.preprocessing_name)
+    params = network.params
 
     def transform(sample, sample_seed):
         sample = record_checks.checked(sample, len(dataset.labels))
         labels, bboxes = sample['object/label'], sample['object/bbox']
         if data.remove_difficult:
             is_easy = tf.equal(sample['object/difficult'], 0)
-            labels = tf.boolean_mask(labels, is_easy)
-            bboxes = tf.boolean_mask(bboxes, is_easy)
+            labels, bboxes = (tf.boolean_mask(values, is_easy)
+                              for values in (labels, bboxes))
         image, labels, bboxes = preprocessing.preprocess_for_train(
-            sample['image/encoded'], labels, bboxes,
-            network.params.img_shape, sample_seed, network.params.mean,
-            network.params.scale)
+            sample['image/encoded'], labels, bboxes, params.img_shape,
+            sample_seed, params.mean, params.scale)
         encoded = network.encode(labels, bboxes, match_threshold)
         return {'image': image, 'filename': sample['filename'],
                 'target/labels': encoded.labels,
@@ -121,58 +115,50 @@ def batches(data: options.Data, run: options.Run,
 
     provider = data_provider.train_batches(
         dataset, transform, run.images_per_step,
-        run.random_seed + WORKER_SEED_STRIDE * run.task,
+        run.random_seed + _WORKER_SEED_STRIDE * run.task,
         start_step * run.images_per_step, data.num_readers,
         data.num_preprocessing_threads)
     items = list(provider.list_items())
     return dict(zip(items, provider.get(items), strict=True))
 
 
-def _summarize(parts, regularization, total, rate, num_images):
+def _summarize(step, num_images):
     for name, value in (
-            ('losses/localization', parts.localisation),
-            ('losses/cross_entropy_pos', parts.positives),
-            ('losses/cross_entropy_neg', parts.negatives),
-            ('losses/regularization', regularization),
-            ('losses/total', total), ('learning_rate', rate),
-            ('matched_anchors_per_image', parts.num_positives / num_images)):
+            ('losses/localization', step.losses.localisation),
+            ('losses/cross_entropy_pos', step.losses.positives),
+            ('losses/cross_entropy_neg', step.losses.negatives),
+            ('losses/regularization', step.regularization),
+            ('losses/total', step.total), ('learning_rate', step.rate),
+            ('matched_anchors_per_image',
+             step.losses.num_positives / num_images)):
         tf.summary.scalar(name, value)
 
 
 def _summarize_images(network, batch, class_names):
     """Shows augmented images with the objects that their targets mean."""
-    def draw(images, labels, localisations):
-        bboxes = boxes.decode(
-            localisations, network.anchors(), network.params.prior_scaling,
-            xp=np)
-        return np.stack([
-            _draw_objects(*image, network.params, class_names)
-            for image in zip(images, labels, bboxes, strict=True)])
+    def draw(*values):
+        return np.stack([_draw_objects(network, class_names, *value)
+                         for value in zip(*values, strict=True)])
 
     with tf.device('/device:CPU:0'):
         pictures = tf.numpy_function(draw, [
-            batch[item][:NUM_SUMMARY_IMAGES] for item in (
+            batch[item][:_NUM_SUMMARY_IMAGES] for item in (
                 'image', 'target/labels', 'target/localisations')], tf.uint8)
         pictures.set_shape([None, *network.params.img_shape, 3])
-        tf.summary.image('batch', pictures, NUM_SUMMARY_IMAGES)
+        tf.summary.image('batch', pictures, _NUM_SUMMARY_IMAGES)
 
 
-def _draw_objects(image, labels, bboxes, params, class_names):
-    """Returns a preprocessed image as a picture with its objects.
-
-    Args:
-      image: float32 [height, width, 3], RGB, as the network sees it.
-      labels: int64 [num_anchors], 0 where unmatched.
-      bboxes: float32 [num_anchors, 4], of the matched anchors' objects.
-      params: SSDParams, with the mean and scale of the image.
-      class_names: names of the labels from 1 on.
-    """
+def _draw_objects(network, class_names, image, labels, localisations):
+    """Returns what a network sees, and its Targets, as a uint8 picture."""
+    params = network.params
     picture = np.clip(
         np.round(image / params.scale + params.mean), 0, 255).astype(np.uint8)
-    pixels = np.round(bboxes * [*picture.shape[:2], *picture.shape[:2]])
+    bboxes = boxes.decode(
+        localisations, network.anchors(), params.prior_scaling, xp=np)
+    pixels = np.round(bboxes * [*params.img_shape, *params.img_shape])
     # An object has several anchors, all of which decode to its bbox.
-    objects = np.unique(np.column_stack(
-        [labels, pixels])[labels > 0], axis=0)
+    objects = np.unique(
+        np.column_stack([labels, pixels])[labels > 0], axis=0)
     class_ids = objects[:, 0].astype(int)
     return drawing.draw_bboxes(
         picture, objects[:, 1:], class_ids,

@@ -27,41 +27,14 @@ MIN_DEVIATION = 0.5
 
 def fit_to_data(data: options.Data, dataset: slim.dataset.Dataset,
                 network: ssd.SSDNet) -> Callable[[tf.Session], None]:
-    """Builds the operations that fit a network's random weights to data.
+    """Builds what fits a network's random weights to data.
 
-    Args:
-      data: its preprocessing.
-      dataset: slim Dataset.
-      network: SSDNet, whose variables are in the graph.
-
-    Returns:
-      function of a session, in which they are initialised; changes them.
+    The network's variables are in the graph already. The function that is
+    returned changes them, in a session in which they are initialised.
     """
-    images = tf.placeholder(
-        tf.float32, [None, *network.params.img_shape, 3])
     variables = {variable.op.name: variable
                  for variable in slim.get_model_variables()}
-    moments = _moments(network, images, variables)
-    # All are known before the first weight changes.
-    with tf.control_dependencies(
-            [value for pair in moments.values() for value in pair]):
-        assignments = [
-            assignment for layer, (mean, deviation) in moments.items()
-            for weights, biases in [(variables[f'{layer}/weights'],
-                                     variables[f'{layer}/biases'])]
-            for assignment in (
-                weights.assign(weights / deviation).op,
-                biases.assign((biases - mean) / deviation).op)]
-    return lambda session: session.run(
-        assignments, {images: _first_images(data, dataset, network)})
-
-
-def _moments(network, images, variables):
-    """Returns {scope of a layer: mean and deviation, float32 [channels]}.
-
-    They are those that the layer has once all layers before it are fitted.
-    """
-    moments = {}
+    moments = {}  # Of a layer once all layers before it are fitted.
 
     def fitted(values):
         scope = tf.get_variable_scope().name
@@ -72,23 +45,32 @@ def _moments(network, images, variables):
         moments[scope] = mean, deviation
         return network.activation_fn((values - mean) / deviation)
 
+    images = tf.placeholder(
+        tf.float32, [None, *network.params.img_shape, 3])
     network.net(images, is_training=False, reuse=True, activation_fn=fitted)
-    return moments
+    assignments = []
+    # All are known before the first weight changes.
+    with tf.control_dependencies(
+            [value for pair in moments.values() for value in pair]):
+        for scope, (mean, deviation) in moments.items():
+            weights = variables[f'{scope}/weights']
+            biases = variables[f'{scope}/biases']
+            assignments += [weights.assign(weights / deviation).op,
+                            biases.assign((biases - mean) / deviation).op]
+    return lambda session: session.run(
+        assignments, {images: _first_images(data, dataset, network.params)})
 
 
-def _first_images(data, dataset, network):
+def _first_images(data, dataset, params):
     """Returns images of the data as a network sees them, numpy."""
-    preprocessing = preprocessing_factory.get_preprocessing(
-        data.preprocessing_name)
+    preprocess = preprocessing_factory.get_preprocessing(
+        data.preprocessing_name).preprocess_for_eval
     with tf.Graph().as_default(), tf.Session(
             config=tf.ConfigProto(device_count={'GPU': 0})) as session:
         provider = data_provider.eval_batches(
-            dataset, lambda sample: {
-                'image': preprocessing.preprocess_for_eval(
-                    sample['image/encoded'], network.params.img_shape,
-                    mean=network.params.mean,
-                    scale=network.params.scale)[0]},
-            batch_size=1)
+            dataset, lambda sample: {'image': preprocess(
+                sample['image/encoded'], params.img_shape, mean=params.mean,
+                scale=params.scale)[0]}, batch_size=1)
         image, = provider.get(['image'])
         session.run(provider.initializer)
         return np.concatenate([session.run(image) for _ in range(

@@ -14,8 +14,7 @@ def learning_rate(optimizer: options.Optimizer, batch_size: int,
     """Returns the learning rate at global_step, a float32 scalar.
 
     Args:
-      optimizer: learning_rate, learning_rate_decay_type and what goes with
-        it.
+      optimizer: its options.
       batch_size: images between two values of global_step.
       num_samples: images of an epoch.
       global_step: int64 scalar.
@@ -23,71 +22,62 @@ def learning_rate(optimizer: options.Optimizer, batch_size: int,
     Raises:
       ValueError: for an unknown type, or lists that do not fit together.
     """
-    decay_steps = max(1, int(
-        num_samples / batch_size * optimizer.num_epochs_per_decay))
     base, decay_type = (
         optimizer.learning_rate, optimizer.learning_rate_decay_type)
-    if decay_type == 'fixed':
-        rate = tf.constant(base, tf.float32)
-    elif decay_type == 'exponential':
-        rate = tf.train.exponential_decay(
+    decay_steps = max(1, int(
+        num_samples / batch_size * optimizer.num_epochs_per_decay))
+    makers = {
+        'fixed': lambda: tf.constant(base, tf.float32),
+        'exponential': lambda: tf.train.exponential_decay(
             base, global_step, decay_steps,
-            optimizer.learning_rate_decay_factor, staircase=True)
-    elif decay_type == 'polynomial':
-        rate = tf.train.polynomial_decay(
-            base, global_step, decay_steps, optimizer.end_learning_rate)
-    elif decay_type == 'piecewise':
-        rate = tf.train.piecewise_constant(
-            global_step, *_pieces(optimizer))
-    else:
-        raise ValueError(
-            f'--learning_rate_decay_type={decay_type}: unknown; known: '
-            'fixed, exponential, polynomial, piecewise.')
+            optimizer.learning_rate_decay_factor, staircase=True),
+        'polynomial': lambda: tf.train.polynomial_decay(
+            base, global_step, decay_steps, optimizer.end_learning_rate),
+        'piecewise': lambda: tf.train.piecewise_constant(
+            global_step, *_pieces(optimizer)),
+    }
+    rate = _chosen(makers, 'learning_rate_decay_type', decay_type)
     if optimizer.warmup_steps:
         rate *= tf.minimum(1., tf.cast(global_step + 1, tf.float32)
                            / optimizer.warmup_steps)
     return rate
 
 
+def _chosen(makers, flag, name):
+    """Returns what the maker of a name makes."""
+    if name not in makers:
+        raise ValueError(f'--{flag}={name}: unknown; known: '
+                         f'{", ".join(makers)}.')
+    return makers[name]()
+
+
 def _pieces(optimizer):
     """Returns the boundaries and rates of the piecewise schedule."""
-    boundaries = _numbers('decay_boundaries', optimizer.decay_boundaries)
-    factors = _numbers('lr_decay_factors', optimizer.lr_decay_factors)
-    if any(later <= earlier
-           for earlier, later in zip(boundaries, boundaries[1:])):
-        raise ValueError(
-            f'--decay_boundaries={_text(optimizer.decay_boundaries)}: the '
-            'steps must ascend.')
+    def fault(flag, rule):
+        items = ','.join(map(str, getattr(optimizer, flag)))
+        return ValueError(f'--{flag}={items}: {rule}')
+
+    numbers = []
+    for flag in 'decay_boundaries', 'lr_decay_factors':
+        try:
+            numbers.append([float(item) for item in getattr(optimizer, flag)])
+        except ValueError:
+            raise fault(
+                flag, 'takes numbers, with commas between them.') from None
+    boundaries, factors = numbers
+    if sorted(set(boundaries)) != boundaries:
+        raise fault('decay_boundaries', 'the steps must ascend.')
     if len(factors) != len(boundaries) + 1:
-        raise ValueError(
-            f'--lr_decay_factors={_text(optimizer.lr_decay_factors)}: '
-            f'{len(boundaries)} boundaries need {len(boundaries) + 1} '
-            f'factors, not {len(factors)}.')
+        raise fault('lr_decay_factors', f'{len(boundaries)} boundaries need '
+                    f'{len(boundaries) + 1} factors, not {len(factors)}.')
     return ([int(boundary) for boundary in boundaries],
             [optimizer.learning_rate * factor for factor in factors])
 
 
-def _numbers(flag, items):
-    """Returns the items of a list flag as floats."""
-    try:
-        return [float(item) for item in items]
-    except ValueError:
-        raise ValueError(f'--{flag}={_text(items)}: takes numbers, with '
-                         'commas between them.') from None
-
-
-def _text(items):
-    return ','.join(map(str, items))
-
-
 def make_optimizer(optimizer: options.Optimizer,
                    rate: tf.Tensor) -> tf.train.Optimizer:
-    """Returns the tf.train.Optimizer that the flags name.
-
-    Raises:
-      ValueError: for an unknown one; it lists the known ones.
-    """
-    makers = {
+    """Returns what --optimizer names; raises ValueError if that is unknown."""
+    return _chosen({
         'adadelta': lambda: tf.train.AdadeltaOptimizer(
             rate, rho=optimizer.adadelta_rho, epsilon=optimizer.opt_epsilon),
         'adagrad': lambda: tf.train.AdagradOptimizer(
@@ -105,12 +95,7 @@ def make_optimizer(optimizer: options.Optimizer,
             rate, optimizer.rmsprop_decay, optimizer.rmsprop_momentum,
             optimizer.opt_epsilon),
         'sgd': lambda: tf.train.GradientDescentOptimizer(rate),
-    }
-    if optimizer.optimizer not in makers:
-        raise ValueError(
-            f'--optimizer={optimizer.optimizer}: unknown; known: '
-            f'{", ".join(sorted(makers))}.')
-    return makers[optimizer.optimizer]()
+    }, 'optimizer', optimizer.optimizer)
 
 
 def train_op(step: gradients.Gradients, optimizer: options.Optimizer,
@@ -122,14 +107,13 @@ def train_op(step: gradients.Gradients, optimizer: options.Optimizer,
     Weights decay; gradients whose norm over all variables is above
     --clip_gradient_norm are scaled down to it; biases learn at twice the
     rate, as in Caffe, for optimisers that are not indifferent to the scale
-    of a gradient. Batch norm's statistics and moving averages, if asked for,
-    follow the step.
+    of a gradient. Batch norm's statistics follow the step, and moving
+    averages, if asked for, follow both.
 
     Args:
-      step: Gradients; what depends on them is not done if they fail.
-      optimizer: optimizer and what goes with it, clip_gradient_norm,
-        moving_average_decay.
-      rate: float32 scalar, the learning rate.
+      step: Gradients; nothing is done if they fail.
+      optimizer: its options.
+      rate: float32 scalar.
       global_step: int64 variable, which the step increases.
       aggregator: of several workers, or None.
       is_chief: whether the statistics are of this worker's batches.
@@ -148,17 +132,14 @@ def train_op(step: gradients.Gradients, optimizer: options.Optimizer,
         average = tf.train.ExponentialMovingAverage(
             optimizer.moving_average_decay, global_step)
         with tf.control_dependencies([applied]):
-            return average.apply(averaged_variables())
+            # Weights, and statistics of batch norm.
+            return average.apply(
+                tf.trainable_variables() + tf.moving_average_variables())
 
     if aggregator is None:
         return apply(step.gradients, updates)
     # There the gradients are applied apart from the batch they are of.
     return tf.group(aggregator.train_op(apply, step, global_step), *updates)
-
-
-def averaged_variables() -> list[tf.Variable]:
-    """Returns what has moving averages: weights, statistics of batch norm."""
-    return tf.trainable_variables() + tf.moving_average_variables()
 
 
 def _complete(loss_gradients, step, clip_gradient_norm):

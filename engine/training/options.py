@@ -8,6 +8,8 @@ from typing import Annotated
 from typing import Literal
 from typing import NamedTuple
 
+_Names = Sequence[str] | None
+
 
 class Data(NamedTuple):
     """What is trained on."""
@@ -18,11 +20,9 @@ class Data(NamedTuple):
     dataset_dir: Annotated[str | None, 'Folder of the TFRecords.'] = None
     num_classes: Annotated[
         int | None, 'Classes with background; the records say it.'] = None
-    remove_difficult: Annotated[
-        bool, 'Leave objects marked difficult out.'] = False
+    remove_difficult: Annotated[bool, 'Leave difficult objects out.'] = False
     num_readers: Annotated[int, 'Record files read at a time.', 1] = 4
-    num_preprocessing_threads: Annotated[
-        int, 'Images preprocessed at a time.', 1] = 4
+    num_preprocessing_threads: Annotated[int, 'Images at a time.', 1] = 4
     preprocessing_name: Annotated[
         str | None, 'Default: that of the network.'] = None
 
@@ -42,10 +42,8 @@ class Model(NamedTuple):
         str | None, 'Checkpoint to start from: file, prefix or folder.'] = None
     checkpoint_model_scope: Annotated[
         str | None, 'Scope of the network in it.'] = None
-    checkpoint_exclude_scopes: Annotated[
-        Sequence[str] | None, 'Scopes that start anew.'] = None
-    trainable_scopes: Annotated[
-        Sequence[str] | None, 'Scopes to train; default: all.'] = None
+    checkpoint_exclude_scopes: Annotated[_Names, 'Scopes to start anew.'] = None
+    trainable_scopes: Annotated[_Names, 'Scopes to train; default: all.'] = None
     ignore_missing_vars: Annotated[
         bool, 'Variables that the checkpoint lacks start anew.'] = False
 
@@ -64,23 +62,19 @@ class Loss(NamedTuple):
 
 class Optimizer(NamedTuple):
     """How it is minimised."""
-    optimizer: Annotated[
-        str, 'adadelta, adagrad, adam, ftrl, momentum, sgd or rmsprop.'
-        ] = 'momentum'
+    optimizer: Annotated[str, 'adadelta, adagrad, adam, ftrl, momentum, sgd or '
+                         'rmsprop.'] = 'momentum'
     learning_rate: Annotated[float, 'Initial learning rate.'] = .001
     learning_rate_decay_type: Annotated[
         str, 'fixed, exponential, polynomial or piecewise.'] = 'exponential'
-    learning_rate_decay_factor: Annotated[
-        float, 'Factor of exponential decay.'] = .94
+    learning_rate_decay_factor: Annotated[float, 'For exponential.'] = .94
     num_epochs_per_decay: Annotated[float, 'Epochs between decays.'] = 2.
     end_learning_rate: Annotated[float, 'End of polynomial decay.'] = .0001
     decay_boundaries: Annotated[
         Sequence[str | int], 'Steps, for piecewise.'] = ('80000', '100000')
     lr_decay_factors: Annotated[
-        Sequence[str | float], 'Factors of the learning rate, for piecewise.'
-        ] = ('1', '0.1', '0.01')
-    warmup_steps: Annotated[
-        int, 'Steps over which the learning rate rises.', 0] = 500
+        Sequence[str | float], 'Factors, for piecewise.'] = ('1', '0.1', '0.01')
+    warmup_steps: Annotated[int, 'Steps while the rate rises.', 0] = 500
     moving_average_decay: Annotated[
         float | None, 'Of the weights; default: no moving averages.'] = None
     momentum: Annotated[float, 'Of the momentum optimizer.'] = .9
@@ -96,8 +90,7 @@ class Optimizer(NamedTuple):
     rmsprop_momentum: Annotated[float, 'RMSProp.'] = .9
     rmsprop_decay: Annotated[float, 'RMSProp.'] = .9
     clip_gradient_norm: Annotated[
-        float | None, 'Largest norm of the gradients of all variables; '
-        'default: no limit.', 0] = None
+        float | None, 'Limit of the norm of all gradients together.', 0] = None
     on_nonfinite: Annotated[
         Literal['stop', 'skip'], 'What a loss or gradient that is not finite '
         'does: stop, or skip the step, which stops after 10 in a row.'] = 'stop'
@@ -110,8 +103,7 @@ class Run(NamedTuple):
     max_number_of_steps: Annotated[int | None, 'Default: no end.'] = None
     batch_size: Annotated[int, 'Images of a batch, per clone and pass.', 1] = 32
     accumulate_steps: Annotated[
-        int, 'Batches whose gradients make one step: a big batch in the '
-        'memory of a small one.', 1] = 1
+        int, 'Batches whose gradients make one step, to save memory.', 1] = 1
     num_clones: Annotated[int, 'GPUs of this machine to train on.', 1] = 1
     clone_on_cpu: Annotated[bool, 'Train on the CPU.'] = False
     random_seed: Annotated[
@@ -122,24 +114,19 @@ class Run(NamedTuple):
     save_interval_secs: Annotated[int, 'Between checkpoints.'] = 600
     save_interval_steps: Annotated[
         int | None, 'Steps between checkpoints, beside the seconds.', 1] = None
-    ps_hosts: Annotated[
-        Sequence[str] | None, 'host:port of each parameter server.'] = None
-    worker_hosts: Annotated[
-        Sequence[str] | None, 'host:port of each worker.'] = None
+    ps_hosts: Annotated[_Names, 'host:port of each parameter server.'] = None
+    worker_hosts: Annotated[_Names, 'host:port of each worker.'] = None
     job_name: Annotated[
         Literal['ps', 'worker'] | None, 'What this process is.'] = None
     task: Annotated[int, 'Which of them it is; worker 0 saves.', 0] = 0
     sync_replicas: Annotated[
-        bool, 'Workers add their gradients up to those of one big batch, '
-        'instead of taking turns.'] = False
+        bool, 'Workers make each step together, as of one big batch.'] = False
     replicas_to_aggregate: Annotated[
-        int | None, 'Workers that make a step with --sync_replicas; default: '
-        'all.', 1] = None
+        int | None, 'Workers of a step with --sync_replicas.', 1] = None
     master: Annotated[
         str, 'Address of a TensorFlow server that runs already.'] = ''
-    worker_replicas: Annotated[int, 'With --master: number of workers.', 1] = 1
-    num_ps_tasks: Annotated[
-        int, 'With --master: number of parameter servers.', 0] = 0
+    worker_replicas: Annotated[int, 'With --master: workers.', 1] = 1
+    num_ps_tasks: Annotated[int, 'With --master: parameter servers.', 0] = 0
 
     @property
     def images_per_step(self) -> int:
@@ -153,9 +140,8 @@ class Run(NamedTuple):
         Workers that add their gradients up make one step of it together;
         others make a step each.
         """
-        if self.sync_replicas:
-            return self.images_per_step * self.num_to_aggregate
-        return self.images_per_step
+        return self.images_per_step * (
+            self.num_to_aggregate if self.sync_replicas else 1)
 
     @property
     def num_workers(self) -> int:

@@ -7,13 +7,14 @@ import tensorflow.compat.v1 as tf
 BAD_RECORD = 'A record that cannot be trained on: '
 
 
-def checked(sample, num_classes):
+def checked(sample: dict[str, tf.Tensor],
+            num_classes: int) -> dict[str, tf.Tensor]:
     """Returns a sample; one that is wrong is an InvalidArgumentError.
 
     Its message has BAD_RECORD, the image's name and what is wrong.
 
     Args:
-      sample: dict with filename, object/label and object/bbox.
+      sample: with filename, object/label and object/bbox.
       num_classes: without background; the largest label.
     """
     labels, bboxes = sample['object/label'], sample['object/bbox']
@@ -52,10 +53,9 @@ def _describe(labels, bboxes, is_wrong, is_unknown, is_infinite, num_classes):
         box, fault])
 
 
-def explanation(message):
+def explanation(message: str) -> str | None:
     """Returns BAD_RECORD's sentence out of an error's message, or None."""
-    for line in message.splitlines():
-        if BAD_RECORD in line:
-            text = line[line.index(BAD_RECORD):]
-            return text.rpartition('.')[0] + '.'
-    return None
+    _, found, text = message.partition(BAD_RECORD)
+    if not found:
+        return None
+    return found + text.partition('\n')[0].rpartition('.')[0] + '.'

@@ -1,14 +1,4 @@
-"""Trains a network.
-
-From Python, with the defaults of train_ssd_network.py's flags:
-
-    from engine.training import options
-    from engine.training import train
-
-    train.run(options.Data('bccd', dataset_dir='tfrecords'),
-              options.Model(checkpoint_path='vgg_16.ckpt'),
-              run=options.Run('logs', max_number_of_steps=1000))
-"""
+"""Trains a network; docs/training.md shows how from Python."""
 import contextlib
 import os
 import random
@@ -53,50 +43,43 @@ def run(data: options.Data, model: options.Model = options.Model(),
     if run.job_name == distributed.PS:
         distributed.serve(run)
         return
-    _check_devices(run)
     dataset = models.open_dataset(data)
-    os.makedirs(run.train_dir, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        if run.is_chief:
-            stack.enter_context(train_dir.locked(run.train_dir))
-            latest = train_dir.recover(run.train_dir)
-        else:
-            latest = tf.train.latest_checkpoint(run.train_dir)
+    folder = run.train_dir
+    os.makedirs(folder, exist_ok=True)
+    with train_dir.locked(folder) if run.is_chief else (
+            contextlib.nullcontext()):
+        latest = (train_dir.recover(folder) if run.is_chief
+                  else tf.train.latest_checkpoint(folder))
         try:
             interruption = _train(
                 (data, model, loss, optimizer, run), dataset, latest)
         except KeyboardInterrupt:
             print('Interrupted; the last checkpoint is '
-                  f'{tf.train.latest_checkpoint(run.train_dir)}.',
-                  file=sys.stderr)
+                  f'{tf.train.latest_checkpoint(folder)}.', file=sys.stderr)
             raise
+    latest = tf.train.latest_checkpoint(folder)
     if interruption is not None:
-        print(f'Saved {tf.train.latest_checkpoint(run.train_dir)}. The '
-              'same command goes on from there.')
+        print(f'Saved {latest}. The same command goes on from there.')
         raise interruption
     if run.is_chief:
-        log.print_end(data, run)
+        print(f'Trained: {latest}. Next: python eval_ssd_network.py '
+              f'--checkpoint_path={folder} --dataset_dir={data.dataset_dir} '
+              f'--dataset_name={data.dataset_name} --dataset_split_name=test '
+              f'--eval_dir={os.path.join(folder, "eval")}')
 
 
-def _check_devices(run):
-    """Raises ValueError for more clones than there are GPUs."""
-    if run.num_clones == 1 or run.clone_on_cpu or run.master:
-        return
-    num_gpus = len(tf.config.list_physical_devices('GPU'))
-    if run.num_clones > num_gpus:
-        raise ValueError(
-            f'--num_clones={run.num_clones}: TensorFlow sees {num_gpus} GPUs '
-            'here; give as many at the most, or --clone_on_cpu.')
-
-
-def _train(options, dataset, latest):
+def _train(groups, dataset, latest):
     """Trains on from the checkpoint `latest`; from the start if it is None.
 
     Returns the KeyboardInterrupt that ended it after a save, or None.
     """
-    data, model, loss, optimizer, run = options
-    network = _make_network(model, dataset, latest)
-    run = _configure(options, network, dataset, is_resumed=latest is not None)
+    _, model, *_ = groups
+    source = latest
+    if latest is None and model.checkpoint_path is not None:
+        source = checkpoints.paths.find(model.checkpoint_path)
+    network = _make_network(model, dataset, source)
+    groups = _configure(groups, network, dataset, is_resumed=latest is not None)
+    data, _, _, optimizer, run = groups
     start_step = 0 if latest is None else checkpoints.reader.global_step(latest)
     if (run.max_number_of_steps is not None
             and start_step >= run.max_number_of_steps):
@@ -108,100 +91,92 @@ def _train(options, dataset, latest):
         tf.set_random_seed(run.random_seed)
         guard = divergence.Guard(model.compute_dtype, optimizer, run)
         aggregator = distributed.Aggregator(run) if run.sync_replicas else None
-        step = graph.build((data, model, loss, optimizer, run), dataset,
-                           network, start_step, guard, aggregator)
-        init_fn = None
+        step = graph.build(
+            groups, dataset, network, start_step, guard, aggregator)
+        initialize = None
         if latest is not None:
             checkpoints.reader.check_complete(latest, {
                 variable.op.name: variable
                 for variable in tf.global_variables()})
             print(f'{latest}: training goes on from step {start_step}.')
         elif run.is_chief:
-            init_fn = _start(data, model, dataset, network)
+            initialize = _start(data, model, dataset, network, source)
         training_log = log.TrainingLog(run, start_step)
         interruption = _loop(
-            run, step, start_step, init_fn, guard, aggregator, training_log)
+            run, step, initialize, guard, aggregator, training_log)
     print(f'Memory: up to {training_log.memory()}.')
     return interruption
 
 
-def _make_network(model, dataset, latest):
-    """Returns the network, with the anchors of the checkpoint it goes on from.
-
-    That is the train_dir's latest, if any, else --checkpoint_path.
-    """
-    prefix = latest
-    if latest is None and model.checkpoint_path is not None:
-        prefix = checkpoints.paths.find(model.checkpoint_path)
-    metadata = None if prefix is None else checkpoints.metadata.read(prefix)
+def _make_network(model, dataset, source):
+    """Returns the network, with the anchors of the checkpoint `source`."""
+    metadata = None if source is None else checkpoints.metadata.read(source)
     if metadata is not None and metadata['model_name'] != model.model_name:
         metadata = None
     return models.make_network(
         model.model_name, dataset.labels, metadata, model.anchors)
 
 
-def _configure(options, network, dataset, is_resumed):
+def _configure(groups, network, dataset, is_resumed):
     """Checks and writes the train_dir's configuration.
 
-    Returns:
-      options.Run, with the seed that was given, else that of the run which is
-      resumed, so that it is the same run; else a new one.
+    Returns the groups with the seed that was given, else that of the run
+    which is resumed, so that it is the same run; else a new one.
     """
-    data, model, loss, optimizer, run = options
-    config = train_dir.read_config(run.train_dir) if is_resumed else None
-    trained = {
-        'model_name': network.name,
-        'anchor_sizes': [list(sizes)
-                         for sizes in network.params.anchor_sizes],
-        'dataset_name': dataset.name,
-        'classes': list(dataset.labels),
-        'optimizer': optimizer.optimizer,
-        'trainable_scopes': list(model.trainable_scopes or ()) or None,
-        'moving_averages': optimizer.moving_average_decay is not None,
-    }
-    if run.is_chief:
-        train_dir.check_config(run.train_dir, trained, config)
+    _, model, _, optimizer, run = groups
+    config = None
+    if is_resumed or not run.is_chief:  # The chief may have just begun.
+        config = train_dir.read_config(run.train_dir)
     seed = run.random_seed
     if seed is None and config is not None:
         seed = config['flags'].get('random_seed')
     if seed is None:
         seed = random.SystemRandom().randrange(2 ** 31)
-    run = run._replace(random_seed=seed)
+    groups = (*groups[:-1], run._replace(random_seed=seed))
     if run.is_chief:
-        train_dir.write_config(run.train_dir, trained, {
-            name: value for group in (data, model, loss, optimizer, run)
+        trained = {
+            'model_name': network.name,
+            'anchor_sizes': [list(sizes)
+                             for sizes in network.params.anchor_sizes],
+            'dataset_name': dataset.name,
+            'classes': list(dataset.labels),
+            'optimizer': optimizer.optimizer,
+            'trainable_scopes': list(model.trainable_scopes or ()) or None,
+            'moving_averages': optimizer.moving_average_decay is not None,
+        }
+        train_dir.write_config(run.train_dir, config, trained, {
+            name: value for group in groups
             for name, value in group._asdict().items()})
-    return run
+    return groups
 
 
-def _start(data, model, dataset, network):
-    """Returns the init_fn of a new training."""
-    if model.checkpoint_path is None:
+def _start(data, model, dataset, network, source):
+    """Returns the function of a session that begins a new training."""
+    if source is None:
         print(f'No --checkpoint_path: {network.name} starts from random '
               'weights. The paper starts from VGG-16; without it expect a '
               'longer training and a lower mAP.', file=sys.stderr)
-        fit = initialization.fit_to_data(data, dataset, network)
-        return lambda scaffold, session: fit(session)
-    prefix = checkpoints.paths.find(model.checkpoint_path)
+        return initialization.fit_to_data(data, dataset, network)
     plan, warnings = checkpoints.restore.plan(
-        slim.get_model_variables(), prefix, network,
+        slim.get_model_variables(), source, network,
         model.checkpoint_model_scope, model.checkpoint_exclude_scopes or (),
         model.ignore_missing_vars)
     for warning in warnings:
         print(warning, file=sys.stderr)
-    print(checkpoints.restore.format_plan(plan, prefix))
-    initialize = checkpoints.restore.initializer(plan, prefix)
-    return lambda scaffold, session: initialize(session)
+    print(checkpoints.restore.format_plan(plan, source))
+    return checkpoints.restore.initializer(plan, source)
 
 
-def _loop(run, step, start_step, init_fn, guard, aggregator, training_log):
+def _loop(run, step, initialize, guard, aggregator, training_log):
     """Runs steps until the last, saving and reporting; see _train."""
-    scaffold = tf.train.Scaffold(init_fn=init_fn, saver=tf.train.Saver(
-        max_to_keep=5, keep_checkpoint_every_n_hours=1,
-        save_relative_paths=True))  # The folder may be moved.
-    hooks = [distributed.DoneHook(run)] if run.num_ps else []
+    saver = tf.train.Saver(max_to_keep=5, keep_checkpoint_every_n_hours=1,
+                           save_relative_paths=True)  # Folders are moved.
+    scaffold = tf.train.Scaffold(
+        saver=saver, init_fn=initialize and (
+            lambda scaffold, session: initialize(session)))
+    hooks = [distributed.done_hook(run)] if run.num_ps else []
     if aggregator is not None:
-        hooks.append(aggregator.make_hook(run.is_chief))
+        hooks.append(aggregator.make_hook())
     if run.max_number_of_steps is not None:
         hooks.append(tf.train.StopAtStepHook(
             last_step=run.max_number_of_steps))
@@ -210,13 +185,13 @@ def _loop(run, step, start_step, init_fn, guard, aggregator, training_log):
     try:
         with distributed.start_session(
                 run, scaffold, config, hooks) as session, tqdm.tqdm(
-                initial=start_step, total=run.max_number_of_steps,
+                initial=training_log.number, total=run.max_number_of_steps,
                 unit='step', disable=None) as progress:
             interruption = _run_steps(
                 session, step, guard, training_log, progress)
     except (tf.errors.OpError, IndexError, RuntimeError) as error:
         # The last two are what a writer of summaries raises.
-        raise _explain(run.train_dir, error) from None
+        raise _explained(error, run.train_dir) from None
     if run.is_chief:
         train_dir.check_saved(run.train_dir, training_log.number)
     return interruption
@@ -238,14 +213,18 @@ def _run_steps(session, step, guard, training_log, progress):
     return None
 
 
-def _explain(folder, error):
+def _explained(error, folder):
     """Returns what is raised in place of an error of a session."""
-    bad_record = record_checks.explanation(str(error))
+    message = getattr(error, 'message', str(error))
+    bad_record = record_checks.explanation(message)
     if bad_record is not None:
         return ValueError(bad_record)
-    explanation = train_dir.explanation(error, folder)
-    if explanation is None and isinstance(error, _OF_FILES):
-        explanation = OSError(
-            f'{errors.reason(error.message)}. '
-            f'{train_dir.describe_last(folder)}')
-    return explanation or error
+    # Writers of files tell of no operation.
+    operation = getattr(error, 'op', None)
+    is_about_saving = folder in message if operation is None else (
+        operation.type in ('SaveV2', 'MergeV2Checkpoints'))
+    if not is_about_saving and not isinstance(error, _OF_FILES):
+        return error
+    place = f'{folder}: cannot be written: ' if is_about_saving else ''
+    return OSError(f'{place}{errors.reason(message)}. '
+                   f'{train_dir.describe_last(folder)}')

@@ -8,7 +8,6 @@ import contextlib
 import glob
 import json
 import os
-import re
 import socket
 from collections.abc import Iterator
 
@@ -18,11 +17,7 @@ import tensorflow.compat.v1 as tf
 from common import files
 from engine import checkpoints
 
-LOCK_NAME = 'train.lock'
-# Beside the lock, which some systems let no other process read.
-_OWNER_NAME = 'train.owner'
-CHECKPOINT_NAME = 'model.ckpt'
-CONFIG_NAME = 'training_config.json'
+_CONFIG_NAME = 'training_config.json'
 
 
 @contextlib.contextmanager
@@ -30,13 +25,11 @@ def locked(folder: str) -> Iterator[None]:
     """Keeps other trainings out of a folder while the context is open.
 
     The system gives the lock back when the process ends, however it ends.
-
-    Raises:
-      ValueError: another training has the lock.
-      OSError: the folder cannot be written.
+    Raises ValueError if another training has it.
     """
-    owner_path = os.path.join(folder, _OWNER_NAME)
-    lock = filelock.FileLock(os.path.join(folder, LOCK_NAME), timeout=0)
+    # Beside the lock, which some systems let no other process read.
+    owner_path = os.path.join(folder, 'train.owner')
+    lock = filelock.FileLock(os.path.join(folder, 'train.lock'), timeout=0)
     try:
         lock.acquire()
     except filelock.Timeout:
@@ -58,13 +51,10 @@ def recover(folder: str) -> str | None:
 
     It is checkpoints.paths.latest; if that is not what the file "checkpoint"
     names, the file is written anew. What a save left behind that was killed
-    is removed.
-
-    Raises:
-      ValueError: there are checkpoints, but all are damaged.
+    is removed. Raises ValueError if all checkpoints are damaged.
     """
-    for path in glob.glob(glob.escape(
-            os.path.join(folder, CHECKPOINT_NAME)) + '-*.tempstate*'):
+    for path in glob.glob(os.path.join(
+            glob.escape(folder), 'model.ckpt-*.tempstate*')):
         os.remove(path)
     try:
         prefix = checkpoints.paths.latest(folder)
@@ -84,10 +74,10 @@ def recover(folder: str) -> str | None:
 
 def last_finite(folder: str) -> str | None:
     """Returns the prefix of the newest checkpoint without NaN or infinity."""
-    return next(
-        (prefix for prefix in checkpoints.paths.numbered(folder)
-         if checkpoints.reader.fault(prefix, must_be_finite=True) is None),
-        None)
+    for prefix in checkpoints.paths.numbered(folder):
+        if checkpoints.reader.fault(prefix, must_be_finite=True) is None:
+            return prefix
+    return None
 
 
 def describe_last(folder: str) -> str:
@@ -111,39 +101,13 @@ def check_saved(folder: str, step: int):
             f'a limit on the size of files reached? {describe_last(folder)}')
 
 
-def explanation(error: Exception, folder: str) -> OSError | None:
-    """Returns an OSError for an error of writing to a train_dir, else None.
-
-    Args:
-      error: of a session; that of an operation, or, without one, that of a
-        writer of files.
-      folder: the train_dir.
-    """
-    message = getattr(error, 'message', str(error))
-    operation = getattr(error, 'op', None)
-    if operation is None:
-        is_about_saving = folder in message
-    else:
-        is_about_saving = operation.type in ('SaveV2', 'MergeV2Checkpoints')
-    if not is_about_saving:
-        return None
-    # The message tells first where in the graph it was.
-    cause = re.split(r'^Node: .*\n', message, flags=re.MULTILINE)[-1]
-    return OSError(
-        f'{folder}: cannot be written: {cause.splitlines()[0]}. '
-        f'{describe_last(folder)}')
-
-
 def read_config(folder: str) -> dict | None:
     """Returns what training_config.json says, None if there is none.
 
-    Returns:
-      dict with `trained`, what must not change, and `flags`.
-
-    Raises:
-      ValueError: it is damaged.
+    A dict with `trained`, what must not change, and `flags`. Raises
+    ValueError if the file is damaged.
     """
-    path = os.path.join(folder, CONFIG_NAME)
+    path = os.path.join(folder, _CONFIG_NAME)
     try:
         with open(path, encoding='utf-8') as file:
             config = json.load(file)
@@ -157,26 +121,20 @@ def read_config(folder: str) -> dict | None:
             'remove it to go on without the check.') from None
 
 
-def check_config(folder: str, trained: dict, config: dict | None):
-    """Raises ValueError if a train_dir holds another training.
+def write_config(folder: str, before: dict | None, trained: dict,
+                 flags: dict):
+    """Writes training_config.json; `before` is what read_config returned.
 
-    Args:
-      folder: the train_dir.
-      trained: what must not change, of this run.
-      config: of the run that is resumed, None without any.
+    Raises:
+      ValueError: the folder holds another training.
     """
-    before = trained if config is None else config['trained']
-    differences = [f'{key} was {before.get(key)!r}, now {value!r}'
+    differences = [f'{key} was {before["trained"].get(key)!r}, now {value!r}'
                    for key, value in trained.items()
-                   if before.get(key) != value]
+                   if before and before['trained'].get(key) != value]
     if differences:
         raise ValueError(
             f'{folder}: holds another training: {"; ".join(differences)}. '
             'Give another --train_dir, or the flags of that training.')
-
-
-def write_config(folder: str, trained: dict, flags: dict):
-    """Writes training_config.json; see read_config."""
-    files.write_whole(os.path.join(folder, CONFIG_NAME), [json.dumps(
+    files.write_whole(os.path.join(folder, _CONFIG_NAME), [json.dumps(
         {'trained': trained, 'flags': dict(sorted(flags.items()))},
         indent=2), '\n'])

@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 from engine.training import divergence
 from engine.training import gradients
 from engine.training import optimization
+from nets import layers
 from tests import scripts
 
 Step = collections.namedtuple('Step', 'number train_op')
@@ -15,7 +16,10 @@ NAN = float('nan')
 
 
 class Training:
-    """A variable whose gradients are the given ones, at a rate of 1."""
+    """A variable whose gradients are the given ones, at a rate of 1.
+
+    A step gives 1 to a statistic, which moves by half of the way.
+    """
 
     def __init__(self, tmp_path, values, **changes):
         _, model, _, optimizer, run = scripts.training_options(
@@ -31,12 +35,15 @@ class Training:
             value = iterator.get_next()
             dtype = tf.as_dtype(model.compute_dtype)
             self.weights = tf.get_variable('weights', initializer=[0.])
+            self.mean = tf.get_variable(
+                'mean', initializer=0., trainable=False)
             scale = self.guard.loss_scale
             gradient = tf.cast(
                 tf.cast([value * scale], dtype), tf.float32) / scale
             loss = tf.where(tf.math.is_nan(value), value, 1.)
             checked = self.guard.checked(loss, gradients.Gradients(
-                None, None, [self.weights], [gradient], [None], []),
+                None, None, [self.weights], [gradient], [None],
+                [layers.MovingStatistic(self.mean, tf.constant(1.), .5)]),
                 {'filename': tf.constant(['a.jpg'])}, global_step, 1.)
             train_op = optimization.train_op(
                 checked, optimizer, 1., global_step)
@@ -70,6 +77,7 @@ def test_skipped_steps_count_and_change_nothing(tmp_path):
         (True, -1, 1), (False, -1, 2), (False, -1, 3), (True, -3, 4)]
     assert training.guard.note() == (
         ', 2 steps skipped, which were not finite')
+    assert training.session.run(training.mean) == .75  # Moved twice.
 
 
 def test_ten_in_a_row_stop(tmp_path):

@@ -13,17 +13,6 @@ from tests import scripts
 GOOD = [0.1, 0.1, 0.6, 0.6]
 
 
-def write(path, bboxes, labels):
-    """Writes a file of two records; the second has these objects."""
-    encoded = cv2.imencode('.jpg', np.zeros((60, 60, 3), np.uint8))[1]
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for name, boxes, ids in (
-                ('good.jpg', [GOOD], [1]), ('bad.jpg', bboxes, labels)):
-            writer.write(tfrecords.encode_example(tfrecords.Sample(
-                encoded.tobytes(), b'JPEG', name, 60, 60, boxes, ids,
-                ['x'] * len(ids), [0] * len(ids), [0] * len(ids))))
-
-
 def check(bboxes, labels):
     """Returns the explanation of the error, None if there is none."""
     with tf.Graph().as_default(), tf.Session() as session:
@@ -68,13 +57,20 @@ def test_labels_without_boxes():
         'A record that cannot be trained on: bad.jpg: 2 labels for 1 boxes.')
 
 
-def test_training_names_the_image(tmp_path):
-    write(tmp_path / 'voc_2007_train_000.tfrecord', [[.6, .1, .1, .6]], [7])
-    process = scripts.run(
-        tmp_path, 'train_ssd_network.py --train_dir=train --dataset_dir=. '
-        '--dataset_name=pascalvoc_2007 --model_name=ssd_300_vgg_quarter '
-        '--batch_size=1 --max_number_of_steps=9', status=1)
-    assert process.stderr.splitlines()[-1] == (
-        'train_ssd_network.py: A record that cannot be trained on: bad.jpg: '
-        'object 1 has label 7 and box (ymin, xmin, ymax, xmax) 0.6000, '
-        '0.1000, 0.1000, 0.6000; its end is before its start.')
+def test_training_names_the_image(flags, tmp_path):
+    encoded = cv2.imencode('.jpg', np.zeros((60, 60, 3), np.uint8))[1]
+    with tf.io.TFRecordWriter(
+            str(tmp_path / 'voc_2007_train_000.tfrecord')) as writer:
+        for name, bbox, label in (
+                ('good.jpg', GOOD, 1), ('bad.jpg', [.6, .1, .1, .6], 7)):
+            writer.write(tfrecords.encode_example(tfrecords.Sample(
+                encoded.tobytes(), b'JPEG', name, 60, 60, [bbox], [label],
+                ['x'], [0], [0])))
+    with pytest.raises(ValueError, match=(
+            r'^A record that cannot be trained on: bad.jpg: object 1 has '
+            r'label 7 and box \(ymin, xmin, ymax, xmax\) 0.6000, 0.1000, '
+            r'0.1000, 0.6000; its end is before its start\.$')):
+        scripts.train(**{
+            **flags, 'dataset_name': 'pascalvoc_2007',
+            'dataset_dir': str(tmp_path), 'train_dir': str(tmp_path / 'train'),
+            'batch_size': 1, 'max_number_of_steps': 9})
