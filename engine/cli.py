@@ -22,6 +22,8 @@ from common import files
 # A shell's exit statuses of what Ctrl-C and SIGTERM ended.
 INTERRUPTED = 130
 TERMINATED = 143
+# Of flags whose values are paths.
+_PATH_ENDINGS = ('_dir', '_file', '_path')
 _DEFINE = {
     bool: flags.DEFINE_boolean, int: flags.DEFINE_integer,
     float: flags.DEFINE_float, str: flags.DEFINE_string,
@@ -48,7 +50,7 @@ def run(main: abc.Callable[..., None], *groups: type):
         module_name=sys.argv[0])
 
     def guarded_main(argv):
-        signal.signal(signal.SIGTERM, _terminate)
+        signal.signal(signal.SIGTERM, _interrupt)
         # A shell's background jobs ignore Ctrl-C.
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, _interrupt)
@@ -110,9 +112,16 @@ def define(*groups: type, flag_values: flags.FlagValues = flags.FLAGS):
 
 def values(*groups: type,
            flag_values: flags.FlagValues = flags.FLAGS) -> list[tuple]:
-    """Returns the NamedTuples that `define` made flags of, filled in."""
-    return [group(*(flag_values[name].value for name in group._fields))
-            for group in groups]
+    """Returns the NamedTuples that `define` made flags of, filled in.
+
+    In a path ~ is the home folder, as a shell has it only after a blank.
+    """
+    def value(name):
+        given = flag_values[name].value
+        is_path = isinstance(given, str) and name.endswith(_PATH_ENDINGS)
+        return os.path.expanduser(given) if is_path else given
+
+    return [group(*map(value, group._fields)) for group in groups]
 
 
 def require(**options: str | None):
@@ -156,22 +165,19 @@ def _lead_stderr_nowhere():
     """Returns a file descriptor of where it led before."""
     sys.stderr.flush()
     before = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
+    with open(os.devnull, 'wb') as nowhere:
+        os.dup2(nowhere.fileno(), 2)
     return before
 
 
-def _terminate(signal_number, frame):
-    """Raises Terminated, once: `timeout` and others send SIGTERM twice."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Terminated
-
-
 def _interrupt(signal_number, frame):
-    """Raises KeyboardInterrupt once; a second Ctrl-C ends the process."""
-    signal.signal(signal.SIGINT, _end_at_once)
-    raise KeyboardInterrupt
+    """Raises what a signal means, once."""
+    # `timeout` and others send SIGTERM twice.
+    again, error = signal.SIG_IGN, Terminated
+    if signal_number == signal.SIGINT:
+        again, error = _end_at_once, KeyboardInterrupt
+    signal.signal(signal_number, again)
+    raise error
 
 
 def _end_at_once(signal_number, frame):

@@ -13,8 +13,6 @@ from engine import checkpoints
 from nets import nets_factory
 from nets import ssd
 
-DEFAULT_MODEL = 'ssd_300_vgg'
-
 
 def make_network(model_name: str | None, class_names: Sequence[str],
                  metadata: dict | None = None,
@@ -33,7 +31,7 @@ def make_network(model_name: str | None, class_names: Sequence[str],
                 f'--model_name={model_name}: the checkpoint is a '
                 f'{metadata["model_name"]}; leave the flag out.')
         model_name = metadata['model_name']
-    network = nets_factory.get_network(model_name or DEFAULT_MODEL)
+    network = nets_factory.get_network(model_name or 'ssd_300_vgg')
     params = network.default_params
     if metadata is not None:
         params = checkpoints.metadata.apply(params, metadata)
@@ -127,9 +125,7 @@ def check_same_classes(data_names: Sequence[str],
 
 def detections(network: ssd.SSDNet, images: tf.Tensor, bbox_img: tf.Tensor,
                compute_dtype: str, **selection) -> postprocessing.Detections:
-    """Builds a network and its post-processing.
-
-    Within checkpoints.restore.weights_of, which gives the weights.
+    """Builds a network, in restore.weights_of, and its post-processing.
 
     Args:
       network, images, compute_dtype: see SSDNet.net.

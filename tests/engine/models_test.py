@@ -16,8 +16,7 @@ def metadata(sizes=VOC_SIZES):
     """Returns what a checkpoint of ssd_300_vgg_quarter says of itself."""
     network = ssd_vgg_300.SSDQuarterNet
     return checkpoints.metadata.make(
-        network(network.default_params._replace(anchor_sizes=sizes)),
-        CLASSES)
+        network(network.default_params._replace(anchor_sizes=sizes)), CLASSES)
 
 
 ROUNDED = tuple((low + 0.5, high) for low, high in VOC_SIZES)  # By Caffe.
@@ -32,8 +31,7 @@ ROUNDED = tuple((low + 0.5, high) for low, high in VOC_SIZES)  # By Caffe.
 def test_flags_say_it_then_the_checkpoint_then_the_default(
         arguments, name, sizes):
     network = models.make_network(*arguments)
-    assert network.name == name
-    assert network.params.anchor_sizes == sizes
+    assert (network.name, network.params.anchor_sizes) == (name, sizes)
     assert network.params.num_classes == len(arguments[1]) + 1
 
 
