@@ -26,6 +26,7 @@ class Group(NamedTuple):
     rate: Annotated[float, 'Another.'] = .5
     is_on: Annotated[bool, 'Whether.'] = False
     steps: Annotated[Sequence[str] | None, 'Some.'] = ('1', '2')
+    train_dir: Annotated[str, 'A path.'] = '~/logs [1]'
 
 
 def start(tmp_path, statement, *arguments):
@@ -121,23 +122,27 @@ def test_operation_errors_are_one_line():
     assert cli.describe(caught.value).startswith('Unknown image file format')
 
 
-def test_fields_are_flags():
+def test_fields_are_flags(monkeypatch):
+    monkeypatch.setenv('HOME', '/home/me')
+
     def parse(*arguments):
         flag_values = flags.FlagValues()
         cli.define(Group, flag_values=flag_values)
         flag_values(['script.py', *arguments])
         return cli.values(Group, flag_values=flag_values)
 
-    assert parse() == [Group(steps=['1', '2'])]
+    logs = '/home/me/logs [1]'
+    assert parse() == [Group(steps=['1', '2'], train_dir=logs)]
     assert parse('--name=n', '--kind=b', '--count=1', '--rate=2', '--is_on',
-                 '--steps=3') == [Group('n', 'b', 1, 2., True, ['3'])]
+                 '--steps=3') == [
+                     Group('n', 'b', 1, 2., True, ['3'], logs)]
     for wrong in '--kind=c', '--count=0', '--rate=x', '--nothing=1':
         with pytest.raises(flags.Error, match=wrong[2:].partition('=')[0]):
             parse(wrong)
 
 
 @pytest.mark.parametrize('script', [
-    path.stem for path in scripts.ROOT.glob('*.py') if path.stem != 'setup'])
+    path.stem for path in scripts.ROOT.glob('*.py')])
 def test_help_is_a_scripts_own_flags(script):
     process = scripts.run(scripts.ROOT, f'{script}.py --help', status=1)
     names = [name for group in importlib.import_module(script).GROUPS
