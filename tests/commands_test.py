@@ -1,8 +1,8 @@
 """The commands of the original, as they are written in its README.
 
 Only batches and numbers of steps are smaller. Everything is in one folder, in
-which the commands are run. What others of its trainings and evaluations do is
-tested elsewhere: here their flags are read.
+which they are run. What others of its trainings and evaluations do is tested
+elsewhere: here their flags are read.
 """
 import json
 import shutil
@@ -26,7 +26,7 @@ TRAIN = (
     '--dataset_split_name=train --model_name=ssd_300_vgg '
     '--save_summaries_secs=60 --save_interval_secs=600 '
     '--weight_decay=0.0005 --optimizer=adam --batch_size=1 '
-    '--max_number_of_steps=2 ')
+    '--max_number_of_steps=1 ')
 EVALUATE = (
     'eval_ssd_network.py --dataset_dir=./tfrecords '
     '--dataset_name=pascalvoc_2007 --dataset_split_name=test '
@@ -36,36 +36,30 @@ PUBLISHED = './checkpoints/VGG_VOC0712_SSD_300x300_ft_iter_120000.ckpt'
 
 @pytest.fixture(scope='module', autouse=True)
 def folder(tmp_path_factory):
-    """The VOC's folders and the published checkpoints, in small."""
+    """VOC's folders, converted, and the published checkpoints, in small."""
     folder = tmp_path_factory.mktemp('original')
-    scripts.write_shapes(folder / 'VOC2007' / 'test', 3)
-    scripts.write_records(
-        folder / 'VOC2007' / 'test', folder / 'tfrecords', 'voc_2007_test')
-    (folder / 'checkpoints').mkdir()
-    scripts.save_network(
-        folder / PUBLISHED, write_version=tf.train.SaverDef.V1)
-    scripts.save_vgg_16(folder / 'checkpoints' / 'vgg_16.ckpt')
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv('TF_ENABLE_ONEDNN_OPTS', '1')  # As the script sets it.
+        scripts.write_shapes('VOC2007/test', 3)
+        for split in 'train', 'test':
+            scripts.call(
+                'tf_convert_data.py --dataset_name=pascalvoc '
+                f'--dataset_dir=./VOC2007/test/ --output_name=voc_2007_{split} '
+                '--output_dir=./tfrecords')
+        (folder / 'checkpoints').mkdir()
+        scripts.save_network(PUBLISHED, write_version=tf.train.SaverDef.V1)
+        scripts.save_vgg_16('./checkpoints/vgg_16.ckpt')
         yield folder
     shutil.rmtree(folder)  # Gigabytes, which pytest would keep.
 
 
-@pytest.fixture(scope='module')
-def converted():
-    scripts.call(
-        'tf_convert_data.py --dataset_name=pascalvoc '
-        '--dataset_dir=./VOC2007/test/ --output_name=voc_2007_train '
-        '--output_dir=./tfrecords')
-
-
-def test_conversion(folder, converted):
-    manifest = json.loads(
-        (folder / 'tfrecords' / 'voc_2007_train.json').read_text())
+def test_conversion(folder):
+    records = folder / 'tfrecords'
+    manifest = json.loads((records / 'voc_2007_train.json').read_text())
     assert manifest['num_images'] == 3
     assert manifest['classes'] == list(pascalvoc.LABELS)
-    assert (folder / 'tfrecords' / 'voc_2007_train_000.tfrecord').exists()
+    assert (records / 'voc_2007_train_000.tfrecord').exists()
 
 
 def test_evaluation_of_a_published_checkpoint(folder, capsys):
@@ -80,7 +74,7 @@ def test_evaluation_of_a_published_checkpoint(folder, capsys):
     assert (folder / 'logs' / 'comp4_det_test_dog.txt').exists()
 
 
-def test_training_from_vgg_16(folder, converted, capsys):
+def test_training_from_vgg_16(capsys):
     scripts.call(
         TRAIN + '--train_dir=./log/ --dataset_name=pascalvoc_2007 '
         '--checkpoint_path=./checkpoints/vgg_16.ckpt '
@@ -91,20 +85,20 @@ def test_training_from_vgg_16(folder, converted, capsys):
     # 13 convolutions of 2 variables.
     assert '26 of 71 variables restored' in capsys.readouterr().out
     before = checkpoints.reader.open_reader('./checkpoints/vgg_16.ckpt')
-    after = checkpoints.reader.open_reader('./log/model.ckpt-2')
+    after = checkpoints.reader.open_reader('./log/model.ckpt-1')
     name = 'conv1/conv1_1/weights'
     # Restored, and not among the --trainable_scopes.
     assert (before.get_tensor(f'vgg_16/{name}')
             == after.get_tensor(f'ssd_300_vgg/{name}')).all()
     assert not after.has_tensor(f'ssd_300_vgg/{name}/Adam')
     assert after.has_tensor('ssd_300_vgg/conv6/weights/Adam')
-    metadata = checkpoints.metadata.read('./log/model.ckpt-2')
+    metadata = checkpoints.metadata.read('./log/model.ckpt-1')
     assert metadata['model_name'] == 'ssd_300_vgg'
     assert metadata['classes'] == list(pascalvoc.LABELS)
     assert metadata['anchor_sizes'][0] == [21, 45]
 
 
-def test_conversion_from_caffe(folder, capsys):
+def test_conversion_from_caffe():
     caffe_files.write('ssd.caffemodel', caffe_files.layers(
         caffe_files.prototxt(300, width=.25)))
     scripts.call(
@@ -127,7 +121,6 @@ def test_conversion_from_caffe(folder, capsys):
      '--wait_for_checkpoints=True --max_num_batches=500',
      {'wait_for_checkpoints': True, 'eval_dir': './logs/eval'})])
 def test_flags(command, expected):
-    got = {}
-    for group in scripts.parse(command):
-        got.update(group._asdict())
+    got = {name: value for group in scripts.parse(command)
+           for name, value in group._asdict().items()}
     assert got == {**got, **expected}

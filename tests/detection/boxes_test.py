@@ -38,8 +38,7 @@ def test_encode_of_a_known_box():
     np.testing.assert_allclose(
         boxes.encode(bbox, ANCHOR, xp=np),
         [.04 / .4 / .1, .02 / .2 / .1, np.log(2.) / .2, 0.], atol=1e-12)
-    flat = np.array([.5, .5, .5, .5])
-    assert np.isfinite(boxes.encode(flat, ANCHOR, xp=np)).all()
+    assert np.isfinite(boxes.encode(np.full(4, .5), ANCHOR, xp=np)).all()
 
 
 def test_inverse_pairs():

@@ -80,5 +80,4 @@ def test_batch_without_a_matched_anchor_is_zero_with_zero_gradient():
         tf.zeros([2, 5, 4]))
     total = parts.localisation + parts.positives + parts.negatives
     value, gradient = evaluate([total, tf.gradients(total, logits)[0]])
-    assert value == 0
-    np.testing.assert_array_equal(gradient, np.zeros((2, 5, 3)))
+    assert value == 0 and not gradient.any()

@@ -139,8 +139,7 @@ def test_shapes_are_known_in_the_graph():
         detections = postprocessing.select_detections(
             tf.placeholder(tf.float32, [None, 30, 3]),
             tf.placeholder(tf.float32, [None, 30, 4]), keep_top_k=10)
-    assert detections.classes.dtype == tf.int32
-    assert detections.num.dtype == tf.int32
+    assert detections.classes.dtype == detections.num.dtype == tf.int32
     assert [tensor.shape.as_list() for tensor in detections] == [
         [None, 10], [None, 10], [None, 10, 4], [None]]
 
