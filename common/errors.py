@@ -6,7 +6,7 @@ _PLACE = re.compile(r"^Node: '.*'\n", re.MULTILINE)
 _KIND = re.compile(r'^\s*(\(\d+\) )?([A-Z_]+: )?')
 
 
-def reason(message):
+def reason(message: str) -> str:
     """Returns the line of a TensorFlow error's message that says the reason."""
     lines = [line for line in _PLACE.split(message)[-1].splitlines()
              if line.strip() and 'root error(s) found' not in line]

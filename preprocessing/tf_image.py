@@ -137,17 +137,22 @@ def distort_color(image: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
     brightness, contrast, saturation, hue = tf.unstack(
         low + amount * (high - low))
 
+    def change_brightness(image):
+        return tf.clip_by_value(image + brightness, 0.0, 255.0)
+
     def change_contrast(image):
         return tf.minimum(image * contrast, 255.0)
 
+    def change_saturation(image):
+        return tf.raw_ops.AdjustSaturation(images=image, scale=saturation)
+
+    def change_hue(image):
+        return tf.raw_ops.AdjustHue(images=image, delta=hue)
+
     for condition, change in (
-            (active[0], lambda image: tf.clip_by_value(
-                image + brightness, 0.0, 255.0)),
+            (active[0], change_brightness),
             (active[1] & is_contrast_first, change_contrast),
-            (active[2], lambda image: tf.raw_ops.AdjustSaturation(
-                images=image, scale=saturation)),
-            (active[3], lambda image: tf.raw_ops.AdjustHue(
-                images=image, delta=hue)),
+            (active[2], change_saturation), (active[3], change_hue),
             (active[1] & ~is_contrast_first, change_contrast)):
         image = _apply_if(condition, change, image)
     return image
