@@ -15,6 +15,8 @@ import tensorflow.compat.v1 as tf
 from tensorflow.core.framework import types_pb2
 
 from detection import targets
+from engine.training import gradients
+from engine.training import options
 from nets import nets_factory
 
 torch = pytest.importorskip('torch', reason='PyTorch is not installed')
@@ -59,25 +61,29 @@ def make_batch(num_anchors, num_classes, random):
 
 
 def project_graph(network):
-    """Returns the graph of a step, the names to run, and the variables'.
+    """Returns the graph of a training's step, and the variables' shapes.
 
-    Names: 'loss', 'decay', and each variable's with 'gradient/' before it.
+    Its tensors: loss, decay, and each variable's name after 'gradient/'.
     """
     num_anchors = len(network.anchors())
     with tf.Graph().as_default() as graph:
-        images = tf.placeholder(tf.float32, [2, 300, 300, 3], 'images')
-        logits, localisations, _ = network.net(
-            images, is_training=True, weight_decay=WEIGHT_DECAY)
-        parts = network.losses(logits, localisations, targets.Targets(
-            tf.placeholder(tf.int64, [2, num_anchors], 'labels'),
-            tf.placeholder(tf.float32, [2, num_anchors, 4], 'offsets')))
-        loss = tf.add_n(parts[:3], 'loss')
-        decay = tf.identity(tf.losses.get_regularization_loss(), 'decay')
+        step = gradients.of_batch(
+            options.Model(), options.Loss(weight_decay=WEIGHT_DECAY),
+            options.Run(batch_size=2, clone_on_cpu=True), network, {
+                'image': tf.placeholder(
+                    tf.float32, [2, 300, 300, 3], 'images'),
+                'target/labels': tf.placeholder(
+                    tf.int64, [2, num_anchors], 'labels'),
+                'target/localisations': tf.placeholder(
+                    tf.float32, [2, num_anchors, 4], 'offsets')}, 1.)
+        tf.add_n(step.losses[:3], 'loss')
+        tf.identity(step.regularization, 'decay')
+        for variable, gradient, decay in zip(
+                step.variables, step.gradients, step.decays, strict=True):
+            tf.identity(gradient if decay is None else gradient + decay,
+                        f'gradient/{variable.op.name}')
         shapes = {variable.op.name: variable.shape.as_list()
-                  for variable in tf.trainable_variables()}
-        gradients = tf.gradients(loss + decay, tf.trainable_variables())
-        for name, gradient in zip(shapes, gradients, strict=True):
-            tf.identity(gradient, f'gradient/{name}')
+                  for variable in step.variables}
     return graph.as_graph_def(), shapes
 
 
