@@ -11,9 +11,7 @@ from engine import checkpoints
 from engine.training import distributed
 from engine.training import options
 from engine.training import train
-from nets import nets_factory
 from tests import scripts
-from tests import small_trunk
 from tests import train_small_trunk
 
 NUM_STEPS = 30
@@ -62,46 +60,13 @@ def test_sizes_of_batches():
     assert run._replace(replicas_to_aggregate=4).global_batch_size == 96
 
 
-class OneAtATime(small_trunk.SSDNet):
-    """slim's arg_scopes are not made for several threads."""
-    lock = threading.Lock()
-
-    def net(self, *args, **kwargs):
-        with self.lock:
-            return super().net(*args, **kwargs)
-
-
-@pytest.fixture
-def cluster(flags, tmp_path, monkeypatch):
-    """Flags of a parameter server and two workers, which begin together.
-
-    One that comes when all is done would leave the server waiting.
-    """
-    barrier, run_steps = threading.Barrier(2), train._run_steps
-
-    def wait_and_run(*arguments):
-        barrier.wait(scripts.SECONDS_TO_END)
-        return run_steps(*arguments)
-
-    monkeypatch.setattr(train, '_run_steps', wait_and_run)
-    monkeypatch.setitem(
-        nets_factory.networks_map, small_trunk.SSDNet.name, OneAtATime)
-    sockets = [socket.create_server(('localhost', 0)) for _ in range(3)]
-    ps, *workers = (f'localhost:{one.getsockname()[1]}' for one in sockets)
-    for one in sockets:
-        one.close()
-    return {**flags, 'train_dir': str(tmp_path), 'batch_size': 1,
-            'ps_hosts': [ps], 'worker_hosts': workers}
-
-
 def start(**flags):
     """Returns the Future of a process of a training, which is a thread."""
     future = concurrent.futures.Future()
 
     def run():
         try:
-            future.set_result(scripts.train(
-                max_number_of_steps=NUM_STEPS, **flags))
+            future.set_result(scripts.train(**flags))
         except Exception as error:
             future.set_exception(error)
 
@@ -109,32 +74,38 @@ def start(**flags):
     return future
 
 
-def check_end(futures, train_dir, output):
-    for future in futures:
-        future.result(scripts.SECONDS_TO_END)
-    assert 'Parameter server 0: the workers are done.' in output.readouterr()[0]
-    prefix = checkpoints.paths.find(train_dir)
-    assert checkpoints.reader.global_step(prefix) >= NUM_STEPS
-
-
-def test_workers_train_in_turns(cluster, capsys):
-    check_end([
-        start(**cluster, job_name=job, task=task) for job, task in (
-            ('ps', 0), ('worker', 0), ('worker', 1))],
-        cluster['train_dir'], capsys)
-
-
 # TensorFlow's own, of a queue that the chief no longer fills.
 @pytest.mark.filterwarnings(
     'ignore::pytest.PytestUnhandledThreadExceptionWarning')
-def test_worker_that_is_killed_comes_back(cluster, capsys):
-    cluster['sync_replicas'] = True
+@pytest.mark.parametrize('sync_replicas', [False, True])
+def test_worker_is_killed_and_comes_back(
+        flags, tmp_path, monkeypatch, capsys, sync_replicas):
+    # The chief waits for the second worker 1: for one that comes when all is
+    # done the parameter server would wait long.
+    barrier, run_steps = threading.Barrier(2), train._run_steps
+
+    def wait_and_run(*arguments):
+        barrier.wait(scripts.SECONDS_TO_END)
+        return run_steps(*arguments)
+
+    monkeypatch.setattr(train, '_run_steps', wait_and_run)
+    sockets = [socket.create_server(('localhost', 0)) for _ in range(3)]
+    hosts = [f'localhost:{one.getsockname()[1]}' for one in sockets]
+    for one in sockets:
+        one.close()
+    cluster = {**flags, 'train_dir': str(tmp_path), 'batch_size': 1,
+               'max_number_of_steps': NUM_STEPS, 'ps_hosts': hosts[:1],
+               'worker_hosts': hosts[1:], 'sync_replicas': sync_replicas}
     futures = [start(**cluster, job_name=job, task=0)
                for job in ('ps', 'worker')]
     worker = {**cluster, 'job_name': 'worker', 'task': 1}
-    killed = train_small_trunk.start(
-        cluster['train_dir'], 'step ', **worker)
+    killed = train_small_trunk.start(tmp_path, 'step ', **worker)
     killed.kill()
     killed.communicate()
     assert killed.returncode == -signal.SIGKILL
-    check_end([*futures, start(**worker)], cluster['train_dir'], capsys)
+    for future in [*futures, start(**worker)]:
+        future.result(scripts.SECONDS_TO_END)
+    assert 'Parameter server 0: the workers are done.' in (
+        capsys.readouterr().out)
+    prefix = checkpoints.paths.find(str(tmp_path))
+    assert checkpoints.reader.global_step(prefix) >= NUM_STEPS

@@ -1,6 +1,4 @@
 """Steps that are not finite: refused, skipped, explained."""
-import collections
-
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -11,7 +9,6 @@ from engine.training import optimization
 from nets import layers
 from tests import scripts
 
-Step = collections.namedtuple('Step', 'number train_op')
 NAN = float('nan')
 
 
@@ -24,38 +21,35 @@ class Training:
     def __init__(self, tmp_path, values, **changes):
         _, model, _, optimizer, run = scripts.training_options(
             train_dir=str(tmp_path), optimizer='sgd', **changes)
-        self.graph = tf.Graph()
-        with self.graph.as_default():
+        with tf.Graph().as_default():
             self.guard = divergence.Guard(
                 model.compute_dtype, optimizer, run)
-            global_step = tf.train.get_or_create_global_step()
+            self.number = tf.train.get_or_create_global_step()
             iterator = tf.data.make_initializable_iterator(
                 tf.data.Dataset.from_tensor_slices(
                     np.array(values, np.float32)))
             value = iterator.get_next()
-            dtype = tf.as_dtype(model.compute_dtype)
             self.weights = tf.get_variable('weights', initializer=[0.])
             self.mean = tf.get_variable(
                 'mean', initializer=0., trainable=False)
             scale = self.guard.loss_scale
-            gradient = tf.cast(
-                tf.cast([value * scale], dtype), tf.float32) / scale
+            gradient = tf.cast(tf.cast(
+                [value * scale], model.compute_dtype), tf.float32) / scale
             loss = tf.where(tf.math.is_nan(value), value, 1.)
-            checked = self.guard.checked(loss, gradients.Gradients(
-                None, None, [self.weights], [gradient], [None],
-                [layers.MovingStatistic(self.mean, tf.constant(1.), .5)]),
-                {'filename': tf.constant(['a.jpg'])}, global_step, 1.)
-            train_op = optimization.train_op(
-                checked, optimizer, 1., global_step)
-            self.step = Step(global_step, train_op)
+            self.train_op = optimization.train_op(
+                self.guard.checked(loss, gradients.Gradients(
+                    None, None, [self.weights], [gradient], [None],
+                    [layers.MovingStatistic(self.mean, tf.constant(1.), .5)]),
+                    {'filename': tf.constant(['a.jpg'])}, self.number, 1.),
+                optimizer, 1., self.number)
             self.session = tf.Session()
             self.session.run(
                 [tf.global_variables_initializer(), iterator.initializer])
 
     def run(self):
         """Returns whether a step was done, the variable and the step."""
-        values = self.guard.run(self.session, self.step)
-        weights, number = self.session.run([self.weights, self.step.number])
+        values = self.guard.run(self.session, (self.train_op,))
+        weights, number = self.session.run([self.weights, self.number])
         return values is not None, weights[0], number
 
 

@@ -3,6 +3,7 @@ import contextlib
 import json
 import re
 import shutil
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -95,10 +96,12 @@ def test_what_a_training_says_of_itself(first):
     ({'model_name': 'ssd_300_vgg_quarter'},
      f"model_name was '{NAME}', now 'ssd_300_vgg_quarter'"),
     ({'dataset_name': 'empty'}, "dataset_name was 'toy', now 'empty'")])
-def test_another_training_is_refused(run, first, changes, message):
+def test_another_training_is_refused(run, first, changes, message, capsys):
     with pytest.raises(ValueError, match=message):
         run(first, 3, **changes)
-    assert checkpoints.paths.find(str(first)).endswith('ckpt-2')
+    run(first, 2)
+    assert 'there is nothing to do until --max_number_of_steps=2' in (
+        capsys.readouterr().out)
 
 
 def test_another_training_is_refused_without_its_file(run, train_dir):
@@ -133,12 +136,6 @@ def test_images_without_objects_and_a_checkpoint_every_other_step(
                   for path in tmp_path.glob('*.index')) == [0, 2, 3]
 
 
-def test_nothing_is_left_to_do(run, first, capsys):
-    run(first, 2)
-    assert 'there is nothing to do until --max_number_of_steps=2' in (
-        capsys.readouterr().out)
-
-
 def test_divergence_is_explained(run, tmp_path):
     with pytest.raises(ValueError, match=(
             r'not finite at step 11, 10 times in a row: loss (inf|nan), '
@@ -153,12 +150,9 @@ def test_divergence_is_explained(run, tmp_path):
 
 @pytest.mark.parametrize('changes, message', [
     ({'num_classes': 3}, '--num_classes=3: .* has 5 classes, 6 with'),
-    ({'model_name': 'ssd_301'}, '--model_name=ssd_301: unknown network'),
-    ({'dataset_name': 'pascalvoc_2012'}, 'No file .*voc_2012_train'),
     ({'dataset_split_name': 'val'}, '--dataset_split_name=train'),
     ({'preprocessing_name': 'none'}, '--preprocessing_name=none: unknown'),
-    ({'checkpoint_path': 'a.ckpt'}, 'a.ckpt: no such checkpoint'),
-])
+    ({'checkpoint_path': 'a.ckpt'}, 'a.ckpt: no such checkpoint')])
 def test_wrong_flags(run, tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         run(tmp_path, 1, **changes)
@@ -184,12 +178,8 @@ def test_records_that_vanish_are_named(run, records, tmp_path, monkeypatch):
     folder = shutil.copytree(records, tmp_path / 'records')
     path = folder / 'toy_train_000.tfrecord'
     run_steps = train._run_steps
-
-    def remove_and_run(*arguments):
-        path.unlink()
-        return run_steps(*arguments)
-
-    monkeypatch.setattr(train, '_run_steps', remove_and_run)
+    monkeypatch.setattr(train, '_run_steps', lambda *arguments: (
+        path.unlink() or run_steps(*arguments)))
     with pytest.raises(OSError, match=(
             f'^{path}; No such file or directory. The last whole checkpoint '
             f'is {tmp_path}/train/model.ckpt-0.$')):
@@ -215,10 +205,8 @@ def test_end_that_was_not_saved_is_an_error(run, train_dir, monkeypatch):
 
 
 def test_interrupt_before_the_first_step(run, train_dir, monkeypatch, capsys):
-    def interrupt(*arguments):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(graph, 'build', interrupt)
+    monkeypatch.setattr(
+        graph, 'build', mock.Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         run(train_dir, 3)
     assert capsys.readouterr().err == (

@@ -1,8 +1,6 @@
-"""A training step equals an independent one, in PyTorch on the CPU.
+"""A training step equals an independent one, in PyTorch, if it is there.
 
-The same weights, batch and targets; the loss with the weights' decay. The
-project does not depend on PyTorch: without it the tests are skipped.
-
+The same weights, batch and targets; the loss with the weights' decay.
 Rounding decides which way a ReLU or a maximum of almost equal numbers goes,
 and one such choice moves a float32 gradient by up to 1e-2 of the largest.
 So the gradients are compared in float64, on the project's own graph with
