@@ -1,4 +1,5 @@
 """Which network, with which classes and anchors; and what it detects."""
+import types
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from detection import postprocessing
 from engine import checkpoints
 from nets import nets_factory
 from nets import ssd
+from preprocessing import preprocessing_factory
 
 
 def make_network(model_name: str | None, class_names: Sequence[str],
@@ -86,6 +88,15 @@ def _num_classes(prefix):
         if name.endswith('_box/conv_cls/biases') and other is not None:
             return 4 * shape[0] // other[0] - 1
     return None
+
+
+def get_preprocessing(name: str | None) -> types.ModuleType:
+    """Returns the module of --preprocessing_name; see preprocessing_factory.
+
+    The name of a network means SSD's own, as in the original.
+    """
+    return preprocessing_factory.get_preprocessing(
+        None if name in nets_factory.networks_map else name)
 
 
 def open_dataset(options: tuple) -> slim.dataset.Dataset:

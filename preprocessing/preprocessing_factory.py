@@ -1,7 +1,6 @@
 """Preprocessings by name: what they do, not for which network."""
 import types
 
-from nets import nets_factory
 from preprocessing import resize_only
 from preprocessing import ssd_vgg_preprocessing
 
@@ -15,8 +14,7 @@ def get_preprocessing(name: str | None = None) -> types.ModuleType:
     """Returns the module of a preprocessing.
 
     Args:
-      name: of preprocessings_map; or, as in the original, of a network, as
-        None: SSD's own, ssd_vgg.
+      name: of preprocessings_map; None: SSD's own, ssd_vgg.
 
     Returns:
       A module with `preprocess_for_train`, `preprocess_for_eval` and
@@ -25,8 +23,7 @@ def get_preprocessing(name: str | None = None) -> types.ModuleType:
     Raises:
       ValueError: if the name is not known.
     """
-    if name is None or name in nets_factory.networks_map:
-        name = 'ssd_vgg'
+    name = name or 'ssd_vgg'
     if name not in preprocessings_map:
         raise ValueError(f'--preprocessing_name={name}: unknown '
                          f'preprocessing; known: '

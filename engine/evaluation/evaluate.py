@@ -18,7 +18,6 @@ from engine import models
 from engine import runtime
 from engine.evaluation import options
 from engine.evaluation import results
-from preprocessing import preprocessing_factory
 
 SECONDS_BETWEEN_CHECKPOINTS = 10
 _DETECTION, _RUN = options.Detection(), options.Run()
@@ -108,7 +107,7 @@ def _score(dataset, data, model, detection, run, prefix):
 
 def _build(dataset, network, data, model, detection):
     """Returns the tensors of a batch, and the operation that starts over."""
-    preprocessing = preprocessing_factory.get_preprocessing(
+    preprocessing = models.get_preprocessing(
         model.preprocessing_name)
     params = network.params
     items = ('image', 'bbox_img', 'shape', 'filename', 'object/label',

@@ -10,6 +10,7 @@ from datasets import data_provider
 from detection import boxes
 from detection import losses
 from engine import checkpoints
+from engine import models
 from engine.training import distributed
 from engine.training import divergence
 from engine.training import gradients
@@ -17,7 +18,6 @@ from engine.training import optimization
 from engine.training import options
 from engine.training import record_checks
 from nets import ssd
-from preprocessing import preprocessing_factory
 
 # Images of a batch that TensorBoard shows.
 _NUM_SUMMARY_IMAGES = 4
@@ -94,7 +94,7 @@ def batches(data: options.Data, run: options.Run,
     image: float32 [batch, height, width, 3]; filename: string [batch];
     target/labels and target/localisations: the images' targets.Targets.
     """
-    preprocessing = preprocessing_factory.get_preprocessing(
+    preprocessing = models.get_preprocessing(
         data.preprocessing_name)
     params = network.params
 

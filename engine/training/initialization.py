@@ -14,9 +14,9 @@ import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
 from datasets import data_provider
+from engine import models
 from engine.training import options
 from nets import ssd
-from preprocessing import preprocessing_factory
 
 # Images that are looked at, or all, if there are fewer.
 NUM_IMAGES = 16
@@ -63,7 +63,7 @@ def fit_to_data(data: options.Data, dataset: slim.dataset.Dataset,
 
 def _first_images(data, dataset, params):
     """Returns images of the data as a network sees them, numpy."""
-    preprocess = preprocessing_factory.get_preprocessing(
+    preprocess = models.get_preprocessing(
         data.preprocessing_name).preprocess_for_eval
     with tf.Graph().as_default(), tf.Session(
             config=tf.ConfigProto(device_count={'GPU': 0})) as session:

@@ -7,6 +7,7 @@ from engine import checkpoints
 from engine import models
 from engine.evaluation import options
 from nets import ssd_vgg_300
+from preprocessing import ssd_vgg_preprocessing
 
 CLASSES = ('cat', 'dog')
 VOC_SIZES, COCO_SIZES = ssd_vgg_300.SSDNet.anchor_presets.values()
@@ -67,3 +68,10 @@ def test_classes_of_data_and_checkpoint(data, checkpoint, message):
     models.check_same_classes(data, list(data), 'a.ckpt')
     with pytest.raises(ValueError, match=message):
         models.check_same_classes(data, checkpoint, 'a.ckpt')
+
+
+def test_a_networks_name_means_the_preprocessing_of_ssd():
+    for name in None, 'ssd_vgg', 'ssd_300_vgg', 'ssd_512_vgg':
+        assert models.get_preprocessing(name) is ssd_vgg_preprocessing
+    with pytest.raises(ValueError, match='--preprocessing_name=vgg: unknown'):
+        models.get_preprocessing('vgg')

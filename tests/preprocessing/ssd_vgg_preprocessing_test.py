@@ -214,9 +214,7 @@ def test_unknown_resize():
 
 def test_factory():
     get = preprocessing_factory.get_preprocessing
-    # A network's name means the recipe of SSD.
-    for name in (None, 'ssd_vgg', 'ssd_300_vgg', 'ssd_512_vgg'):
-        assert get(name) is ssd_vgg_preprocessing
+    assert get() is get('ssd_vgg') is ssd_vgg_preprocessing
     assert get('resize_only') is resize_only
     with pytest.raises(ValueError, match=(
             '^--preprocessing_name=vgg: unknown preprocessing; known: '
