@@ -44,6 +44,12 @@ class Source(Protocol):
     def load(self, name: str) -> samples.Annotated:
         """Reads one of them; called by several threads at a time."""
 
+    def left_out(self) -> dict[str, list[str]]:
+        """Returns {reason: files found that no name stands for}.
+
+        Called after `names`. Reasons are as 'image without annotation'.
+        """
+
     def missing(self) -> str | None:
         """Returns the folder or file that is gone, None if all is there."""
 

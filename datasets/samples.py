@@ -35,9 +35,11 @@ class Fault(NamedTuple):
 class Object(NamedTuple):
     """One object."""
     name: str
-    bbox_pixels: Sequence[float]  # xmin, ymin, xmax, ymax, as the file has.
-    difficult: int  # 0 or 1.
-    truncated: int
+    bbox: Sequence[float]  # xmin, ymin, xmax, ymax, as the file has them.
+    difficult: int = 0  # 0 or 1.
+    truncated: int = 0
+    is_crowd: int = 0
+    area: float | None = None  # Of the object's outline, in pixels.
 
 
 class Annotated(NamedTuple):
@@ -50,6 +52,8 @@ class Annotated(NamedTuple):
     objects: Sequence[Object] = ()
     faults: Sequence[Fault] = ()  # What the reader found,
     repairs: Sequence[str] = ()  # and what it did: kinds.
+    is_relative: bool = False  # Boxes are parts of the image, not pixels.
+    image_id: int | str | None = None  # The format's own.
 
 
 class Reading(NamedTuple):
@@ -101,8 +105,9 @@ def _sample(annotated, image, ids, repairs):
     """Returns the Sample; appends to `repairs` what is done to the boxes."""
     kept, bboxes = [], []
     for item in annotated.objects:
-        bbox = _repaired_bbox(item.bbox_pixels, image.height, image.width,
-                              repairs)
+        size = (1, 1) if annotated.is_relative else (
+            image.height, image.width)
+        bbox = _repaired_bbox(item.bbox, *size, repairs)
         if bbox is not None:
             kept.append(item)
             bboxes.append(bbox)
@@ -115,13 +120,13 @@ def _sample(annotated, image, ids, repairs):
         truncated=[item.truncated for item in kept])
 
 
-def _repaired_bbox(bbox_pixels, height, width, repairs):
+def _repaired_bbox(bbox, height, width, repairs):
     """Returns [ymin, xmin, ymax, xmax] inside the image, or None.
 
     VOC counts pixels from 1; like the original, the values are divided by
     the size without taking 1 off.
     """
-    xmin, ymin, xmax, ymax = bbox_pixels
+    xmin, ymin, xmax, ymax = bbox
     if xmin > xmax or ymin > ymax:
         repairs.append(REVERSED_BOX)
         xmin, xmax = sorted((xmin, xmax))

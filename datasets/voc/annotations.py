@@ -45,7 +45,7 @@ def format_annotation(annotation: Annotation) -> bytes:
             'width': annotation.width, 'height': annotation.height,
             'depth': 3}})
     for item in annotation.objects:
-        sides = (f'{value:g}' for value in item.bbox_pixels)
+        sides = (f'{value:g}' for value in item.bbox)
         root.append(_element('object', {
             'name': item.name, 'pose': 'Unspecified',  # labelImg needs it.
             'truncated': item.truncated, 'difficult': item.difficult,

@@ -52,6 +52,10 @@ class Part:
                     'be single, printable and without folder.')
         return stems
 
+    def left_out(self) -> dict[str, list[str]]:
+        """Returns {reason: files found that no name stands for}."""
+        return {}
+
     def load(self, name: str) -> samples.Annotated:
         """Reads an annotation, called by its stem, and its image."""
         path = os.path.join(self._annotations, f'{name}.xml')

@@ -64,6 +64,9 @@ class Drawer:
             faults=[samples.Fault('torn', 'it is torn')]
             if name == 'broken' else [])
 
+    def left_out(self):
+        return {}
+
     def missing(self):
         return None
 
