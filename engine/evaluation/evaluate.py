@@ -133,7 +133,7 @@ def _build(dataset, network, data, model, detection):
             'bbox_img': bbox_img,
             **{item: sample[item] for item in (
                 'shape', 'filename', 'object/label', 'object/bbox',
-                'object/difficult')}}
+                'object/difficult', 'object/is_crowd')}}
 
     with tf.device('/device:CPU:0'):
         provider = data_provider.eval_batches(
@@ -146,6 +146,8 @@ def _build(dataset, network, data, model, detection):
         model.compute_dtype, **detection._asdict())
     if not data.remove_difficult:
         batch['object/difficult'] = tf.zeros_like(batch['object/difficult'])
+    # Nobody can find the single objects of a crowd: it never counts.
+    batch['object/difficult'] |= batch.pop('object/is_crowd')
     return batch, provider.initializer
 
 

@@ -105,11 +105,12 @@ def batches(data: options.Data, run: options.Run,
 
     def transform(sample, sample_seed):
         sample = record_checks.checked(sample, len(dataset.labels))
-        labels, bboxes = sample['object/label'], sample['object/bbox']
+        is_left_out = sample['object/is_crowd']  # They match no single anchor.
         if data.remove_difficult:
-            is_easy = tf.equal(sample['object/difficult'], 0)
-            labels = tf.boolean_mask(labels, is_easy)
-            bboxes = tf.boolean_mask(bboxes, is_easy)
+            is_left_out |= sample['object/difficult']
+        labels, bboxes = (
+            tf.boolean_mask(sample[item], tf.equal(is_left_out, 0))
+            for item in ('object/label', 'object/bbox'))
         image, labels, bboxes = preprocessing.preprocess_for_train(
             sample['image/encoded'], labels, bboxes,
             network.params.img_shape, sample_seed, network.params.mean,
