@@ -32,6 +32,7 @@ setuptools.setup(
     extras_require={
         'notebooks': ['jupyter>=1.0'],
         'dev': [
-            'nbclient>=0.9', 'pytest>=8', 'pytest-xdist>=3', 'ruff>=0.6'],
+            'globox>=2.9', 'nbclient>=0.9', 'pytest>=8', 'pytest-xdist>=3',
+            'ruff>=0.6'],
     },
 )
