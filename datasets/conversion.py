@@ -56,6 +56,7 @@ class Source(Protocol):
 
 def convert(sources: Sequence[Source], output_dir: str,
             labels: Sequence[str] | None = None, skip_invalid: bool = False,
+            allow_repairs: bool = False,
             progress: Callable[[Sequence[str], str], Iterable[str]]
             = lambda names, _: names) -> list[dict]:
     """Writes all sources or, on any fault, nothing; returns the manifests.
@@ -63,19 +64,22 @@ def convert(sources: Sequence[Source], output_dir: str,
     Args:
       sources: of different output names.
       output_dir: folder of the records; made if missing.
-      labels: class names in the order of their ids; the VOC's if None.
+      labels: class names in the order of their ids; if None the VOC's or, if
+        none of them is found, those of the data, sorted.
       skip_invalid: leave out what cannot be converted.
+      allow_repairs: convert sets too of which a large part is doubtful.
       progress: called with names and output_name, returns an iterable of the
         same names; shows how far it is.
 
     Raises:
       ValueError: names every fault of the sources and their images.
     """
-    ids = label_map.ids_of(label_map.VOC_LABELS if labels is None else labels)
     for source in sources:
         _check_name(source.output_name)
     names = [source.names() for source in sources]
-    tallies = [manifests.Tally(ids) for _ in sources]
+    ids = label_map.ids_of(
+        _labels_of(sources, names) if labels is None else labels)
+    tallies = [manifests.Tally(ids, source.folder) for source in sources]
     with _workplace(output_dir, sources[0].output_name) as folder:
         shards = [
             _write_shards(source, progress(some, source.output_name), folder,
@@ -86,16 +90,29 @@ def convert(sources: Sequence[Source], output_dir: str,
             # Its files are no faults to be skipped.
             raise ValueError(f'{gone} has gone since the conversion began; '
                              'nothing was written.')
-        if not skip_invalid:
-            manifests.raise_faults(tallies, is_default=labels is None)
+        manifests.refuse(tallies, labels is None, skip_invalid, allow_repairs)
         results = {}
         for source, tally, some in zip(sources, tallies, shards, strict=True):
             if tally.num_images == 0:
                 raise ValueError(f'{source.folder}: no image is left; all of '
                                  'them were skipped. Nothing was written.')
-            results[source.output_name] = tally.manifest(some)
+            results[source.output_name] = tally.manifest(
+                some, source.left_out())
         _publish(results, folder, output_dir)
     return list(results.values())
+
+
+def _labels_of(sources, names):
+    """Returns the VOC's labels if one is in the data, else the data's."""
+    found = set()
+    for source, some in zip(sources, names, strict=True):
+        for name in some:
+            found.update(item.name for item in source.load(name).objects)
+            if not found.isdisjoint(label_map.VOC_LABELS):
+                return label_map.VOC_LABELS
+    return label_map.check(
+        sorted(found), 'the classes of the data') if found else (
+            label_map.VOC_LABELS)
 
 
 def _check_name(output_name):

@@ -28,6 +28,7 @@ TURNED_BOXES = 'turned_boxes'  # With the image: they are of its stored form.
 # Kinds of other repairs.
 IMAGE_FOUND_BY_STEM = 'image_found_by_stem'
 IMAGE_FOUND_BY_NAME = 'image_found_by_name'
+OTHER_IMAGE_NAMED = 'other_image_named'  # That of its own name is taken.
 LISTED_WITHOUT_ANNOTATION = 'listed_without_annotation'
 REENCODED_IMAGE = 'reencoded_image'
 CLIPPED_BOX = 'clipped_box'
@@ -128,6 +129,8 @@ def _reading(annotated, image, ids):
     elif image is not None:
         if image.is_reencoded:
             reading.repairs.append(REENCODED_IMAGE)
+        if annotated.named_file:
+            reading.repairs.append(OTHER_IMAGE_NAMED)
         frame = _frame(annotated, image)
         if isinstance(frame, Fault):
             reading.faults.append(frame)
@@ -149,8 +152,9 @@ def _frame(annotated, image):
         return annotated.is_relative or all(
             _fits(item.bbox, size) for item in annotated.objects)
 
-    upright = image.height, image.width
-    stored = upright[::-1] if image.orientation >= 5 else upright
+    upright, orientation = (image.height, image.width), getattr(
+        image, 'orientation', 1)
+    stored = upright[::-1] if orientation >= 5 else upright
     size, kinds = annotated.size, []
     has_size = size is not None and 0 not in size
     if not has_size:
@@ -178,10 +182,10 @@ def _frame(annotated, image):
                      f'{told}, and the boxes fit the image alone')
     if is_turned:
         kinds.append(TURNED_BOXES)
-    elif image.orientation != 1:
+    elif orientation != 1:
         kinds.append(TURNED_UPRIGHT if has_size and stored != upright
                      else TURNED_UNTOLD)
-    return _Frame(size, image.orientation if is_turned else 1, kinds)
+    return _Frame(size, orientation if is_turned else 1, kinds)
 
 
 def _text(size):
@@ -260,8 +264,9 @@ def _bbox(bbox, frame, reading):
         is_dropped = False
         if outmost < 0:
             reading.repairs.append(CLIPPED_BOX)
-    if is_dropped or outmost < -_MARGIN or side < _TINY_SIDE or (
-            is_reversed and _fits(_of_width(bbox), (height, width))):
+    if (is_dropped or outmost < -_MARGIN or side < _TINY_SIDE
+            or max(bbox) <= 1 < max(height, width)
+            or is_reversed and _fits(_of_width(bbox), (height, width))):
         reading.doubts.append(_cause(bbox, (height, width), is_relative))
     if is_dropped:
         return None
