@@ -14,6 +14,7 @@ from datasets import tfrecords
 # Kinds of what cannot be repaired.
 UNKNOWN_CLASS = 'unknown_class'
 MISSING_IMAGE = 'missing_image'
+AMBIGUOUS_IMAGE = 'ambiguous_image'
 UNREADABLE_IMAGE = 'unreadable_image'
 BAD_ANNOTATION = 'bad_annotation'
 SIZE_MISMATCH = 'size_mismatch'  # No rule explains it.
