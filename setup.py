@@ -25,6 +25,7 @@ setuptools.setup(
         'pillow>=10.3',
         'protobuf>=4.25,<8',
         'psutil>=5.9',
+        'pyyaml>=6',
         'tensorflow>=2.16',
         'tf-slim==1.1.0',
         'tqdm>=4.60',
