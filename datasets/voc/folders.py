@@ -25,7 +25,9 @@ class Part:
     Attributes:
       folder: where the lists are, in ImageSets/Main.
       layout: where annotations and images are.
+      notes: sentences to tell: this one.
     """
+    labels = None  # There is no list of all classes.
 
     def __init__(self, folder: str, image_set: str | None, output_name: str,
                  images_dir: str | None = None,
@@ -43,6 +45,7 @@ class Part:
             folder, 'Annotations')
         self.layout = (f'annotations in {self._annotations_dir}, '
                        f'images in {self._images.path}')
+        self.notes = (self.layout,)
         self._names, self._unmarked = [], []
         # {image: name} where more than the stem had to tell which it is.
         self._chosen = {}

@@ -12,6 +12,7 @@ from datasets import image_files
 from datasets import label_map
 from datasets import records
 from datasets import samples
+from datasets import text_files
 from datasets import tfrecords
 from datasets.shapes import drawing
 from datasets.shapes import synthetic_shapes
@@ -166,7 +167,7 @@ class Labels(Reader):
 
     def read(self):
         for name in label_map.read_labels(str(self.path)):
-            assert name.isprintable() and not set('/\\') & set(name), name
+            assert text_files.is_printable(name), name
 
 
 class Checkpoints(Reader):
