@@ -37,6 +37,8 @@ class Source(Protocol):
     """Annotated images in some format, which become one set of records."""
     folder: str  # Or file, for messages.
     output_name: str  # Of the records.
+    labels: Sequence[str] | None  # Its own list of classes, if it has one.
+    notes: Sequence[str]  # Sentences that tell how it is read.
 
     def names(self) -> Sequence[str]:
         """Lists the images; raises ValueError if that is not possible."""
@@ -64,8 +66,9 @@ def convert(sources: Sequence[Source], output_dir: str,
     Args:
       sources: of different output names.
       output_dir: folder of the records; made if missing.
-      labels: class names in the order of their ids; if None the VOC's or, if
-        none of them is found, those of the data, sorted.
+      labels: class names in the order of their ids. If None: the lists of
+        the sources or, if they have none, VOC's; if nothing is of a class of
+        VOC's, the classes of the data, sorted.
       skip_invalid: leave out what cannot be converted.
       allow_repairs: convert sets too of which a large part is doubtful.
       progress: called with names and output_name, returns an iterable of the
@@ -103,7 +106,10 @@ def convert(sources: Sequence[Source], output_dir: str,
 
 
 def _labels_of(sources, names):
-    """Returns the VOC's labels if one is in the data, else the data's."""
+    """Returns the labels of sources if none are given: see convert."""
+    if all(source.labels is not None for source in sources):
+        return tuple(dict.fromkeys(
+            name for source in sources for name in source.labels))
     found = set()
     for source, some in zip(sources, names, strict=True):
         for name in some:

@@ -150,7 +150,7 @@ def report(manifest: dict) -> list[str]:
     lines.append(f'found: {found["annotated_images"]} annotated images and '
                  f'{found["other_files"]} other files; used: '
                  f'{manifest["num_images"]}; left out: {num_left_out}')
-    lines += [f'{action}: {kind}: {_shown(entry)}'
+    lines += [f'{action.replace("_", " ")}: {kind}: {_shown(entry)}'
               for action in ('repaired', 'skipped', 'left_out')
               for kind, entry in sorted(manifest[action].items())]
     return lines

@@ -51,6 +51,7 @@ def records_in(folder):
 class Drawer:
     """A format of its own: boxes by the names of images that do not exist."""
     folder, output_name = 'drawer', 'toy_train'
+    labels, notes = ('b', 'c', 'a'), ()
 
     def names(self):
         return ['a 6 4 30 20', 'b 0 0 60 40', 'none', 'broken']
@@ -77,17 +78,17 @@ def test_a_format_is_names_and_a_way_to_load_them(tmp_path):
             'drawer, drawing broken: it is torn\n')):
         conversion.convert([Drawer()], str(tmp_path), ['a', 'b'])
     manifest, = conversion.convert(
-        [Drawer()], str(tmp_path), ['a', 'b'], skip_invalid=True)
-    assert manifest['objects_per_class'] == {'a': 1, 'b': 1}
+        [Drawer()], str(tmp_path), skip_invalid=True)
+    assert manifest['objects_per_class'] == {'b': 1, 'c': 0, 'a': 1}
     assert manifest['skipped'] == {'torn': {'count': 1, 'files': ['broken']}}
     assert manifest['repaired'] == {}
     assert manifest['found'] == {'annotated_images': 4, 'other_files': 2}
     assert manifest['left_out'] == {'image without drawing': {
         'count': 2, 'files': ['lone.jpg', '\x1b.jpg']}}
-    assert manifests.report(manifest)[3:] == [
+    assert manifests.report(manifest)[4:] == [
         'found: 4 annotated images and 2 other files; used: 3; left out: 3',
         'skipped: torn: 1 in broken',
-        'left_out: image without drawing: 2 in lone.jpg, %1B.jpg']
+        'left out: image without drawing: 2 in lone.jpg, %1B.jpg']
     first, _, third = examples(tmp_path)
     np.testing.assert_allclose(bboxes(first), [[.1, .1, .5, .5]], rtol=1e-6)
     assert first['image/object/bbox/truncated'].int64_list.value == [1]
