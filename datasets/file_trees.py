@@ -52,8 +52,8 @@ class Part:
         """Returns the images; raises ValueError if one cannot be shown."""
         for name in self._entries:
             if not text_files.is_printable(name):
-                raise ValueError(f'{self.folder}: {name!r} has characters '
-                                 'that cannot be shown; rename it.')
+                raise ValueError(f'{self.folder}: {shown(name)} has '
+                                 'characters that cannot be shown; rename it.')
         return list(self._entries)
 
     def load(self, name: str) -> samples.Annotated:
@@ -198,6 +198,11 @@ def output_name(given: str, split: str | None, splits: Mapping) -> str:
     return f'{name if is_told else given}_{split}'
 
 
+def shown(text: str) -> str:
+    """Returns a text of a file for a message, quoted and not too long."""
+    return repr(text if len(text) <= 200 else f'{text[:200]}...')
+
+
 def number(text: str) -> float:
     """Returns a finite number; raises ValueError, which names the text."""
     try:
@@ -205,7 +210,7 @@ def number(text: str) -> float:
     except ValueError:
         value = float('nan')
     if value - value != 0:
-        raise ValueError(f'{text[:40]!r} is not a number')
+        raise ValueError(f'{shown(text)} is not a number')
     return value
 
 

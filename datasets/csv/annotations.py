@@ -195,7 +195,7 @@ def _labels(lists):
     """Returns the names in the files of class,id; None if there is none."""
     all_labels = {}
     for path, rows in lists.items():
-        ids = {int(number): name.strip() for name, number in rows
+        ids = {int(number.strip()): name.strip() for name, number in rows
                if len(number) < 9}
         if sorted(ids) != list(range(len(rows))):
             raise ValueError(f'{path}: the ids of its {len(rows)} classes are '
@@ -252,7 +252,7 @@ def _annotated(name, image, table, labels):
     if not image.text:
         return annotated
     return annotated._replace(faults=[*faults, samples.Fault(
-        samples.MISSING_IMAGE, f'no image {image.text!r}')])
+        samples.MISSING_IMAGE, f'no image {file_trees.shown(image.text)}')])
 
 
 def _objects(row, delimiter, labels):
@@ -268,8 +268,8 @@ def _objects(row, delimiter, labels):
     if not row['class']:
         raise ValueError('no class')
     if labels is not None and row['class'] not in labels:
-        raise ValueError(f'class {row["class"]!r} is not in the list of '
-                         'classes')
+        raise ValueError(f'class {file_trees.shown(row["class"])} is not in '
+                         'the list of classes')
     return [samples.Object(row['class'], tuple(bbox))]
 
 

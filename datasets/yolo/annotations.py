@@ -98,8 +98,6 @@ def _parts(tree, found, images, output_name, notes, used, looked_up):
         entries = {}
         for image in some:
             name = image.text if image.path is None else tree.name(image.path)
-            if name in entries:
-                raise ValueError(f'{image.place}: {name!r} is named twice.')
             entries[name] = image
         folder = _common_folder(some) or found.path
         if not any(image.label_path for image in some):
@@ -156,8 +154,9 @@ def _images_of_split(tree, found, split, notes, used):
         path, is_literal = _existing(entry, found.bases)
         if path is None:
             raise ValueError(
-                f'{found.path}: {split} is {entry!r}, and there is no such '
-                'folder or list of images; correct it, or remove it.')
+                f'{found.path}: {split} is {file_trees.shown(entry)}, and '
+                'there is no such folder or list of images; correct it, or '
+                'remove it.')
         if not is_literal:
             notes.append(f'{found.path}: {split} is {entry}; found as {path}.')
         if os.path.isdir(path):
@@ -167,8 +166,9 @@ def _images_of_split(tree, found, split, notes, used):
         else:
             used.append(path)
             some = _images_of_list(tree, path, found, split)
-        images.update(dict.fromkeys(some))
-    return list(images)
+        for image in some:
+            images.setdefault(image.path or image.text, image)
+    return list(images.values())
 
 
 def _existing(text, bases):
@@ -189,20 +189,22 @@ def _existing(text, bases):
 def _images_of_list(tree, path, found, split):
     """Returns the images that a text file lists, one a line."""
     lines = text_files.read_text(path).split('\n')
-    images = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            images.append(_Image(
-                line.strip(), f'{path}, line {number}', *tree.resolve(
-                    line.strip(), [os.path.dirname(path), *found.bases],
-                    file_trees.SPLITS[split])))
+    images = {}
+    for number, line in enumerate(map(str.strip, lines), 1):
+        if line:
+            image = _Image(line, f'{path}, line {number}', *tree.resolve(
+                line, [os.path.dirname(path), *found.bases],
+                file_trees.SPLITS[split]))
+            if images.setdefault(image.path or line, image) is not image:
+                raise ValueError(f'{image.place}: {file_trees.shown(line)} is '
+                                 'named twice.')
     if not images:
         raise ValueError(f'{path} names no image.')
-    for image in images:
+    for image in images.values():
         if image.path is not None:
             for labels in _label_folders(os.path.dirname(image.path)):
                 tree.add(labels)
-    return images
+    return list(images.values())
 
 
 def _label_folders(folder):
@@ -254,7 +256,7 @@ def _refuse_without_names(images):
 def _annotated(name, image, found):
     if image.path is None:
         return samples.Annotated(name, image.place, faults=[samples.Fault(
-            samples.MISSING_IMAGE, f'no image {image.text!r}')])
+            samples.MISSING_IMAGE, f'no image {file_trees.shown(image.text)}')])
     repairs = [file_trees.FOUND_BY_END] if image.is_found_by_end else []
     objects, faults = [], []
     if image.label_path is None:
@@ -332,7 +334,8 @@ def _object(fields, labels, num_values):
 def _class_name(text, labels):
     index = file_trees.number(text)
     if not index.is_integer():
-        raise ValueError(f'class {text[:40]!r} is not a whole number')
+        raise ValueError(
+            f'class {file_trees.shown(text)} is not a whole number')
     if not 0 <= index < len(labels):
         raise ValueError(f'class {text[:40]} is not one of the ids 0 to '
                          f'{len(labels) - 1}')

@@ -147,8 +147,9 @@ def _of_darknet(tree):
         bases = _darknet_bases(path)
         names_path, _ = tree.resolve(values['names'], bases)
         if names_path is None:
-            raise ValueError(f'{path}: no file {values["names"]!r}, its list '
-                             'of names.')
+            raise ValueError(
+                f'{path}: no file {file_trees.shown(values["names"])}, its '
+                'list of names.')
         labels = _labels_of_lines(names_path)
         _check_count(path, 'classes', values.get('classes'), labels)
         return Set(path, labels, {split: [values[split]] for split in _SPLITS

@@ -249,7 +249,7 @@ def test_records_have_the_names_of_the_file(tmp_path):
      "data.yaml: train is 'none', and there is no such folder"),
     ('val: ../valid/images\nnames: [a, b]', 'val is .* no such folder'),
     ('train: empty.txt\nnames: [a, b]', 'empty.txt names no image'),
-    ('train: twice.txt\nnames: [a, b]', "line 2: 't/x.jpg' is named twice"),
+    ('train: twice.txt\nnames: [a, b]', "line 2: './t/x.jpg' is named twice"),
     ('train: [t, u]\nval: u\nnames: [a, b]',
      r'u: none of its 1 images has a label file; that of u/y\.jpg would be '
      r'.*/u/y\.txt\. Leave'),
