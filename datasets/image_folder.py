@@ -83,6 +83,13 @@ class ImageFolder:
         """Returns {key of the stem: names of the images}."""
         return by_stem(self.files, EXTENSIONS)
 
+    @functools.cached_property
+    def by_stem_unread(self) -> dict[str, str]:
+        """Returns {key of the stem: name of a file} of what is not read."""
+        stems = ((os.path.splitext(name), name) for name in self.files)
+        return {key(stem): name for (stem, ending), name in stems
+                if ending.lower() not in (*EXTENSIONS, '.xml')}
+
     def find(self, file_name: str) -> str | None:
         """Returns the name of a file as it is on the disk, None if absent.
 

@@ -217,9 +217,11 @@ class Part:
             other = free[0] if (
                 len(free) == self._num_of_last_name[last] == 1) else None
         if other is None:
+            unread = self._images.by_stem_unread.get(name)
             return samples.Fault(samples.MISSING_IMAGE, (
                 f'no image: {self._images.name} has neither {named!r} nor '
-                f'{name!r} with {", ".join(image_folder.EXTENSIONS)}'))
+                f'{name!r} with {", ".join(image_folder.EXTENSIONS)}'
+                + (f', but {unread!r}' if unread else '')))
         owner = self._chosen.setdefault(other, name)
         if owner != name:
             return samples.Fault(samples.AMBIGUOUS_IMAGE, (
