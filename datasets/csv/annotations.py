@@ -49,7 +49,8 @@ def find(dataset_dir: str, output_name: str, images_dir: str | None = None,
     """Returns a source for each CSV file of boxes, or None if there is none.
 
     Args:
-      dataset_dir: folder of the files; those below it are found too.
+      dataset_dir: folder of the files, which are found below it too; or one
+        of them.
       output_name: of the records; the split is appended.
       images_dir: what the names of images are relative to, instead of the
         folder of their file.
@@ -58,13 +59,16 @@ def find(dataset_dir: str, output_name: str, images_dir: str | None = None,
     Raises:
       ValueError: the files contradict each other, or one is broken.
     """
-    tree = file_trees.FileTree(filter(None, (dataset_dir, images_dir)))
+    folder = file_trees.absolute(dataset_dir)
     root = file_trees.absolute(annotations_dir or dataset_dir)
+    if os.path.isfile(folder):
+        folder = os.path.dirname(folder)
+    tree = file_trees.FileTree(filter(None, (folder, images_dir)))
     tree.add(root)
-    paths = [root] if os.path.isfile(root) else [
-        path for path in tree if path.lower().endswith('.csv')
-        and path.startswith(os.path.join(root, ''))]
-    tables, lists = {}, {}
+    paths = [path for path in ([root] if os.path.isfile(root) else tree)
+             if path.lower().endswith('.csv')
+             and f'{path}{os.sep}'.startswith(os.path.join(root, ''))]
+    tables, lists = {}, []
     for path in paths:
         table = _read_table(path)
         if isinstance(table, _Table):
@@ -73,7 +77,7 @@ def find(dataset_dir: str, output_name: str, images_dir: str | None = None,
                 _refuse_two(tables[split], table)
             tables[split] = table
         elif table is not None:
-            lists[path] = table
+            lists.append(path)
     if not tables:
         return None
     if None in tables and len(tables) > 1:
@@ -122,7 +126,7 @@ def _split_of(tree, path):
 
 
 def _read_table(path):
-    """Returns a _Table, the rows of a list of classes, or None for others.
+    """Returns a _Table, () for a list of classes, or None for others.
 
     Raises:
       ValueError: it has boxes, and something is wrong with it as a whole.
@@ -148,7 +152,7 @@ def _read_table(path):
         elif error is None and all(
                 len(fields) == 2 and fields[1].strip().isdecimal()
                 for _, fields in rows):
-            return [fields for _, fields in rows]
+            return ()
         else:
             continue
         if error is not None:
@@ -193,18 +197,10 @@ def _is_retinanet(fields, delimiter):
 
 def _labels(lists):
     """Returns the names in the files of class,id; None if there is none."""
-    all_labels = {}
-    for path, rows in lists.items():
-        ids = {int(number.strip()): name.strip() for name, number in rows
-               if len(number) < 9}
-        if sorted(ids) != list(range(len(rows))):
-            raise ValueError(f'{path}: the ids of its {len(rows)} classes are '
-                             f'not 0 to {len(rows) - 1}.')
-        all_labels[path] = label_map.check(
-            [ids[index] for index in range(len(rows))], path)
+    all_labels = {path: label_map.read_labels(path) for path in lists}
     if len(set(all_labels.values())) > 1:
-        raise ValueError(f'{" and ".join(all_labels)} have different classes; '
-                         'keep one.')
+        raise ValueError(f'{" and ".join(lists)} have different classes; keep '
+                         'one.')
     return next(iter(all_labels.values()), None)
 
 

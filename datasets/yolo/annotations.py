@@ -39,7 +39,8 @@ def find(dataset_dir: str, output_name: str, images_dir: str | None = None,
     """Returns a source for each split, or None if there is no YOLO set.
 
     Args:
-      dataset_dir: folder of data.yaml, obj.data or classes.txt.
+      dataset_dir: folder of data.yaml, obj.data or classes.txt; or one of
+        these files.
       output_name: of the records; the split is appended.
       images_dir: makes one split of the images below it.
       annotations_dir: where the labels are, instead of YOLO's rule.
@@ -48,9 +49,12 @@ def find(dataset_dir: str, output_name: str, images_dir: str | None = None,
       ValueError: the files of the set contradict each other, or something
         that they name is missing.
     """
+    root, path = file_trees.absolute(dataset_dir), None
+    if os.path.isfile(root):
+        path, root = root, os.path.dirname(root)
     tree = file_trees.FileTree(filter(None, (
-        dataset_dir, images_dir, annotations_dir)))
-    found = sets.find(tree)
+        root, images_dir, annotations_dir)))
+    found = sets.find(tree, path)
     notes, used = [], [] if found is None else list(found.used)
     if images_dir is not None:
         images = {None: _images_of_folder(
@@ -107,7 +111,8 @@ def _parts(tree, found, images, output_name, notes, used, looked_up):
                 f'{_wanted(some, looked_up)}. Leave such a split out.')
         parts.append(file_trees.Part(
             folder, file_trees.output_name(output_name, split, images),
-            entries, read, found.labels, notes, others))
+            entries, read, sets.without_background(found.labels), notes,
+            others))
     return parts
 
 

@@ -4,6 +4,7 @@ They are data.yaml (or another YAML with `names`), darknet's obj.data with its
 lists, or a list of names alone.
 """
 import os
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import yaml
@@ -22,7 +23,7 @@ _MAX_YAML_BYTES = 2 ** 20
 class Set(NamedTuple):
     """What the files of a set tell."""
     path: str  # Of the file that has the most to tell.
-    labels: tuple[str, ...]
+    labels: tuple[str, ...]  # Of ids 0, 1, ...
     # Folders, images and lists of images as the set calls them.
     splits: dict[str, list[str]]
     bases: list[str]  # They are relative to one of these folders.
@@ -30,18 +31,23 @@ class Set(NamedTuple):
     num_values: int | None = None  # Of a line, if it has keypoints.
 
 
-def find(tree: file_trees.FileTree) -> Set | None:
+def find(tree: file_trees.FileTree, path: str | None = None) -> Set | None:
     """Returns what is told, or None if no file is of a YOLO set.
+
+    Args:
+      tree: the files.
+      path: of the one file to look at; None for all.
 
     Raises:
       ValueError: a file is broken, contradicts itself or another.
     """
-    return _of_yaml(tree) or _of_darknet(tree) or _of_names(tree)
+    paths = list(tree) if path is None else [path]
+    return _of_yaml(paths) or _of_darknet(tree, paths) or _of_names(paths)
 
 
-def _of_yaml(tree):
+def _of_yaml(paths):
     """Returns the Set of a YAML file, None if there is none."""
-    paths = [path for path in tree if path.endswith(('.yaml', '.yml'))
+    paths = [path for path in paths if path.endswith(('.yaml', '.yml'))
              and os.path.getsize(path) <= _MAX_YAML_BYTES]
     found = {}
     for path in sorted(paths, key=lambda path: path.count(os.sep)):
@@ -56,8 +62,8 @@ def _of_yaml(tree):
               if os.path.basename(path).startswith('data.')] or list(found)
     if len(chosen) > 1:
         raise ValueError(
-            f'{chosen[0]} and {chosen[1]} both tell a YOLO set; keep one in '
-            'the folder.')
+            f'{chosen[0]} and {chosen[1]} both tell a YOLO set; give one as '
+            '--dataset_dir.')
     return _set_of_yaml(chosen[0], found[chosen[0]]) if chosen else None
 
 
@@ -111,7 +117,7 @@ def _labels_of_yaml(path, names):
             isinstance(name, str) for name in names):
         raise ValueError(f'{path}: names is neither a list of names nor of '
                          'id: name.')
-    return label_map.check(names, f'{path}, names')
+    return _checked(names, f'{path}, names')
 
 
 def _check_count(path, key, value, labels):
@@ -131,9 +137,9 @@ def _num_values(path, shape):
     return 5 + int(shape[0]) * int(shape[1])
 
 
-def _of_darknet(tree):
+def _of_darknet(tree, paths):
     """Returns the Set of darknet's obj.data, None if there is none."""
-    for path in tree:
+    for path in paths:
         if not path.endswith('.data'):
             continue
         try:
@@ -164,9 +170,9 @@ def _darknet_bases(path):
     return [folder, os.path.dirname(folder)]
 
 
-def _of_names(tree):
+def _of_names(paths):
     """Returns the Set of a list of names alone, None if there is none."""
-    paths = [path for path in tree if os.path.basename(path) in NAMES_FILES]
+    paths = [path for path in paths if os.path.basename(path) in NAMES_FILES]
     labels = {path: _labels_of_lines(path) for path in paths}
     for path in paths[1:]:
         if labels[path] != labels[paths[0]]:
@@ -178,4 +184,17 @@ def _of_names(tree):
 def _labels_of_lines(path):
     # A blank line would be a class: the ids count lines.
     lines = text_files.read_text(path).rstrip().split('\n')
-    return label_map.check([line.strip() for line in lines], path)
+    return _checked([line.strip() for line in lines], path)
+
+
+def _checked(names, origin):
+    """Returns the names of ids 0, 1, ...: the background may be one."""
+    names = list(map(text_files.normalised, names))
+    label_map.check(without_background(names), origin)
+    return tuple(names)
+
+
+def without_background(names: Iterable[str]) -> tuple[str, ...]:
+    """Returns the names of classes: the background needs none."""
+    return tuple(name for name in names
+                 if name.lower() != label_map.BACKGROUND)

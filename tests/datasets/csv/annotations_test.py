@@ -132,9 +132,11 @@ def test_folders_and_files_may_be_given(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=(
             r'p\.csv and .*q\.csv both have boxes, .*--annotations_dir=FILE')):
         annotations.find('~/d', 'toy', '~/i')
-    part, = annotations.find('~/d', 'toy', '~/i', '~/d/q.csv')
-    assert part.folder == f'{tmp_path}/d/q.csv'
-    assert part.load('x.jpg').objects == [B]
+    for given in (('~/d', 'toy', '~/i', '~/d/q.csv'),
+                  ('~/d/q.csv', 'toy', '~/i')):
+        part, = annotations.find(*given)
+        assert part.folder == f'{tmp_path}/d/q.csv'
+        assert part.load('x.jpg').objects == [B]
 
 
 FAULTY_ROWS = {
@@ -212,9 +214,8 @@ def test_records_have_the_boxes(tmp_path):
      'a.csv, line 2: field larger than field limit'),
     ({'a.csv': HEADER + ROW, 'train.csv': HEADER + ROW},
      'a.csv and .*train.csv both have boxes'),
-    ({'a.csv': HEADER + ROW, 'classes.csv': 'a,1\nb,2'},
-     'classes.csv: the ids of its 2 classes are not 0 to 1'),
-    ({'a.csv': HEADER + ROW, 'classes.csv': 'a,0\na,1'}, 'classes.csv, name 2'),
+    ({'a.csv': HEADER + ROW, 'classes.csv': 'a,0\na,1'},
+     "classes.csv, class 2: class name 'a' was already given"),
     ({'a.csv': HEADER + ROW, 'classes.csv': 'a,0', 'c.csv': 'b,0'},
      'have different classes')])
 def test_refuses_files_that_are_wrong_as_a_whole(tmp_path, files, message):

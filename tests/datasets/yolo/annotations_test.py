@@ -1,3 +1,4 @@
+import globox
 import pytest
 
 from datasets import conversion
@@ -165,6 +166,31 @@ def test_reads_boxes_and_polygons(tmp_path, line, bbox, repairs):
     assert (faults, done) == ([], repairs)
 
 
+def test_one_file_may_be_given_and_the_background_may_have_an_id(tmp_path):
+    write(tmp_path, {'p.yaml': 'names: [background, b]', 'q.yaml': 'names: [a]',
+                     'x.jpg': None, 'x.txt': f'{LINE}0 .5 .5 .2 .4'})
+    part, = annotations.find(f'{tmp_path}/p.yaml', 'toy')
+    assert part.labels == ('b',)
+    with pytest.raises(ValueError, match="unknown class 'background'"):
+        conversion.convert([part], str(tmp_path / 'records'))
+
+
+def test_reads_what_globox_writes(tmp_path):
+    boxes = {'a': (6, 4, 30, 20), 'b': (0, 0, 59.5, 40)}
+    annotation = globox.Annotation('x', (60, 40), [
+        globox.BoundingBox.create(label=label, coords=coords)
+        for label, coords in boxes.items()])
+    annotation.save_yolo_darknet(
+        tmp_path / 'x.txt', label_to_id={'a': 1, 'b': 0})
+    objects, *rest = annotations.read_label_file(
+        str(tmp_path / 'x.txt'), ('b', 'a'))
+    assert rest == [[], []]
+    for item, (name, (xmin, ymin, xmax, ymax)) in zip(
+            objects, boxes.items(), strict=True):
+        assert item.name == name and item.bbox == pytest.approx(
+            (xmin / 60, ymin / 40, xmax / 60, ymax / 40))
+
+
 def test_keypoints_are_no_polygon(tmp_path):
     write(tmp_path, {'data.yaml': 'names: [a]\nkpt_shape: [2, 2]',
                      'x.jpg': None, 'x.txt': '0 .5 .5 .2 .4 .1 .2 .3 .4'})
@@ -266,7 +292,7 @@ def test_refuses_sets_that_contradict_themselves(tmp_path, text, message):
 
 @pytest.mark.parametrize('files, message', [
     ({'x.yaml': 'names: [a, b]', 'y.yaml': 'names: [a]'},
-     'x.yaml and .*y.yaml both tell a YOLO set'),
+     'x.yaml and .*y.yaml both tell a YOLO set; give one as --dataset_dir'),
     ({'classes.txt': 'a\nb', 'sub/classes.txt': 'a'}, 'different names'),
     ({'classes.txt': 'a\n\nb'}, "classes.txt, name 2: class name '' is empty"),
     ({'images/x.jpg': None, 'labels/x.txt': LINE},
