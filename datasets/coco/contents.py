@@ -17,12 +17,6 @@ from datasets import text_files
 IMAGE_LISTED_TWICE = 'image_listed_twice'
 
 LISTS = ('images', 'annotations', 'categories')
-# The rest, outlines above all, is most of a file: it is let go while it is
-# read.
-_KEYS = frozenset((
-    *LISTS, 'id', 'file_name', 'width', 'height', 'image_id', 'category_id',
-    'bbox', 'iscrowd', 'area', 'segmentation', 'attributes', 'rotation',
-    'name', 'supercategory'))
 
 
 class Image(NamedTuple):
@@ -61,7 +55,8 @@ def read(path: str, tree: file_trees.FileTree, bases: Sequence[str],
       OSError: it cannot be read.
     """
     try:
-        fields = json.loads(text_files.read_text(path), object_hook=_needed)
+        fields = json.loads(text_files.read_text(path),
+                            object_hook=_without_outline)
     except RecursionError:
         fields = None
     except json.JSONDecodeError as error:
@@ -201,11 +196,11 @@ class _Joiner:
             self._images[name].repairs.extend(repairs)
 
 
-def _needed(fields):
-    """Returns of an object of the JSON what is looked at."""
-    if fields.get('segmentation'):
-        fields['segmentation'] = True
-    return {key: value for key, value in fields.items() if key in _KEYS}
+def _without_outline(fields):
+    """Returns an object of the JSON without what most of a file is."""
+    if 'segmentation' in fields:
+        fields['segmentation'] = bool(fields['segmentation'])
+    return fields
 
 
 def _groups(categories, annotations):
@@ -307,5 +302,5 @@ def _number(value, key):
 
 
 def _shown(value):
-    """Returns a value for messages; of objects the rest is not known."""
-    return 'an object' if isinstance(value, dict) else repr(value)[:40]
+    """Returns a value for messages."""
+    return repr(value)[:40]

@@ -283,7 +283,7 @@ def test_all_of_many_faults_are_listed_and_nothing_is_written(tmp_path):
             "1.jpg: annotation 1: its bbox has 'x', not a number",
             '2.jpg: annotation 1: its bbox has nan', '3.jpg: annotation 1: its',
             '4.jpg: annotation 1: its bbox is None',
-            '5.jpg: annotation 1: its bbox is an object, not [x, y, width',
+            "5.jpg: annotation 1: its bbox is {'x': 1}, not [x, y, width",
             '6.jpg: annotation 1: its category_id is 3, which is not among',
             '7.jpg: annotation 1: its category_id is None, not a whole number',
             '8.jpg: annotation 1: its iscrowd is 2, not 0 or 1',
