@@ -38,8 +38,11 @@ class Part:
     def __init__(self, folder: str, output_name: str, entries: dict[str, Any],
                  read: Callable[[str, Any], samples.Annotated],
                  labels: tuple[str, ...] | None, notes: Sequence[str],
-                 left_out: dict[str, list[str]]):
-        """Takes {name: entry} of its images; `read` is given both."""
+                 left_out: dict[str, list[str]], needed: Sequence[str] = ()):
+        """Takes {name: entry} of its images; `read` is given both.
+
+        needed: folders besides `folder` that must be there to the end.
+        """
         self.folder = folder
         self.output_name = output_name
         self.labels = labels
@@ -47,6 +50,7 @@ class Part:
         self._entries = entries
         self._read = read
         self._left_out = left_out
+        self._needed = (folder, *needed)
 
     def names(self) -> list[str]:
         """Returns the images; raises ValueError if one cannot be shown."""
@@ -66,7 +70,8 @@ class Part:
 
     def missing(self) -> str | None:
         """Returns the folder or file that is gone, or None."""
-        return None if os.path.exists(self.folder) else self.folder
+        return next((path for path in self._needed
+                     if not os.path.exists(path)), None)
 
 
 class FileTree:
@@ -166,6 +171,12 @@ class FileTree:
 def absolute(path: str) -> str:
     """Returns a path that a user typed: ~ is expanded, nothing else."""
     return os.path.abspath(os.path.expanduser(path))
+
+
+def common_folders(paths: Iterable[str]) -> list[str]:
+    """Returns a list of the folder that has all files; empty without any."""
+    folders = {os.path.dirname(path) for path in paths}
+    return [os.path.commonpath(folders)] if folders else []
 
 
 def is_image(path: str) -> bool:

@@ -112,7 +112,8 @@ def _parts(tree, tables, lists, output_name, images_dir):
             images[split],
             lambda name, image, table=table: _annotated(
                 name, image, table, labels),
-            labels, table.notes, others)
+            labels, table.notes, others, file_trees.common_folders(
+                image.path for image in images[split].values() if image.path))
         for (split, table), others in zip(
             tables.items(), left_out, strict=True)]
 

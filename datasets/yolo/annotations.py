@@ -103,7 +103,10 @@ def _parts(tree, found, images, output_name, notes, used, looked_up):
         for image in some:
             name = image.text if image.path is None else tree.name(image.path)
             entries[name] = image
-        folder = _common_folder(some) or found.path
+        folders = [folder for kind in ('path', 'label_path')
+                   for folder in file_trees.common_folders(filter(None, (
+                       getattr(image, kind) for image in some)))]
+        folder = folders[0] if folders else found.path
         if not any(image.label_path for image in some):
             raise ValueError(
                 f'{folder}: none of its {len(some)} images has a label file; '
@@ -112,7 +115,7 @@ def _parts(tree, found, images, output_name, notes, used, looked_up):
         parts.append(file_trees.Part(
             folder, file_trees.output_name(output_name, split, images),
             entries, read, sets.without_background(found.labels), notes,
-            others))
+            others, folders[1:]))
     return parts
 
 
@@ -121,12 +124,6 @@ def _wanted(images, looked_up):
     image = next((one.path for one in images if one.path is not None), None)
     return next((path for path, owner in looked_up.items() if owner == image),
                 'a .txt file of the same name')
-
-
-def _common_folder(images):
-    """Returns the folder that has all images of a split."""
-    folders = {os.path.dirname(one.path) for one in images if one.path}
-    return os.path.commonpath(folders) if folders else None
 
 
 def _images_of_folder(tree, folder):

@@ -16,8 +16,8 @@ from datasets import text_files
 NAMES_FILES = ('classes.txt', 'obj.names', '_darknet.labels')
 
 _SPLITS = ('train', 'val', 'valid', 'test')
-# Of a YAML that is read: 10,000 classes take a fifth of it.
-_MAX_YAML_BYTES = 2 ** 20
+# Of files that are read: 10,000 classes take a fifth of it.
+_MAX_BYTES = 2 ** 20
 
 
 class Set(NamedTuple):
@@ -41,14 +41,16 @@ def find(tree: file_trees.FileTree, path: str | None = None) -> Set | None:
     Raises:
       ValueError: a file is broken, contradicts itself or another.
     """
-    paths = list(tree) if path is None else [path]
+    paths = [path for path in (tree if path is None else [path])
+             if path.endswith(('.yaml', '.yml', '.data', *NAMES_FILES))
+             and os.path.isfile(path)
+             and os.path.getsize(path) <= _MAX_BYTES]
     return _of_yaml(paths) or _of_darknet(tree, paths) or _of_names(paths)
 
 
 def _of_yaml(paths):
     """Returns the Set of a YAML file, None if there is none."""
-    paths = [path for path in paths if path.endswith(('.yaml', '.yml'))
-             and os.path.getsize(path) <= _MAX_YAML_BYTES]
+    paths = [path for path in paths if path.endswith(('.yaml', '.yml'))]
     found = {}
     for path in sorted(paths, key=lambda path: path.count(os.sep)):
         if found and path.count(os.sep) > next(iter(found)).count(os.sep):

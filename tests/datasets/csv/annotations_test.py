@@ -139,6 +139,14 @@ def test_folders_and_files_may_be_given(tmp_path, monkeypatch):
         assert part.load('x.jpg').objects == [B]
 
 
+@pytest.mark.parametrize('gone', ['a.csv', 'images'])
+def test_what_vanishes_is_told(tmp_path, gone):
+    write(tmp_path, {'a.csv': HEADER + f'images/{ROW}', 'images/x.jpg': None})
+    part, = annotations.find(str(tmp_path), 'toy')
+    (tmp_path / gone).rename(tmp_path / 'elsewhere')
+    assert part.missing() == f'{tmp_path}/{gone}'
+
+
 FAULTY_ROWS = {
     ',60,40,b,6,4,30,20': 'no name of an image',
     '{},60,40,b,6,4,30': '7 fields; 8 are expected',

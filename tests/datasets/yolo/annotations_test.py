@@ -151,6 +151,14 @@ def test_home_and_absolute_lists_and_other_systems(tmp_path, monkeypatch):
         'more/w.jpg': ('b', [], [])}
 
 
+@pytest.mark.parametrize('gone', ['images', 'labels'])
+def test_folders_that_vanish_are_told(tmp_path, gone):
+    write(tmp_path, ULTRALYTICS)
+    train, _ = annotations.find(str(tmp_path), 'toy')
+    (tmp_path / gone / 'train').rename(tmp_path / 'elsewhere')
+    assert train.missing() == f'{tmp_path}/{gone}/train'
+
+
 @pytest.mark.parametrize('line, bbox, repairs', [
     ('0 0.5 0.5 1 1', (0., 0., 1., 1.), []),
     # (.0416665 - .083334 / 2): six digits put the side off the image.
