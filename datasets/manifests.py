@@ -20,6 +20,8 @@ _HASH_LENGTH = 16
 # From so many objects of a set on, this part of them is no accident; of fewer
 # objects all must be doubtful.
 _NUM_OBJECTS, _DOUBTFUL_PART = 10, .2
+# So many objects in the top left quarter of their images are none either.
+_NUM_IN_CORNER = 100
 # Repairs of files that tell too little -> what in others of the same set shows
 # that they are misread, and why.
 _CONTRADICTIONS = {
@@ -48,6 +50,7 @@ class Tally:
         self.class_names = set()
         self.num_images = self._num_read = self._num_difficult = 0
         self._origin = origin
+        self._farthest = 0.  # Bottom or right of a bbox.
         self._images = dict.fromkeys(ids, 0)
         self._objects = dict.fromkeys(ids, 0)
         self._hashes = []
@@ -70,6 +73,8 @@ class Tally:
                 _count(counts, kind, name)
         self.num_images += 1
         self._num_read += len(annotated.objects)
+        self._farthest = max(
+            [self._farthest, *(max(bbox[2:]) for bbox in sample.bboxes)])
         self._num_difficult += sum(sample.difficult)
         for counts, names in ((self._objects, sample.names),
                               (self._images, set(sample.names))):
@@ -90,6 +95,12 @@ class Tally:
                      'the network, which is likely a mistake:']
             lines += [f'  {cause}: {_shown(entry)}' for cause, entry in sorted(
                 self._doubtful.items(), key=lambda item: -item[1]['count'])]
+        num_objects = sum(self._objects.values())
+        if num_objects >= _NUM_IN_CORNER and self._farthest <= .5:
+            lines.append(
+                f'{self._origin}: all {num_objects} objects are in the top '
+                'left quarter of their images; likely their coordinates are '
+                'percent, or those of smaller images.')
         for kind, (other, reason) in _CONTRADICTIONS.items():
             found = self._repaired.get(other) or self._skipped.get(other)
             if found and kind in self._repaired:

@@ -275,6 +275,17 @@ def test_a_set_that_is_likely_misread_is_refused(tmp_path, change, cause):
     assert run(tmp_path, tmp_path)['num_images'] == 5
 
 
+def test_a_set_that_uses_a_quarter_of_its_images_is_refused(tmp_path):
+    for index in range(10):
+        put(tmp_path, str(index), [('a', BOX)] * 10)
+    with pytest.raises(ValueError, match=(
+            'all 100 objects are in the top left quarter .* percent')):
+        run(tmp_path, tmp_path, skip_invalid=True)
+    put(tmp_path, '9', [('a', (1, 1, 9, 20.1))])
+    put(tmp_path, '10', [('a', BOX)] * 10)
+    assert run(tmp_path, tmp_path)['num_objects'] == 101
+
+
 def test_a_small_set_is_refused_if_all_of_it_is_doubtful(tmp_path):
     put(tmp_path, '1', [('a', (.1, .1, .5, .5))])
     with pytest.raises(ValueError, match='1 of 1 objects .*\n.* from 0 to 1'):
