@@ -9,8 +9,9 @@ from datasets import samples
 from datasets import text_files
 
 _SIDES = ('xmin', 'ymin', 'xmax', 'ymax')
-# What flags are called besides numbers; KITTI's truncated are fractions.
-_FLAGS = {'': 0, 'unspecified': 0, 'false': 0, 'no': 0, 'true': 1, 'yes': 1}
+# What flags are called besides numbers, of which KITTI has fractions.
+_FLAGS = {'0': 0, '1': 1, '': 0, 'unspecified': 0, 'false': 0, 'no': 0,
+          'true': 1, 'yes': 1}
 
 
 class Annotation(NamedTuple):
@@ -101,7 +102,7 @@ def _annotation(root):
     objects, repairs = [], []
     for number, node in enumerate(root.findall('object'), 1):
         item = _fields(node)
-        if _text(item, 'deleted') == '1':  # LabelMe keeps it.
+        if 'deleted' in item and _text(item, 'deleted') == '1':  # LabelMe's.
             repairs.append(samples.DROPPED_DELETED_OBJECT)
         else:
             objects.append(_object(item, number, repairs))
@@ -128,9 +129,8 @@ def _object(fields, number, repairs):
         repairs.append(samples.POLYGON_BOX)
     else:
         raise ValueError(f'{place} has no <bndbox>.')
-    flags = [_flag(_text(fields, tag), repairs)
-             for tag in ('difficult', 'truncated')]
-    return samples.Object(name, bbox, *flags)
+    return samples.Object(name, bbox, _flag(fields, 'difficult', repairs),
+                          _flag(fields, 'truncated', repairs))
 
 
 def _around_rotated(fields, place):
@@ -185,10 +185,11 @@ def _side(size, tag):
     return int(_number(size, tag, 'size')) or None if _text(size, tag) else None
 
 
-def _flag(text, repairs):
+def _flag(fields, tag, repairs):
     """Returns 0 or 1; what is neither is 0, and a repair."""
-    if text.lower() in _FLAGS:
-        return _FLAGS[text.lower()]
+    text = _text(fields, tag).lower()
+    if text in _FLAGS:
+        return _FLAGS[text]
     try:
         return int(float(text) > 0)
     except ValueError:

@@ -200,6 +200,8 @@ class Part:
         That is another image that <filename> names, '' if none, and repairs.
         """
         own = self._images.by_stem.get(name, [])
+        if own == [named]:
+            return named, '', []
         other = self._named(name, named)
         if len(own) == 1 and other in (None, *own):
             is_found = named and other is None
