@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from datasets import file_trees
+from datasets import label_map
 from datasets import samples
 from datasets import text_files
 
@@ -100,8 +101,9 @@ class _Joiner:
                         add(fields)
                 except ValueError as error:
                     self._add_fault(f'{kind}[{index}]', error)
-        if not images:
-            raise ValueError(f'{self._path} lists no image.')
+        for kind, entries in ('image', images), ('category', categories):
+            if not entries:
+                raise ValueError(f'{self._path} lists no {kind}.')
         if not any(image.path for image in self._images.values()):
             raise ValueError(
                 f'{self._path}: none of its {len(images)} images is in '
@@ -132,6 +134,8 @@ class _Joiner:
 
     def _add_category(self, fields):
         category_id, name = _id(fields, 'id'), _text(fields, 'name')
+        if name.lower() == label_map.BACKGROUND:
+            raise ValueError(f'{name!r} is no class, but it has objects')
         if self._category_ids.setdefault(name, category_id) != category_id:
             raise ValueError(f'{name!r} has the id {category_id} and the id '
                              f'{self._category_ids[name]}')
@@ -218,7 +222,7 @@ def _groups(categories, annotations):
             and fields.get('supercategory') in (None, '', 'none')
             and isinstance(fields.get('name'), str)
             and (fields['name'] in names
-                 or fields['name'].lower() == 'background')]
+                 or fields['name'].lower() == label_map.BACKGROUND)]
 
 
 def _id(fields, key):

@@ -185,6 +185,8 @@ def test_splits_of_roboflow_and_its_category_without_objects(tmp_path):
         for name in ('cells', 'cells_val'):
             part, = annotations.find(str(place), name)
             assert part.output_name == 'cells_val'
+    assert annotations.find(str(tmp_path / 'test'), 'x')[0].labels == (
+        'RBC', 'WBC')
     # With objects it is a class.
     put(tmp_path / 'train' / '_annotations.coco.json', [
         image_entry(0, 'a_jpg.rf.1.jpg')],
@@ -244,8 +246,10 @@ def test_files_that_are_not_of_one_split(tmp_path):
     ('{"images": {}, "annotations": [], "categories": []}', 'is not a COCO'),
     ('{"images": [], "annotations": [], "categories": []}', 'lists no image'),
     ('{"images": [{"id": 1, "file_name": "2.jpg"}], "annotations": [], '
-     '"categories": []}', 'none of its 1 images is in .*give --images_dir'),
-    ('{"images": [{"id": 1, "file_name": "1.jpg"}], "categories": [], '
+     '"categories": [1]}', 'none of its 1 images is in .*give --images_dir'),
+    ('{"images": [1], "annotations": [], "categories": []}',
+     'lists no category'),
+    ('{"images": [{"id": 1, "file_name": "1.jpg"}], "categories": [1], '
      '"annotations": [{"image_id": 2}]}', 'none of its 1 annotations is of'),
     ('{"images": ' + '[' * 10 ** 5 + '], "annotations": [], "categories": []}',
      'is not a COCO file')])
@@ -268,7 +272,7 @@ def test_all_of_many_faults_are_listed_and_nothing_is_written(tmp_path):
         box(9, 1, 2, 3, 4, area='large'), 'text', {'bbox': [1, 2, 3, 4]},
         box(True, 1, 2, 3, 4)]
     categories = [*CATEGORIES, {'id': 9, 'name': 'cat'}, {'id': 7, 'name': 'x'},
-                  {'id': 4}]
+                  {'id': 4}, {'id': 3, 'name': 'Background'}]
     images = [*(image_entry(i, f'{i}.jpg') for i in range(12)),
               image_entry(12, 'missing.jpg'), image_entry(13, 'a\x1b.jpg'),
               {'id': 14}, image_entry(None, 'x.jpg'), ['1.jpg'],
@@ -277,7 +281,7 @@ def test_all_of_many_faults_are_listed_and_nothing_is_written(tmp_path):
     with pytest.raises(ValueError) as caught:
         converted(tmp_path, tmp_path / 'records')
     text = str(caught.value)
-    assert text.startswith('24 annotations cannot be converted; nothing was')
+    assert text.startswith('25 annotations cannot be converted; nothing was')
     for message in (
             '0.jpg: annotation 1: its bbox is [1, 2, 3], not [x, y, width',
             "1.jpg: annotation 1: its bbox has 'x', not a number",
@@ -297,6 +301,7 @@ def test_all_of_many_faults_are_listed_and_nothing_is_written(tmp_path):
             "categories[2]: 'cat' has the id 9 and the id 0",
             "categories[3]: id 7 is that of 'x' and of 'dog'",
             'categories[4]: its name is None',
+            "categories[5]: 'Background' is no class, but it has objects",
             "missing.jpg: no image, or several: 'missing.jpg' was looked for",
             r"images[13]: its file_name is 'a\x1b.jpg'",
             'images[14]: its file_name is None', 'images[15]: its id is None',
