@@ -27,6 +27,7 @@ class Part:
         self.output_name = output_name
         self.labels = source.labels
         self.notes = source.notes
+        self.category_ids = getattr(source, 'category_ids', None)
         self.load = source.load
         self.missing = source.missing
         self._source = source
