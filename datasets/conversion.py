@@ -101,6 +101,10 @@ def convert(sources: Sequence[Source], output_dir: str,
                                  'them were skipped. Nothing was written.')
             results[source.output_name] = tally.manifest(
                 some, source.left_out())
+            # COCO's: other programs know the classes by them.
+            category_ids = getattr(source, 'category_ids', None)
+            if category_ids is not None:
+                results[source.output_name]['category_ids'] = category_ids
         _publish(results, folder, output_dir)
     return list(results.values())
 

@@ -94,6 +94,8 @@ def test_records_keep_ids_crowds_and_areas(tmp_path):
     assert first.area.tolist() == [50, 1200]
     assert first.difficult.tolist() == [0, 0] and not second.names
     assert manifest['repaired'] == {}
+    assert manifest['classes'] == ['cat', 'dog']
+    assert manifest['category_ids'] == {'cat': 0, 'dog': 7}
 
 
 @pytest.mark.parametrize('name, on_disk, repairs', [
