@@ -111,8 +111,11 @@ def _of_yaml(text):
 
 def _of_csv(lines):
     """Reads keras-retinanet's name,id."""
-    rows = [[field.strip() for field in row]
-            for row in csv.reader(line for _, line in lines)]
+    try:
+        rows = [[field.strip() for field in row]
+                for row in csv.reader(line for _, line in lines)]
+    except csv.Error as error:
+        raise ValueError(f'it is not a CSV: {error}.') from error
     if any(len(row) != 2 for row in rows):
         raise ValueError('it is a CSV, and its lines are not name,id.')
     return [(f'class {number}', name)
