@@ -18,6 +18,7 @@ from datasets import text_files
 IMAGE_LISTED_TWICE = 'image_listed_twice'
 
 LISTS = ('images', 'annotations', 'categories')
+_TOO_LARGE = 1e15
 
 
 class Image(NamedTuple):
@@ -55,13 +56,14 @@ def read(path: str, tree: file_trees.FileTree, bases: Sequence[str],
         its images.
       OSError: it cannot be read.
     """
+    text = text_files.read_text(path)
     try:
-        fields = json.loads(text_files.read_text(path),
-                            object_hook=_without_outline)
+        fields = json.loads(text, object_hook=_without_outline)
     except RecursionError:
         fields = None
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise ValueError(f'{path} is not JSON: {error}.') from error
+    del text  # As large as all that was read from it.
     if not isinstance(fields, dict) or not all(
             isinstance(fields.get(key), list) for key in LISTS):
         raise ValueError(f'{path} is not a COCO file; it must have lists of '
@@ -292,12 +294,12 @@ def _object(fields, name):
 
 
 def _number(value, key):
-    """Returns a finite number as a float."""
+    """Returns a number as a float; sums and products of it are finite."""
     try:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError
         number = float(value)
-        if not math.isfinite(number):
+        if not abs(number) < _TOO_LARGE:  # Not true for nan either.
             raise ValueError
     except (ValueError, OverflowError):
         raise ValueError(

@@ -244,6 +244,8 @@ def test_files_that_are_not_of_one_split(tmp_path):
 
 @pytest.mark.parametrize('text, message', [
     ('{"images": [], "annotations": [], "categories": []', 'is not JSON: '),
+    ('{"images": [], "annotations": [], "categories": ' + '9' * 5000 + '}',
+     'is not JSON: '),
     ('["images", "annotations", "categories"]', 'is not a COCO file; it must'),
     ('{"images": {}, "annotations": [], "categories": []}', 'is not a COCO'),
     ('{"images": [], "annotations": [], "categories": []}', 'lists no image'),
@@ -269,6 +271,7 @@ def test_all_of_many_faults_are_listed_and_nothing_is_written(tmp_path):
     bad_boxes = [
         box(0, 1, 2, 3), box(1, 1, 2, 3, 'x'), box(2, 1, 2, 3, float('nan')),
         box(3, 1, 2, 3, 10 ** 400), {**box(4), 'bbox': None},
+        box(4, 9e307, 1, 9e307, 1),
         {**box(5), 'bbox': {'x': 1}}, box(6, 1, 2, 3, 4, category_id=3),
         box(7, 1, 2, 3, 4, category_id=None), box(8, 1, 2, 3, 4, iscrowd=2),
         box(9, 1, 2, 3, 4, area='large'), 'text', {'bbox': [1, 2, 3, 4]},
@@ -288,7 +291,7 @@ def test_all_of_many_faults_are_listed_and_nothing_is_written(tmp_path):
             '0.jpg: annotation 1: its bbox is [1, 2, 3], not [x, y, width',
             "1.jpg: annotation 1: its bbox has 'x', not a number",
             '2.jpg: annotation 1: its bbox has nan', '3.jpg: annotation 1: its',
-            '4.jpg: annotation 1: its bbox is None',
+            '4.jpg: annotation 1: its bbox is None', 'its bbox has 9e+307, not',
             "5.jpg: annotation 1: its bbox is {'x': 1}, not [x, y, width",
             '6.jpg: annotation 1: its category_id is 3, which is not among',
             '7.jpg: annotation 1: its category_id is None, not a whole number',
@@ -297,9 +300,9 @@ def test_all_of_many_faults_are_listed_and_nothing_is_written(tmp_path):
             'image 10.jpg: not an image', 'image 11.jpg: the file is empty',
             # Equal ones are one line.
             f'it is not an object: 2 in {tmp_path}/toy.json, images[16], '
-            f'{tmp_path}/toy.json, annotations[10]',
-            'annotations[11]: its image_id is None',
-            'annotations[12]: its image_id is True',
+            f'{tmp_path}/toy.json, annotations[11]',
+            'annotations[12]: its image_id is None',
+            'annotations[13]: its image_id is True',
             "categories[2]: 'cat' has the id 9 and the id 0",
             "categories[3]: id 7 is that of 'x' and of 'dog'",
             'categories[4]: its name is None',
