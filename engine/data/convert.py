@@ -107,8 +107,9 @@ def _found(dataset_dir, output_name, layout):
     names = [layout.format or 'voc'] if (
         layout.format or layout.image_set) else list(FORMATS)
     for name in names:
-        given = {'output_name': output_name, 'images_dir': layout.images_dir,
-                 'annotations_dir': layout.annotations_dir}
+        given = {'output_name': output_name,
+                 'images_dir': _expanded(layout.images_dir),
+                 'annotations_dir': _expanded(layout.annotations_dir)}
         if name == 'voc':
             given['image_set'] = layout.image_set
         found = FORMATS[name].find(dataset_dir, **given)
@@ -121,12 +122,16 @@ def _found(dataset_dir, output_name, layout):
         else f'{dataset_dir} does not exist.')
 
 
+def _expanded(path):
+    return None if path is None else os.path.expanduser(path)
+
+
 def _labels(labels_file, labels):
     if labels_file is not None and labels is not None:
         raise ValueError('--labels and --labels_file are both given; '
                          'leave out one.')
     if labels_file is not None:
-        return label_map.read_labels(labels_file)
+        return label_map.read_labels(_expanded(labels_file))
     return None if labels is None else label_map.parse_labels(labels)
 
 
