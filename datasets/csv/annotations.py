@@ -7,6 +7,7 @@ object, and one without box and class is an image without objects.
 """
 import csv
 import io
+import itertools
 import os
 import re
 from collections.abc import Sequence
@@ -134,10 +135,10 @@ def _read_table(path):
     """
     text = text_files.read_text(path)
     for delimiter in ',;':
-        rows, error = _rows(text, delimiter)
-        if not rows:
+        head, _ = _rows(text, delimiter, _NUM_TELLING)
+        if not head:
             return None
-        columns = [name.strip().lower() for name in rows[0][1]]
+        columns = [name.strip().lower() for name in head[0][1]]
         columns = [_SYNONYMS.get(name, name) for name in columns]
         notes = ['the delimiter is ;'] if delimiter == ';' else []
         if set(columns) >= set(_SIDES):
@@ -146,29 +147,32 @@ def _read_table(path):
                      if name not in (*_RETINANET, *_SIZE)]
             if extra:
                 notes.append(f'columns that are not read: {", ".join(extra)}')
-            table = _Table(path, delimiter, columns, rows[1:], notes)
-        elif any(_is_retinanet(fields, delimiter)
-                 for _, fields in rows[:_NUM_TELLING]):
-            table = _Table(path, delimiter, _RETINANET, rows, notes)
-        elif error is None and all(
-                len(fields) == 2 and fields[1].strip().isdecimal()
-                for _, fields in rows):
+            first = 1
+        elif any(_is_retinanet(fields, delimiter) for _, fields in head):
+            columns, first = _RETINANET, 0
+        elif 'class' in os.path.basename(path).lower() and all(
+                len(fields) == 2 for _, fields in head):
             return ()
         else:
             continue
+        rows, error = _rows(text, delimiter)
         if error is not None:
             raise ValueError(f'{path}, {error}.')
-        return table._replace(notes=[f'{path}: {note}.' for note in notes])
+        return _Table(path, delimiter, columns, rows[first:],
+                      [f'{path}: {note}.' for note in notes])
     return None
 
 
-def _rows(text, delimiter):
-    """Returns [(line, fields)] of rows that are not blank, and an error."""
+def _rows(text, delimiter, number=None):
+    """Returns [(line, fields)] of rows that are not blank, and an error.
+
+    number: stop after so many rows.
+    """
     reader, rows, line = csv.reader(
         io.StringIO(text), delimiter=delimiter, strict=True), [], 1
     try:
-        for fields in reader:
-            if any(field.strip() for field in fields):
+        for fields in itertools.islice(reader, number):
+            if any(map(str.strip, fields)):
                 rows.append((line, fields))
             line = reader.line_num + 1
     except csv.Error as error:

@@ -109,8 +109,9 @@ def _parts(tree, found, images, output_name, notes, used, looked_up):
         folder = folders[0] if folders else found.path
         if not any(image.label_path for image in some):
             raise ValueError(
-                f'{folder}: none of its {len(some)} images has a label file; '
-                f'that of {next(iter(entries))} would be '
+                f'{found.path}: none of the {len(some)} images in {folder} '
+                f'has a label file; that of '
+                f'{file_trees.shown(next(iter(entries)))} would be '
                 f'{_wanted(some, looked_up)}. Leave such a split out.')
         parts.append(file_trees.Part(
             folder, file_trees.output_name(output_name, split, images),
@@ -194,9 +195,11 @@ def _images_of_list(tree, path, found, split):
     images = {}
     for number, line in enumerate(map(str.strip, lines), 1):
         if line:
-            image = _Image(line, f'{path}, line {number}', *tree.resolve(
-                line, [os.path.dirname(path), *found.bases],
-                file_trees.SPLITS[split]))
+            image = _Image(line, f'{path}, line {number}', None)
+            if file_trees.is_image(line):
+                image = _Image(*image[:2], *tree.resolve(
+                    line, [os.path.dirname(path), *found.bases],
+                    file_trees.SPLITS[split]))
             if images.setdefault(image.path or line, image) is not image:
                 raise ValueError(f'{image.place}: {file_trees.shown(line)} is '
                                  'named twice.')

@@ -14,6 +14,7 @@ from datasets import records
 from datasets import samples
 from datasets import text_files
 from datasets import tfrecords
+from datasets.coco import annotations as coco
 from datasets.csv import annotations as csv
 from datasets.shapes import drawing
 from datasets.shapes import synthetic_shapes
@@ -306,7 +307,16 @@ SETS = {
         'filename;xmin;ymin;xmax;ymax;class;x\na.jpg;6,0;4,0;30;20;b;1'),
     'csv_classes': (
         csv.find, {**CSV, 'a.csv': 'a.jpg,6,4,30,20,b'}, 'classes.csv',
-        'a,0\nb,1\n')}
+        'a,0\nb,1\n'),
+    'coco': (
+        coco.find, CSV, 'boxes.json',
+        '{"images": [{"id": 1, "file_name": "a.jpg", "width": 60, "height": '
+        '40}, {"id": "q", "file_name": "x/b.jpg"}], "annotations": [{"id": 1, '
+        '"image_id": 1, "category_id": 0, "bbox": [6, 4, 24.5, 16], "iscrowd":'
+        ' 1, "area": 9.5, "segmentation": {"counts": [1], "size": [40, 60]}}, '
+        '{"image_id": "q", "category_id": 7, "bbox": [1, 2, 3, 4], '
+        '"attributes": {"rotation": 30.0}}], "categories": [{"id": 0, "name": '
+        '"a"}, {"id": 7, "name": "b", "supercategory": "c"}]}')}
 
 READERS = {
     'annotation': Annotations, 'image': Images, 'record': Records,

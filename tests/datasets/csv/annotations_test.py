@@ -234,7 +234,7 @@ def test_refuses_files_that_are_wrong_as_a_whole(tmp_path, files, message):
 
 
 @pytest.mark.parametrize('text', [
-    '', '\n', 'a,0\nb,1', 'name,age\nx,3', 'a;b;c\n', '"', '1,2,3,4,5,6,7'])
+    '', '\n', 'a,0\nb,0', 'name,age\nx,3', 'a;b;c\n', '"', '1,2,3,4,5,6,7'])
 def test_other_files_have_no_boxes(tmp_path, text):
     write(tmp_path, {'a.csv': text, 'x.jpg': None})
     assert annotations.find(str(tmp_path), 'toy') is None
