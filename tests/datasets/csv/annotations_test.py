@@ -224,7 +224,7 @@ def test_records_have_the_boxes(tmp_path):
      'a.csv and .*train.csv both have boxes'),
     ({'a.csv': HEADER + ROW, 'classes.csv': 'a,0\na,1'},
      "classes.csv, class 2: class name 'a' was already given"),
-    ({'a.csv': HEADER + ROW, 'classes.csv': 'a,0', 'c.csv': 'b,0'},
+    ({'a.csv': HEADER + ROW, 'classes.csv': 'a,0', 'class_map.csv': 'b,0'},
      'have different classes')])
 def test_refuses_files_that_are_wrong_as_a_whole(tmp_path, files, message):
     write(tmp_path, {**files, 'x.jpg': None})
