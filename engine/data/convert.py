@@ -1,6 +1,7 @@
 """Conversion as a user sees it: a progress bar, a report, the next command."""
 import contextlib
 import os
+import shlex
 import sys
 from typing import NamedTuple
 
@@ -148,5 +149,6 @@ def _next_command(dataset_name, output_name, output_dir):
               '--checkpoint_path=logs' if split_name == 'test' else
               'train_ssd_network.py --train_dir=logs')
     return (f'The records are in {output_dir}; next: python {script} '
-            f'--dataset_dir={output_dir} --dataset_name={name} '
+            f'{shlex.quote("--dataset_dir=" + output_dir)} '
+            f'--dataset_name={name} '
             f'--dataset_split_name={split_name} --model_name=ssd_300_vgg')
