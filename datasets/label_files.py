@@ -58,7 +58,8 @@ def _of_items(text):
         items = text_format.Parse(
             text, _item_map()(), allow_unknown_field=True).item
     except (text_format.ParseError, RecursionError) as error:
-        raise ValueError(f'it is not a map of labels: {error}') from error
+        raise ValueError('it is not a map of labels: '
+                         f'{_one_line(error)}.') from error
     names = {}
     for number, item in enumerate(items, 1):
         key = next((getattr(item, field) for field in ('id', 'label')
@@ -98,8 +99,7 @@ def _of_yaml(text):
         # Without types: a class may be called no, 1 or null.
         content = yaml.BaseLoader(text).get_single_data()
     except (yaml.YAMLError, RecursionError) as error:
-        reason = ' '.join(str(error).split())[:200]
-        raise ValueError(f'it is not YAML: {reason}.') from error
+        raise ValueError(f'it is not YAML: {_one_line(error)}.') from error
     names = content.get('names') if isinstance(content, dict) else content
     if isinstance(names, dict):
         names = _by_id((name, key) for key, name in names.items())
@@ -107,6 +107,10 @@ def _of_yaml(text):
             isinstance(name, str) for name in names):
         raise ValueError('it has no `names`, a list or id: name.')
     return [(f'name {number}', name) for number, name in enumerate(names, 1)]
+
+
+def _one_line(error):
+    return ' '.join(str(error).split())[:200].rstrip('.')
 
 
 def _of_csv(lines):
