@@ -3,6 +3,7 @@ import types
 
 import pytest
 
+from datasets import manifests
 from datasets import samples
 
 BOX = (6, 4, 30, 20)
@@ -35,7 +36,6 @@ def read(bbox=BOX, size=(40, 60), orientation=1, image=(40, 60), **fields):
     ((4, 30, 20, 54), (60, 40), 6, ['turned_boxes']),
     ((20, 30, 36, 54), (60, 40), 7, ['turned_boxes']),
     ((20, 6, 36, 30), (60, 40), 8, ['turned_boxes']),
-    # Only the boxes tell.
     # Scaled evenly, turned or not; sides are rounded.
     ((60, 40, 300, 200), (400, 600), 1, ['scaled_boxes']),
     ((1.5, 1, 7.5, 5), (10, 15), 1, ['scaled_boxes']),
@@ -65,6 +65,16 @@ def test_only_the_boxes_tell_which_form_they_are_of():
 def test_a_square_image_cannot_tell_how_it_was_seen():
     assert read((6, 6, 30, 30), (60, 60), 6, (60, 60)).repairs == [
         'turned_upright_untold']
+
+
+def test_boxes_of_stored_images_make_those_that_cannot_tell_doubtful():
+    tally = manifests.Tally({'a': 1}, 'folder')
+    tally.add(read(BOX, (40, 60), 3))
+    assert tally.doubts() == []
+    tally.add(read((4, 30, 20, 54), (60, 40), 6))
+    line, = tally.doubts()
+    assert line.startswith('folder: turned_upright_untold is likely a mistake')
+    assert 'as it is stored, before EXIF turns it' in line
 
 
 @pytest.mark.parametrize('bbox, size, orientation, kind, message', [
