@@ -11,6 +11,7 @@ import posixpath
 
 from datasets import file_trees
 from datasets import image_folder
+from datasets import label_map
 from datasets import samples
 from datasets import text_files
 from datasets.voc import annotations
@@ -27,7 +28,6 @@ class Part:
       layout: where annotations and images are.
       notes: sentences to tell: this one.
     """
-    labels = None  # There is no list of all classes.
 
     def __init__(self, folder: str, image_set: str | None, output_name: str,
                  images_dir: str | None = None,
@@ -46,9 +46,16 @@ class Part:
         self.layout = (f'annotations in {self._annotations_dir}, '
                        f'images in {self._images.path}')
         self.notes = (self.layout,)
+        self._labels_path = os.path.join(folder, 'labelmap.txt')
         self._names, self._unmarked = [], []
         # {image: name} where more than the stem had to tell which it is.
         self._chosen = {}
+
+    @functools.cached_property
+    def labels(self) -> tuple[str, ...] | None:
+        """Returns the classes of CVAT's labelmap.txt, None without one."""
+        return (label_map.read_labels(self._labels_path)
+                if os.path.isfile(self._labels_path) else None)
 
     def missing(self) -> str | None:
         """Returns the folder that is not there, or None."""
@@ -146,6 +153,7 @@ class Part:
                     left['image whose name another one has'] += free
         others.difference_update(
             os.path.join(self._images.path, name) for name in self._chosen)
+        others.discard(self._labels_path)
         root = os.path.commonpath(map(
             os.path.abspath, (self._images.path, self._annotations_dir)))
         left['neither an image nor an annotation'] = sorted(

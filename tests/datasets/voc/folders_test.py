@@ -171,6 +171,18 @@ def test_every_file_is_accounted_for(tmp_path):
             'JPEGImages/notes.txt']}
 
 
+def test_the_classes_of_cvat_are_read(tmp_path):
+    put(tmp_path, 'a.jpg', 'a.xml')
+    part, = folders.find(str(tmp_path), None, 'toy')
+    assert part.labels is None
+    (tmp_path / 'labelmap.txt').write_text(
+        '# label:color_rgb:parts:actions\nbackground:0,0,0::\nb:::\na:::\n')
+    part, = folders.find(str(tmp_path), None, 'toy')
+    assert part.labels == ('b', 'a')
+    assert images_of(part) == {'a': 'a.jpg'}
+    assert part.left_out() == {}
+
+
 def test_two_annotations_of_one_name_are_a_fault(tmp_path):
     put(tmp_path, 'JPEGImages/a.jpg', 'Annotations/a.xml', 'Annotations/a.XML')
     assert found(tmp_path) == {'a': 'bad_annotation'}
