@@ -224,7 +224,7 @@ def _grouped(faults):
 def _in_general(annotated, fault):
     """Returns a fault's message without the names of its own files."""
     if fault.kind == samples.MISSING_IMAGE:
-        return re.sub("'.*?'", '...', fault.message)
+        return re.sub(r"'[^']*?(\.\w+)?'", r'*\1', fault.message)
     return fault.message.replace(f'image {annotated.file_name}:', 'image:')
 
 
