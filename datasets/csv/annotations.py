@@ -138,7 +138,7 @@ def _read_table(path):
         head, _ = _rows(text, delimiter, _NUM_TELLING)
         if not head:
             return None
-        columns = [name.strip().lower() for name in head[0][1]]
+        columns = [' '.join(name.lower().split()) for name in head[0][1]]
         columns = [_SYNONYMS.get(name, name) for name in columns]
         notes = ['the delimiter is ;'] if delimiter == ';' else []
         if set(columns) >= set(_SIDES):

@@ -215,6 +215,8 @@ def test_records_have_the_boxes(tmp_path):
     ({'a.csv': 'xmin,ymin,xmax,ymax,class\n1,2,3,4,b'},
      'a.csv has 0 columns filename, and needs one; its columns are xmin, '),
     ({'a.csv': HEADER.replace('width', 'class') + ROW}, '2 columns class'),
+    ({'a.csv': '"filename\n",xmin,ymin,xmax,ymax,"class\nx"\n'},
+     'its columns are filename, xmin, ymin, xmax, ymax, class x'),
     ({'a.csv': HEADER}, 'a.csv names no image'),
     ({'a.csv': HEADER + ROW + '"x.jpg,60\n' + ROW},
      'a.csv, line 3: unexpected end of data'),
