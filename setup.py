@@ -31,6 +31,7 @@ setuptools.setup(
         'tqdm>=4.60',
     ],
     extras_require={
+        'heif': ['pillow-heif>=0.16'],
         'notebooks': ['jupyter>=1.0'],
         'dev': [
             'globox>=2.9', 'nbclient>=0.9', 'pytest>=8', 'pytest-xdist>=3',

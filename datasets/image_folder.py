@@ -11,7 +11,10 @@ from collections.abc import Sequence
 
 from datasets import text_files
 
-EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp')
+# Of what image_files reads.
+EXTENSIONS = (
+    '.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.webp', '.tif', '.tiff',
+    '.gif', '.avif', '.heic', '.heif', '.jp2', '.pbm', '.pgm', '.ppm', '.pnm')
 
 
 def files_below(folder: str) -> list[str]:

@@ -26,12 +26,11 @@ SWAPPED_SIZE = 'swapped_size'  # Width for height; the boxes fit the image.
 TURNED_UPRIGHT = 'turned_upright'  # The image, by EXIF, as its size tells.
 TURNED_UNTOLD = 'turned_upright_untold'  # The same; its size cannot tell.
 TURNED_BOXES = 'turned_boxes'  # With the image: they are of its stored form.
-# Kinds of other repairs.
+# Kinds of other repairs; those of images are image_files'.
 IMAGE_FOUND_BY_STEM = 'image_found_by_stem'
 IMAGE_FOUND_BY_NAME = 'image_found_by_name'
 OTHER_IMAGE_NAMED = 'other_image_named'  # That of its own name is taken.
 LISTED_WITHOUT_ANNOTATION = 'listed_without_annotation'
-REENCODED_IMAGE = 'reencoded_image'
 CLIPPED_BOX = 'clipped_box'
 REVERSED_BOX = 'reversed_box'
 DROPPED_BOX_OUTSIDE = 'dropped_box_outside'
@@ -128,8 +127,7 @@ def _reading(annotated, image, ids):
     if isinstance(image, ValueError):
         reading.faults.append(unreadable_image(annotated.file_name, image))
     elif image is not None:
-        if image.is_reencoded:
-            reading.repairs.append(REENCODED_IMAGE)
+        reading.repairs.extend(image.repairs)
         if annotated.named_file:
             reading.repairs.append(OTHER_IMAGE_NAMED)
         frame = _frame(annotated, image)
@@ -153,8 +151,7 @@ def _frame(annotated, image):
         return annotated.is_relative or all(
             _fits(item.bbox, size) for item in annotated.objects)
 
-    upright, orientation = (image.height, image.width), getattr(
-        image, 'orientation', 1)
+    upright, orientation = (image.height, image.width), image.orientation
     stored = upright[::-1] if orientation >= 5 else upright
     size, kinds = annotated.size, []
     has_size = size is not None and 0 not in size
