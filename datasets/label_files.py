@@ -52,8 +52,25 @@ def parse(text: str, path: str) -> list[tuple[str, str]]:
             if name.lower() not in _NO_CLASS]
 
 
+def ids_of_items(text: str) -> list[int]:
+    """Returns the ids in a label_map.pbtxt, sorted, without a background's.
+
+    Raises:
+      ValueError: it is none; does not name the file.
+    """
+    return sorted(key for key, (_, name) in _items(text).items()
+                  if name.lower() not in _NO_CLASS)
+
+
 def _of_items(text):
-    """Reads item { id: 1 name: 'cat' }, or Caffe's with `label` for `id`."""
+    return [item for _, item in sorted(_items(text).items())]
+
+
+def _items(text):
+    """Reads item { id: 1 name: 'cat' }, or Caffe's with `label` for `id`.
+
+    Returns {id: (place, name)}.
+    """
     try:
         items = text_format.Parse(
             text, _item_map()(), allow_unknown_field=True).item
@@ -71,7 +88,7 @@ def _of_items(text):
         is_code = item.display_name and _CODE.fullmatch(item.name or '0')
         names[key] = (f'item {number}',
                       item.display_name if is_code else item.name)
-    return [names[key] for key in sorted(names)]
+    return names
 
 
 @functools.cache

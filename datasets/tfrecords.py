@@ -4,6 +4,7 @@ The keys are the original's (balancap/SSD-Tensorflow) and `image/filename`,
 which HiKapok/SSD.TensorFlow writes too; records of both can be read. What
 COCO has besides (`image/source_id`, `image/object/is_crowd` and `area`) has
 the keys of the TF Object Detection API, and is written where it is known.
+That API's own records, DETECTION_API, can be read as well.
 """
 import contextlib
 from collections.abc import Iterator
@@ -34,6 +35,24 @@ ITEMS_TO_DESCRIPTIONS = {
     'object/area': "Of the outline, else the bbox's; in pixels: float32 "
                    '[num_objects].',
 }
+
+
+class Schema(NamedTuple):
+    """The keys of what records of a kind call by names of their own."""
+    description: str
+    label: str
+    text: str
+    difficult: str
+    truncated: str
+
+
+OWN = Schema("the original's keys", _BBOX + 'label', _BBOX + 'label_text',
+             _BBOX + 'difficult', _BBOX + 'truncated')
+# Without image/shape.
+DETECTION_API = Schema(
+    'keys of the TF Object Detection API', 'image/object/class/label',
+    'image/object/class/text', 'image/object/difficult',
+    'image/object/truncated')
 
 
 class Sample(NamedTuple):
@@ -110,33 +129,59 @@ def encode_example(sample: Sample) -> bytes:
     return example.SerializeToString()
 
 
+def schema_of(serialized: bytes) -> Schema:
+    """Returns the Schema of a tf.train.Example's bytes.
+
+    Raises:
+      ValueError: they are none.
+    """
+    return _schema(_features(serialized))
+
+
+def _features(serialized):
+    try:
+        return tf.train.Example.FromString(serialized).features.feature
+    except message.DecodeError as error:
+        raise ValueError('not an Example with an image; convert '
+                         'again') from error
+
+
+def _schema(features):
+    is_own = 'image/shape' in features and DETECTION_API.label not in features
+    return OWN if is_own else DETECTION_API
+
+
 def decode_example(serialized: bytes) -> Sample:
     """Returns the Sample of a tf.train.Example's bytes, without a graph.
 
-    As with `decoder`, what is not the image, its shape and its objects may
-    be missing; area is then that of the bboxes. bboxes is float32
-    [num_objects, 4], area float32; the rest is int64.
+    It may be of any Schema. As with `decoder`, what is not the image, its
+    shape and its objects may be missing; area is then that of the bboxes.
+    bboxes is float32 [num_objects, 4], area float32; the rest is int64.
 
     Raises:
       ValueError: the bytes are not an Example of this schema, or some of its
         objects lack a side, a class or a flag.
     """
+    features = _features(serialized)
+    schema = _schema(features)
     try:
-        features = tf.train.Example.FromString(serialized).features.feature
-        height, width = features['image/shape'].int64_list.value[:2]
+        height, width = (
+            features['image/shape'].int64_list.value[:2] if schema is OWN else
+            [value for side in ('height', 'width') for value in
+             features[f'image/{side}'].int64_list.value])
         encoded, = features['image/encoded'].bytes_list.value
         filename, source_id = (
             b''.join(features[key].bytes_list.value).decode()
             for key in ('image/filename', _SOURCE_ID))
         names = [name.decode() for name
-                 in features[_BBOX + 'label_text'].bytes_list.value]
-    except (message.DecodeError, ValueError) as error:
+                 in features[schema.text].bytes_list.value]
+    except ValueError as error:
         raise ValueError('not an Example with an image; convert '
                          'again') from error
     sides = [features[_BBOX + side].float_list.value for side in _SIDES]
     labels, *flags = (
         np.array(features[key].int64_list.value, np.int64)
-        for key in (_BBOX + 'label', _BBOX + 'difficult', _BBOX + 'truncated',
+        for key in (schema.label, schema.difficult, schema.truncated,
                     _IS_CROWD))
     area = np.array(features[_AREA].float_list.value, np.float32)
     counts = {*map(len, sides), len(labels)}
@@ -155,15 +200,20 @@ def decode_example(serialized: bytes) -> Sample:
         area if area.size else _bbox_area(sides, height, width))
 
 
-def decoder() -> slim.tfexample_decoder.TFExampleDecoder:
+def decoder(
+        schema: Schema = OWN) -> slim.tfexample_decoder.TFExampleDecoder:
     """Returns a slim TFExampleDecoder of the ITEMS_TO_DESCRIPTIONS."""
+    sizes = ({'image/shape': tf.FixedLenFeature([3], tf.int64)}
+             if schema is OWN else
+             {f'image/{side}': tf.FixedLenFeature([], tf.int64)
+              for side in ('height', 'width')})
     keys_to_features = {
         'image/encoded': tf.FixedLenFeature([], tf.string),
         'image/filename': tf.FixedLenFeature([], tf.string, default_value=''),
-        'image/shape': tf.FixedLenFeature([3], tf.int64),
+        **sizes,
         **{_BBOX + side: tf.VarLenFeature(tf.float32) for side in _SIDES},
-        **{_BBOX + name: tf.VarLenFeature(tf.int64)
-           for name in ('label', 'difficult', 'truncated')},
+        **{key: tf.VarLenFeature(tf.int64) for key in (
+            schema.label, schema.difficult, schema.truncated)},
         _SOURCE_ID: tf.FixedLenFeature([], tf.string, default_value=''),
         _IS_CROWD: tf.VarLenFeature(tf.int64),
         _AREA: tf.VarLenFeature(tf.float32),
@@ -176,14 +226,14 @@ def decoder() -> slim.tfexample_decoder.TFExampleDecoder:
         'image/encoded': handlers.Tensor('image/encoded'),
         'filename': handlers.Tensor('image/filename'),
         'source_id': handlers.Tensor(_SOURCE_ID),
-        'shape': handlers.Tensor('image/shape'),
+        'shape': handlers.ItemHandlerCallback(list(sizes), _read_shape),
         'object/bbox': handlers.BoundingBox(list(_SIDES), _BBOX),
-        'object/label': handlers.Tensor(_BBOX + 'label'),
-        'object/difficult': _flag_handler(_BBOX + 'difficult'),
-        'object/truncated': _flag_handler(_BBOX + 'truncated'),
-        'object/is_crowd': _flag_handler(_IS_CROWD),
+        'object/label': handlers.Tensor(schema.label),
+        'object/difficult': _flag_handler(schema.difficult, schema.label),
+        'object/truncated': _flag_handler(schema.truncated, schema.label),
+        'object/is_crowd': _flag_handler(_IS_CROWD, schema.label),
         'object/area': handlers.ItemHandlerCallback(
-            [_AREA, 'image/shape', *(_BBOX + side for side in _SIDES)],
+            [_AREA, *sizes, *(_BBOX + side for side in _SIDES)],
             _read_area),
     }
     return handlers.TFExampleDecoder(keys_to_features, items_to_handlers)
@@ -197,16 +247,24 @@ def _decode_image(keys_to_tensors):
     return image
 
 
-def _flag_handler(key):
+def _read_shape(keys_to_tensors):
+    """Returns height, width and channels: int64 [3]."""
+    if 'image/shape' in keys_to_tensors:
+        return keys_to_tensors['image/shape']
+    return tf.stack([keys_to_tensors['image/height'],
+                     keys_to_tensors['image/width'], tf.constant(3, tf.int64)])
+
+
+def _flag_handler(key, label_key):
     """Returns the handler of a flag of objects: zeros where it is missing."""
     def read_flags(keys_to_tensors):
         flags = tf.sparse.to_dense(keys_to_tensors[key])
-        labels = tf.sparse.to_dense(keys_to_tensors[_BBOX + 'label'])
+        labels = tf.sparse.to_dense(keys_to_tensors[label_key])
         return tf.cond(tf.equal(tf.size(flags), 0),
                        lambda: tf.zeros_like(labels), lambda: flags)
 
     return slim.tfexample_decoder.ItemHandlerCallback(
-        [key, _BBOX + 'label'], read_flags)
+        [key, label_key], read_flags)
 
 
 def _read_area(keys_to_tensors):
@@ -214,7 +272,7 @@ def _read_area(keys_to_tensors):
     area, *sides = (tf.sparse.to_dense(keys_to_tensors[key]) for key in (
         _AREA, *(_BBOX + side for side in _SIDES)))
     height, width, _ = tf.unstack(
-        tf.cast(keys_to_tensors['image/shape'], tf.float32))
+        tf.cast(_read_shape(keys_to_tensors), tf.float32))
     return tf.cond(tf.equal(tf.size(area), 0),
                    lambda: _bbox_area(sides, height, width), lambda: area)
 

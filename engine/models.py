@@ -86,7 +86,7 @@ def _num_classes(prefix):
 
 
 def open_dataset(options):
-    """Returns the slim Dataset that the flags name.
+    """Returns the slim Dataset that the flags name; prints its notes.
 
     Args:
       options: dataset_name, dataset_split_name, dataset_dir, num_classes.
@@ -97,6 +97,8 @@ def open_dataset(options):
     dataset = dataset_factory.get_dataset(
         options.dataset_name, options.dataset_split_name,
         options.dataset_dir)
+    for note in dataset.notes:
+        print(note, flush=True)
     check_num_classes(options.num_classes, dataset.labels,
                       f'the data set {options.dataset_name}')
     return dataset
