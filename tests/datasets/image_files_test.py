@@ -12,7 +12,9 @@ from PIL import features
 from PIL import Image
 
 from datasets import image_files
+from datasets import records
 from tests import scripts
+from tests import voc_files
 
 PIXELS = cv2.GaussianBlur(np.random.RandomState(0).randint(
     0, 256, (40, 60, 3), np.uint8), (0, 0), 3)
@@ -124,6 +126,27 @@ def test_images_are_upright(reader, tmp_path, image_format, orientation):
     # Nothing is turned again.
     again = make_decodable(reader, image.encoded)
     assert again.encoded == image.encoded and again.orientation == 1
+
+
+@pytest.mark.parametrize('orientation, is_stored', [
+    *((orientation, False) for orientation in STORE),
+    *((orientation, True) for orientation in (1, 5, 6, 7, 8))])
+def test_boxes_lie_on_their_objects(tmp_path, orientation, is_stored):
+    drawn = STORE[orientation](CORNERS) if is_stored else CORNERS
+    ys, xs = np.nonzero((drawn == (0, 255, 0)).all(2))
+    voc_files.put(
+        tmp_path, 'x', [('green', (xs.min(), ys.min(), xs.max() + 1,
+                                   ys.max() + 1))],
+        content=stored('JPEG', orientation), size=drawn.shape[1::-1])
+    scripts.write_records(tmp_path, tmp_path, 'toy', labels=['green'])
+    sample, = records.read_samples([str(tmp_path / 'toy_000.tfrecord')])
+    pixels = decode_with_tensorflow(sample.encoded)
+    assert pixels.shape == (sample.height, sample.width, 3) == (64, 96, 3)
+    np.testing.assert_allclose(sample.bboxes, [[0, 2 / 3, .5, 1]], atol=1e-6)
+    top, left, bottom, right = (
+        sample.bboxes[0] * [64, 96, 64, 96]).round().astype(int)
+    colours = pixels[top + 4:bottom - 4, left + 4:right - 4].astype(int)
+    np.testing.assert_allclose(colours, 0 * colours + (0, 255, 0), atol=30)
 
 
 def test_exif_that_is_damaged_turns_nothing(reader, recwarn):
