@@ -37,6 +37,8 @@ class Source(Protocol):
     """Annotated images in some format, which become one set of records."""
     folder: str  # Or file, for messages.
     output_name: str  # Of the records.
+    labels: Sequence[str] | None  # Its own list of classes, if it has one.
+    notes: Sequence[str]  # Sentences that tell how it is read.
 
     def names(self) -> Sequence[str]:
         """Lists the images; raises ValueError if that is not possible."""
@@ -44,12 +46,19 @@ class Source(Protocol):
     def load(self, name: str) -> samples.Annotated:
         """Reads one of them; called by several threads at a time."""
 
+    def left_out(self) -> dict[str, list[str]]:
+        """Returns {reason: files found that no name stands for}.
+
+        Called after `names`. Reasons are as 'image without annotation'.
+        """
+
     def missing(self) -> str | None:
         """Returns the folder or file that is gone, None if all is there."""
 
 
 def convert(sources: Sequence[Source], output_dir: str,
             labels: Sequence[str] | None = None, skip_invalid: bool = False,
+            allow_repairs: bool = False,
             progress: Callable[[Sequence[str], str], Iterable[str]]
             = lambda names, _: names) -> list[dict]:
     """Writes all sources or, on any fault, nothing; returns the manifests.
@@ -57,19 +66,23 @@ def convert(sources: Sequence[Source], output_dir: str,
     Args:
       sources: of different output names.
       output_dir: folder of the records; made if missing.
-      labels: class names in the order of their ids; the VOC's if None.
+      labels: class names in the order of their ids. If None: the lists of
+        the sources or, if they have none, VOC's; if nothing is of a class of
+        VOC's, the classes of the data, sorted.
       skip_invalid: leave out what cannot be converted.
+      allow_repairs: convert sets too of which a large part is doubtful.
       progress: called with names and output_name, returns an iterable of the
         same names; shows how far it is.
 
     Raises:
       ValueError: names every fault of the sources and their images.
     """
-    ids = label_map.ids_of(label_map.VOC_LABELS if labels is None else labels)
     for source in sources:
         _check_name(source.output_name)
     names = [source.names() for source in sources]
-    tallies = [manifests.Tally(ids) for _ in sources]
+    ids = label_map.ids_of(
+        _labels_of(sources, names) if labels is None else labels)
+    tallies = [manifests.Tally(ids, source.folder) for source in sources]
     with _workplace(output_dir, sources[0].output_name) as folder:
         shards = [
             _write_shards(source, progress(some, source.output_name), folder,
@@ -80,16 +93,36 @@ def convert(sources: Sequence[Source], output_dir: str,
             # Its files are no faults to be skipped.
             raise ValueError(f'{gone} has gone since the conversion began; '
                              'nothing was written.')
-        if not skip_invalid:
-            manifests.raise_faults(tallies, is_default=labels is None)
+        manifests.refuse(tallies, labels is None, skip_invalid, allow_repairs)
         results = {}
         for source, tally, some in zip(sources, tallies, shards, strict=True):
             if tally.num_images == 0:
                 raise ValueError(f'{source.folder}: no image is left; all of '
                                  'them were skipped. Nothing was written.')
-            results[source.output_name] = tally.manifest(some)
+            results[source.output_name] = tally.manifest(
+                some, source.left_out())
+            # COCO's: other programs know the classes by them.
+            category_ids = getattr(source, 'category_ids', None)
+            if category_ids is not None:
+                results[source.output_name]['category_ids'] = category_ids
         _publish(results, folder, output_dir)
     return list(results.values())
+
+
+def _labels_of(sources, names):
+    """Returns the labels of sources if none are given: see convert."""
+    if all(source.labels is not None for source in sources):
+        return tuple(dict.fromkeys(
+            name for source in sources for name in source.labels))
+    found = set()
+    for source, some in zip(sources, names, strict=True):
+        for name in some:
+            found.update(item.name for item in source.load(name).objects)
+            if not found.isdisjoint(label_map.VOC_LABELS):
+                return label_map.VOC_LABELS
+    return label_map.check(
+        sorted(found), 'the classes of the data') if found else (
+            label_map.VOC_LABELS)
 
 
 def _check_name(output_name):

@@ -4,6 +4,7 @@ import os
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
+from datasets import foreign_records
 from datasets import label_map
 from datasets import records
 from datasets import tfrecords
@@ -12,57 +13,80 @@ from datasets.voc import pascalvoc
 
 def get_dataset(
         name: str, split_name: str, dataset_dir: str) -> slim.dataset.Dataset:
-    """Opens records that tf_convert_data.py, or the original's, wrote.
+    """Opens records that tf_convert_data.py, or another program, wrote.
 
     Args:
       name: pascalvoc_2007, pascalvoc_2012, pascalvoc_0712 (both), or any
-        other: the files are then <name>_<split_name>_*.tfrecord.
+        other: the files are then <name>_<split_name>_*.tfrecord or, if there
+        are none, those that foreign_records finds.
       split_name: e.g. 'train'.
       dataset_dir: folder of the records.
 
     Returns:
       num_classes does not count the background, labels_to_names ({id: name})
-      has it as 0. Also has `name`, `split_name` and `labels`, the class names
-      in the order of their ids.
+      has it as 0. Also has `name`, `split_name`, `labels`, the class names
+      in the order of their ids, and `notes`, sentences about what was found.
 
     Raises:
       ValueError: the records are missing, empty, not those of their
         manifest, or their classes are unknown or differ.
     """
     present = records.shards(dataset_dir)
-    paths, num_samples, all_labels = [], 0, {}
-    for record_name in pascalvoc.record_names(name, split_name):
+    names, sets = pascalvoc.record_names(name, split_name), {}
+    if not any(record_name in present for record_name in names):
+        foreign = foreign_records.find(dataset_dir, name, split_name)
+        if foreign is not None:
+            names = ()
+            sets[split_name] = foreign_records.read(dataset_dir, foreign)
+    for record_name in names:
         if record_name not in present:
             raise ValueError(_missing(record_name, dataset_dir, present))
-        shards = present[record_name]
-        manifest = records.read_manifest(dataset_dir, record_name, shards)
-        paths += shards
-        if manifest is None:
-            num_samples += sum(map(records.count_records, shards))
-            all_labels[record_name] = _known_labels(
-                name, record_name, dataset_dir)
-        else:
-            num_samples += manifest['num_images']
-            all_labels[record_name] = tuple(manifest['classes'])
+        sets[record_name] = _read_set(
+            name, record_name, dataset_dir, present[record_name])
+    paths = [path for one in sets.values() for path in one.paths]
+    num_samples = sum(one.num_records for one in sets.values())
     if num_samples == 0:
         raise ValueError(f'{name}, split {split_name!r}, in {dataset_dir} '
                          'is empty: its records hold no image.')
-    labels = _same_labels(all_labels, dataset_dir)
+    labels = _same_labels(
+        {key: one.labels for key, one in sets.items()}, dataset_dir)
+    schemas = {one.schema for one in sets.values()}
+    if len(schemas) > 1:
+        raise ValueError(
+            f'{dataset_dir}: of {" and ".join(sets)} some have '
+            f'{" and some ".join(sorted(one.description for one in schemas))}'
+            '; convert again.')
     return slim.dataset.Dataset(
         data_sources=paths, reader=tf.TFRecordReader,
-        decoder=tfrecords.decoder(), num_samples=num_samples,
+        decoder=tfrecords.decoder(*schemas), num_samples=num_samples,
         items_to_descriptions=tfrecords.ITEMS_TO_DESCRIPTIONS,
         num_classes=len(labels), labels_to_names=label_map.names_of(labels),
-        labels=labels, name=name, split_name=split_name)
+        labels=labels, name=name, split_name=split_name,
+        notes=tuple(filter(None, (one.note for one in sets.values()))))
 
 
-def _known_labels(name, record_name, dataset_dir):
-    if name in pascalvoc.RECORD_PREFIXES:
-        return pascalvoc.LABELS
-    path = records.manifest_path(dataset_dir, record_name)
-    raise ValueError(
-        f'{path} is missing: it tells the classes of these records. It is '
-        'written by tf_convert_data.py; copy it too or convert again.')
+def _read_set(name, record_name, dataset_dir, paths):
+    """Returns the foreign_records.Set of some files."""
+    manifest = records.read_manifest(dataset_dir, record_name, paths)
+    if manifest is not None:
+        return foreign_records.Set(
+            paths, tfrecords.OWN, manifest['num_images'],
+            tuple(manifest['classes']), '')
+    if name in pascalvoc.RECORD_PREFIXES and _is_own(paths[0]):
+        return foreign_records.Set(
+            paths, tfrecords.OWN, sum(map(records.count_records, paths)),
+            pascalvoc.LABELS, '')
+    return foreign_records.read(dataset_dir, paths)
+
+
+def _is_own(path):
+    """Whether the first record of a file, if any, has the original's keys."""
+    for record in records.read_records(path):
+        try:
+            return tfrecords.schema_of(record) is tfrecords.OWN
+        except ValueError as error:
+            raise ValueError(f'{path}, record 0: {error}.') from error
+    return True
 
 
 def _same_labels(all_labels, dataset_dir):
@@ -84,6 +108,7 @@ def _missing(record_name, dataset_dir, present):
             f'{other} (no --dataset_name reads it; the form is <name>_<split>)'
             if name is None else
             f'--dataset_name={name} --dataset_split_name={split_name}')
+    described += foreign_records.patterns(dataset_dir)
     path = os.path.join(dataset_dir, f'{record_name}_*.tfrecord')
     return (f'No file {path}; in that folder there is: '
             f'{"; ".join(described) or "no .tfrecord file"}.')

@@ -7,6 +7,9 @@ import difflib
 from collections.abc import Iterable
 from collections.abc import Sequence
 
+from datasets import label_files
+from datasets import text_files
+
 BACKGROUND = 'background'
 
 # Caffe's labelmap_voc.prototxt.
@@ -42,19 +45,19 @@ def names_of(labels: Sequence[str]) -> dict[int, str]:
 
 
 def read_labels(path: str) -> tuple[str, ...]:
-    """Reads class names, one a line; blank lines and # comments are ignored.
+    """Reads class names from a file of any kind that `label_files` knows.
 
     Raises:
-      ValueError: not UTF-8 text, no name, or a name that is not allowed.
+      ValueError: it is of no such kind, or has no name, or a name that is
+        not allowed; names the file.
     """
+    text = text_files.read_text(path)
     try:
-        with open(path, encoding='utf-8-sig') as file:
-            lines = [line.strip() for line in file]
-    except UnicodeDecodeError as error:
-        raise ValueError(f'{path} is not a text file in UTF-8.') from error
-    return _checked([(f'{path}, line {number}', line)
-                     for number, line in enumerate(lines, 1)
-                     if line and not line.startswith('#')], path)
+        found = label_files.parse(text, str(path))
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from error
+    return _checked([(f'{path}, {place}', name) for place, name in found],
+                    path)
 
 
 def parse_labels(text: str) -> tuple[str, ...]:
@@ -85,6 +88,7 @@ def _checked(places_and_names, origin):
         raise ValueError(f'{origin} has no class name; give one a line.')
     places = {}
     for place, name in places_and_names:
+        name = text_files.normalised(name)
         fault = None
         if not name:
             fault = 'is empty'
@@ -92,9 +96,8 @@ def _checked(places_and_names, origin):
             fault = f'was already given at {places[name]}'
         elif name.lower() == BACKGROUND:
             fault = 'must be left out: the background is added by itself'
-        # Class names become parts of file names (comp4_det_test_<class>.txt).
-        elif set('/\\') & set(name) or not name.isprintable():
-            fault = 'has a slash or a control character'
+        elif not text_files.is_printable(name):
+            fault = 'has a control character'
         if fault is not None:
             raise ValueError(f'{place}: class name {name!r} {fault}.')
         places[name] = place

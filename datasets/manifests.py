@@ -1,17 +1,37 @@
 """What a conversion counts, and how it is told: manifest, report, faults."""
 import hashlib
+import re
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from common import files
 from datasets import label_map
 from datasets import records
 from datasets import samples
 
 # On the screen; the manifest names all files.
 _NUM_NAMES_SHOWN = 5
+_NUM_LINES = 100
 # Hexadecimal digits of SHA-256. That two of a million images are mistaken for
 # the same happens once in 37 million times.
 _HASH_LENGTH = 16
+
+
+# From so many objects of a set on, this part of them is no accident; of fewer
+# objects all must be doubtful.
+_NUM_OBJECTS, _DOUBTFUL_PART = 10, .2
+# So many objects in the top left quarter of their images are none either.
+_NUM_IN_CORNER = 100
+# Repairs of files that tell too little -> what in others of the same set shows
+# that they are misread, and why.
+_CONTRADICTIONS = {
+    samples.TURNED_UNTOLD: (
+        samples.TURNED_BOXES, 'boxes are of the image as it is stored, before '
+        'EXIF turns it, in'),
+    samples.SWAPPED_SIZE: (
+        samples.SIDES_SWAPPED, 'the image was turned after its boxes were '
+        'drawn, in'),
+}
 
 
 class Tally:
@@ -19,33 +39,42 @@ class Tally:
 
     Attributes:
       ids: {class name: id}.
-      faults: list of (place, Fault) of what cannot be converted.
+      faults: list of (Annotated, Fault) of what cannot be converted.
       class_names: set of all names in the annotations.
       num_images: of the valid samples.
     """
 
-    def __init__(self, ids: Mapping[str, int]):
+    def __init__(self, ids: Mapping[str, int], origin: str):
         self.ids = ids
         self.faults = []
         self.class_names = set()
-        self.num_images = self._num_difficult = 0
+        self.num_images = self._num_read = self._num_difficult = 0
+        self._origin = origin
+        self._farthest = 0.  # Bottom or right of a bbox.
         self._images = dict.fromkeys(ids, 0)
         self._objects = dict.fromkeys(ids, 0)
         self._hashes = []
-        self._repaired, self._skipped = {}, {}
+        self._repaired, self._skipped, self._doubtful = {}, {}, {}
 
     def add(self, reading: samples.Reading):
         """Counts a Reading."""
-        (name, place, *_), sample = reading.annotated, reading.sample
-        self.class_names.update(
-            item.name for item in reading.annotated.objects)
-        self.faults += [(place, fault) for fault in reading.faults]
+        annotated, sample = reading.annotated, reading.sample
+        name = annotated.name
+        self.class_names.update(item.name for item in annotated.objects)
+        # Without what takes room.
+        told = annotated._replace(content=None, objects=())
+        self.faults += [(told, fault) for fault in reading.faults]
         if sample is None:  # Each once, under its first fault.
             _count(self._skipped, reading.faults[0].kind, name)
             return
-        for kind in reading.repairs:
-            _count(self._repaired, kind, name)
+        for counts, kinds in ((self._repaired, reading.repairs),
+                              (self._doubtful, reading.doubts)):
+            for kind in kinds:
+                _count(counts, kind, name)
         self.num_images += 1
+        self._num_read += len(annotated.objects)
+        self._farthest = max(
+            [self._farthest, *(max(bbox[2:]) for bbox in sample.bboxes)])
         self._num_difficult += sum(sample.difficult)
         for counts, names in ((self._objects, sample.names),
                               (self._images, set(sample.names))):
@@ -54,8 +83,41 @@ class Tally:
         self._hashes.append(
             hashlib.sha256(sample.encoded).hexdigest()[:_HASH_LENGTH])
 
-    def manifest(self, shards: list[dict]) -> dict:
-        """Returns the manifest of records in these shards: see conversion."""
+    def doubts(self) -> list[str]:
+        """Returns lines about what the set as a whole hardly means so."""
+        number = sum(entry['count'] for entry in self._doubtful.values())
+        least = (_DOUBTFUL_PART * self._num_read
+                 if self._num_read >= _NUM_OBJECTS else self._num_read - 1)
+        lines = []
+        if number > max(least, 0):
+            lines = [f'{self._origin}: {number} of {self._num_read} objects '
+                     'would be clipped, dropped, or smaller than a pixel of '
+                     'the network, which is likely a mistake:']
+            lines += [f'  {cause}: {_shown(entry)}' for cause, entry in sorted(
+                self._doubtful.items(), key=lambda item: -item[1]['count'])]
+        num_objects = sum(self._objects.values())
+        if num_objects >= _NUM_IN_CORNER and self._farthest <= .5:
+            lines.append(
+                f'{self._origin}: all {num_objects} objects are in the top '
+                'left quarter of their images; likely their coordinates are '
+                'percent, or those of smaller images.')
+        for kind, (other, reason) in _CONTRADICTIONS.items():
+            found = self._repaired.get(other) or self._skipped.get(other)
+            if found and kind in self._repaired:
+                lines.append(
+                    f'{self._origin}: {kind} is likely a mistake in '
+                    f'{_shown(self._repaired[kind])}: {reason} '
+                    f'{_shown(found)}')
+        return lines
+
+    def manifest(self, shards: list[dict],
+                 left_out: Mapping[str, Sequence[str]]) -> dict:
+        """Returns the manifest of records in these shards: see conversion.
+
+        left_out: {reason: files found that no annotated image stands for}.
+        """
+        num_skipped = sum(
+            entry['count'] for entry in self._skipped.values())
         return {
             'format_version': records.FORMAT_VERSION,
             'num_images': self.num_images,
@@ -66,8 +128,13 @@ class Tally:
             'objects_per_class': self._objects,
             'files': shards,
             'image_hashes': ''.join(self._hashes),
+            'found': {'annotated_images': self.num_images + num_skipped,
+                      'other_files': sum(map(len, left_out.values()))},
             'repaired': self._repaired,
             'skipped': self._skipped,
+            'left_out': {
+                reason: {'count': len(names), 'files': list(names)}
+                for reason, names in left_out.items() if names},
         }
 
 
@@ -89,29 +156,76 @@ def report(manifest: dict) -> list[str]:
     lines += [f'  {name}: {manifest["objects_per_class"][name]} objects in '
               f'{manifest["images_per_class"][name]} images'
               for name in manifest['classes']]
-    for action in ('repaired', 'skipped'):
-        for kind, entry in sorted(manifest[action].items()):
-            files = entry['files'][:_NUM_NAMES_SHOWN]
-            num_more = len(entry['files']) - len(files)
-            lines.append(f'{action}: {kind}: {entry["count"]} in '
-                         f'{", ".join(files)}'
-                         + (f' and {num_more} more files' if num_more else ''))
+    found = manifest['found']
+    num_left_out = sum(found.values()) - manifest['num_images']
+    lines.append(f'found: {found["annotated_images"]} annotated images and '
+                 f'{found["other_files"]} other files; used: '
+                 f'{manifest["num_images"]}; left out: {num_left_out}')
+    lines += [f'{action.replace("_", " ")}: {kind}: {_shown(entry)}'
+              for action in ('repaired', 'skipped', 'left_out')
+              for kind, entry in sorted(manifest[action].items())]
     return lines
 
 
-def raise_faults(tallies: Sequence[Tally], is_default: bool):
-    """Raises ValueError that lists all faults, if there are any.
+def _shown(entry):
+    """Returns a count and the first files of it."""
+    names = [files.quote(name) for name in entry['files'][:_NUM_NAMES_SHOWN]]
+    num_more = len(entry['files']) - len(names)
+    return f'{entry["count"]} in {", ".join(names)}' + (
+        f' and {num_more} more files' if num_more else '')
 
-    is_default: whether the classes are the VOC's because none were given.
+
+def refuse(tallies: Sequence[Tally], is_default: bool, skip_invalid: bool,
+           allow_repairs: bool):
+    """Raises ValueError that lists what forbids a conversion, if anything.
+
+    Args:
+      tallies: of all sets.
+      is_default: whether the classes are the VOC's because none were given.
+      skip_invalid: faults of single files do not count.
+      allow_repairs: doubts about a set as a whole do not count.
     """
-    faults = [fault for tally in tallies for fault in tally.faults]
+    faults = [] if skip_invalid else [
+        fault for tally in tallies for fault in tally.faults]
+    doubts = [] if allow_repairs else [
+        line for tally in tallies for line in tally.doubts()]
+    lines = []
     if faults:
-        raise ValueError('\n'.join([
-            f'{len(dict(faults))} annotations cannot be converted; nothing was '
-            'written:',
-            *(f'  {place}: {fault.message}' for place, fault in faults),
-            *_class_advice(tallies, is_default),
-            'Correct them, or leave them out with --skip_invalid.']))
+        number = len({annotated.place for annotated, _ in faults})
+        lines = [
+            f'{number} annotations cannot be converted; nothing was written:',
+            *_grouped(faults), *_class_advice(tallies, is_default),
+            'Correct them, or leave them out with --skip_invalid.']
+    if doubts:
+        lines += [*doubts, 'Nothing was written. Correct it or, if this is '
+                  'meant, add --allow_repairs.']
+    if lines:
+        raise ValueError('\n'.join(lines))
+
+
+def _grouped(faults):
+    """Returns lines of faults; equal ones are one line with examples."""
+    groups = {}
+    for annotated, fault in faults:
+        groups.setdefault((fault.kind, _in_general(annotated, fault)), [])\
+            .append((annotated.place, fault.message))
+    lines = []
+    for (_, message), group in groups.items():
+        if len(group) == 1:
+            lines.append('  {}: {}'.format(*group[0]))
+        else:
+            lines.append(f'  {message}: ' + _shown(
+                {'count': len(group), 'files': [place for place, _ in group]}))
+    num_more = len(lines) - _NUM_LINES
+    return lines[:_NUM_LINES] + (
+        [f'  and {num_more} more'] if num_more > 0 else [])
+
+
+def _in_general(annotated, fault):
+    """Returns a fault's message without the names of its own files."""
+    if fault.kind == samples.MISSING_IMAGE:
+        return re.sub(r"'[^']*?(\.\w+)?'", r'*\1', fault.message)
+    return fault.message.replace(f'image {annotated.file_name}:', 'image:')
 
 
 def _class_advice(tallies, is_default):
@@ -120,13 +234,13 @@ def _class_advice(tallies, is_default):
     # of their annotations have them escaped.
     found = sorted({name for tally in tallies for name in tally.class_names
                     if name.isprintable()})
-    unknown = {name: label_map.nearest(name, ids)
-               for name in found if name not in ids}
+    unknown = [name for name in found if name not in ids]
     if not unknown:
         return []
-    described = [name if nearest is None else
-                 f'{name} (did you mean {nearest}?)'
-                 for name, nearest in unknown.items()]
+    nearest = {name: label_map.nearest(name, ids)
+               for name in unknown[:_NUM_LINES]}  # It takes long.
+    described = [f'{name} (did you mean {nearest[name]}?)'
+                 if nearest.get(name) else name for name in unknown]
     lines = [f'Known classes: {", ".join(ids)}.',
              f'Unknown classes: {", ".join(described)}.']
     if is_default:

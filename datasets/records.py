@@ -21,10 +21,12 @@ from datasets import label_map
 from datasets import tfrecords
 
 FORMAT_VERSION = 1
+SHARD = re.compile(r'(.+)_([0-9]+)\.tfrecord')
 
 # The length, its checksum, the record, its checksum.
 _LENGTH = struct.Struct('<Q')
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4
+_GZIP = b'\x1f\x8b'
 
 
 def shard_name(name: str, index: int) -> str:
@@ -48,7 +50,7 @@ def shards(folder: str) -> dict[str, list[str]]:
                          'tf_convert_data.py wrote the records.')
     found = {}
     for file_name in os.listdir(folder):
-        match = re.fullmatch(r'(.+)_([0-9]+)\.tfrecord', file_name)
+        match = SHARD.fullmatch(file_name)
         if match is not None:
             found.setdefault(match[1], []).append((int(match[2]), file_name))
     return {name: [os.path.join(folder, file_name)
@@ -131,6 +133,9 @@ def _records(path):
             if len(header) == _HEADER_BYTES:
                 length, = _LENGTH.unpack_from(header)
                 position += length
+            if position > size and index == 0 and header.startswith(_GZIP):
+                raise ValueError(f'{path} is compressed by GZIP; unpack it, '
+                                 f'as by gzip -d.')
             if position > size:
                 raise ValueError(f'{path} is not a whole TFRecord file: record '
                                  f'{index} is cut short or damaged.')

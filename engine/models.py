@@ -100,13 +100,15 @@ def get_preprocessing(name: str | None) -> types.ModuleType:
 
 
 def open_dataset(options: tuple) -> slim.dataset.Dataset:
-    """Returns the data set that a group of options names.
+    """Returns the data set that a group of options names; prints its notes.
 
     Raises:
       ValueError: it is not there, or --num_classes contradicts it.
     """
     dataset = dataset_factory.get_dataset(
         options.dataset_name, options.dataset_split_name, options.dataset_dir)
+    for note in dataset.notes:
+        print(note, flush=True)
     num_classes = len(dataset.labels)
     if options.num_classes not in (None, num_classes + 1):
         raise ValueError(

@@ -6,35 +6,40 @@ from xml.etree import ElementTree
 from xml.parsers import expat
 
 from datasets import samples
+from datasets import text_files
 
 _SIDES = ('xmin', 'ymin', 'xmax', 'ymax')
+# What flags are called besides numbers, of which KITTI has fractions.
+_FLAGS = {'0': 0, '1': 1, '': 0, 'unspecified': 0, 'false': 0, 'no': 0,
+          'true': 1, 'yes': 1}
 
 
 class Annotation(NamedTuple):
-    """An annotation: filename '', height and width None where absent."""
+    """An annotation: filename '', height and width None where absent or 0."""
     filename: str
     height: int | None
     width: int | None
     objects: Sequence[samples.Object]
+    repairs: Sequence[str] = ()  # Kinds, one for each thing.
 
 
 def read_annotation(path: str) -> Annotation:
     """Reads a VOC annotation.
 
-    Missing `difficult` or `truncated` are 0; spaces around names are dropped.
+    Missing `difficult` or `truncated` are 0, fractions of them 1; spaces
+    around names are dropped. Rotated boxes and polygons become the boxes
+    around them. Parts of objects are not read.
 
     Raises:
       ValueError: the file is not a VOC annotation; names file and fault.
       OSError: it cannot be read.
     """
+    text = text_files.read_text(path)
     try:
-        # Buffering costs more than the reading of so small a file.
-        with open(path, 'rb', buffering=0) as file:
-            return _annotation(_parse(file.readall()))
+        return _annotation(_parse(text))
     except expat.ExpatError as error:
         raise ValueError(f'{path}: not XML: {error}.') from error
-    # LookupError: an encoding that Python does not know.
-    except (ValueError, LookupError) as error:
+    except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
 
 
@@ -45,7 +50,7 @@ def format_annotation(annotation: Annotation) -> bytes:
             'width': annotation.width, 'height': annotation.height,
             'depth': 3}})
     for item in annotation.objects:
-        sides = (f'{value:g}' for value in item.bbox_pixels)
+        sides = (f'{value:g}' for value in item.bbox)
         root.append(_element('object', {
             'name': item.name, 'pose': 'Unspecified',  # labelImg needs it.
             'truncated': item.truncated, 'difficult': item.difficult,
@@ -64,8 +69,8 @@ def _element(tag, content):
     return element
 
 
-def _parse(content):
-    """Returns the root Element of an XML document.
+def _parse(text):
+    """Returns the root Element of an XML document, whatever it declares.
 
     The parser and the builder are those of ElementTree, written in C;
     ElementTree's own way of joining them lets no one forbid a DOCTYPE, and
@@ -78,7 +83,7 @@ def _parse(content):
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.data
     parser.StartDoctypeDeclHandler = _refuse_doctype
-    parser.Parse(content, True)
+    parser.Parse(text, True)
     return builder.close()
 
 
@@ -94,26 +99,63 @@ def _annotation(root):
         raise ValueError(f'the root is <{root.tag}>, not <annotation>.')
     fields = _fields(root)
     size = _fields(fields.get('size', ()))
+    objects, repairs = [], []
+    for number, node in enumerate(root.findall('object'), 1):
+        item = _fields(node)
+        if 'deleted' in item and _text(item, 'deleted') == '1':  # LabelMe's.
+            repairs.append(samples.DROPPED_DELETED_OBJECT)
+        else:
+            objects.append(_object(item, number, repairs))
     return Annotation(
-        filename=_text(fields, 'filename'),
-        height=_side(size, 'height'),
-        width=_side(size, 'width'),
-        objects=tuple(_object(node, number) for number, node
-                      in enumerate(root.findall('object'), 1)))
+        filename=_text(fields, 'filename'), height=_side(size, 'height'),
+        width=_side(size, 'width'), objects=tuple(objects),
+        repairs=tuple(repairs))
 
 
-def _object(node, number):
-    fields = _fields(node)
-    name = _text(fields, 'name')
+def _object(fields, number, repairs):
+    """Returns the Object; appends to `repairs` what is done for it."""
+    name = text_files.normalised(_text(fields, 'name'))
     if not name:
         raise ValueError(f'object {number} has no <name>.')
     place = f'object {number} ({name!r})'
-    if 'bndbox' not in fields:
+    if 'bndbox' in fields:
+        bndbox = _fields(fields['bndbox'])
+        bbox = tuple(_number(bndbox, side, place) for side in _SIDES)
+    elif 'robndbox' in fields:
+        bbox = _around_rotated(_fields(fields['robndbox']), place)
+        repairs.append(samples.ROTATED_BOX)
+    elif 'polygon' in fields:
+        bbox = _around_polygon(fields['polygon'], place)
+        repairs.append(samples.POLYGON_BOX)
+    else:
         raise ValueError(f'{place} has no <bndbox>.')
-    bndbox = _fields(fields['bndbox'])
-    return samples.Object(
-        name, tuple(_number(bndbox, side, place) for side in _SIDES),
-        _flag(fields, 'difficult', place), _flag(fields, 'truncated', place))
+    return samples.Object(name, bbox, _flag(fields, 'difficult', repairs),
+                          _flag(fields, 'truncated', repairs))
+
+
+def _around_rotated(fields, place):
+    """Returns the sides of the box around one of roLabelImg."""
+    x, y, width, height, angle = (
+        _number(fields, tag, place) for tag in ('cx', 'cy', 'w', 'h', 'angle'))
+    if abs(angle) > 2 * math.pi:
+        raise ValueError(f'{place}: <angle> is {angle:g}; it must be in '
+                         'radians, at most 2 pi.')
+    cos, sin = abs(math.cos(angle)) / 2, abs(math.sin(angle)) / 2
+    half_width = cos * width + sin * height
+    half_height = sin * width + cos * height
+    return x - half_width, y - half_height, x + half_width, y + half_height
+
+
+def _around_polygon(polygon, place):
+    """Returns the sides of the box around <pt><x/><y/></pt> or <x1/><y1/>."""
+    corners = {'x': [], 'y': []}
+    for child in polygon.iter():
+        axis = child.tag[:1]
+        if axis in corners and (child.tag[1:] or '0').isdecimal():
+            corners[axis].append(_number({child.tag: child}, child.tag, place))
+    if not corners['x'] or len(corners['x']) != len(corners['y']):
+        raise ValueError(f'{place}: <polygon> has no corners with x and y.')
+    return (*map(min, corners.values()), *map(max, corners.values()))
 
 
 def _fields(node):
@@ -139,11 +181,17 @@ def _number(fields, tag, place):
 
 
 def _side(size, tag):
-    return int(_number(size, tag, 'size')) if tag in size else None
+    """Returns a side of the image; None where it is not told, or 0."""
+    return int(_number(size, tag, 'size')) or None if _text(size, tag) else None
 
 
-def _flag(fields, tag, place):
-    text = _text(fields, tag) or '0'
-    if text not in ('0', '1'):
-        raise ValueError(f'{place}: <{tag}> is {text!r}, not 0 or 1.')
-    return int(text)
+def _flag(fields, tag, repairs):
+    """Returns 0 or 1; what is neither is 0, and a repair."""
+    text = _text(fields, tag).lower()
+    if text in _FLAGS:
+        return _FLAGS[text]
+    try:
+        return int(float(text) > 0)
+    except ValueError:
+        repairs.append(samples.UNKNOWN_FLAG)
+        return 0

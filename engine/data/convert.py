@@ -1,7 +1,9 @@
 """Conversion as a user sees it: a progress bar, a report, the next command."""
 import contextlib
 import os
+import shlex
 import sys
+from typing import NamedTuple
 
 import tqdm
 
@@ -10,18 +12,33 @@ from datasets import conversion
 from datasets import label_map
 from datasets import manifests
 from datasets import split_checks
-from datasets.voc import folders
+from datasets import splits
+from datasets.coco import annotations as coco
+from datasets.csv import annotations as csv
+from datasets.voc import folders as voc
 from datasets.voc import pascalvoc
+from datasets.yolo import annotations as yolo
 
-DATASET_NAMES = ('pascalvoc', 'pascalvoc_0712')
+DATASET_NAMES = ('pascalvoc', 'pascalvoc_0712', 'coco_2017')
+# In the order in which they are looked for.
+FORMATS = {'voc': voc, 'coco': coco, 'yolo': yolo, 'csv': csv}
 # What --output_name is if it is not given, as in the original.
 DEFAULT_OUTPUT_NAME = 'pascalvoc'
 
 
+class Layout(NamedTuple):
+    """Where the data is, if its folder does not tell, and its parts."""
+    format: str | None = None  # One of FORMATS.
+    images_dir: str | None = None
+    annotations_dir: str | None = None
+    image_set: str | None = None  # A list in ImageSets/Main.
+    split: str | None = None  # Shares of the parts, as 0.8,0.2.
+
+
 def convert(dataset_name: str, dataset_dir: str, output_name: str,
             output_dir: str, labels_file: str | None = None,
-            labels: str | None = None, image_set: str | None = None,
-            skip_invalid: bool = False):
+            labels: str | None = None, layout: Layout = Layout(),
+            skip_invalid: bool = False, allow_repairs: bool = False):
     """Converts data to records and prints what was done.
 
     Args: the flags of tf_convert_data.py.
@@ -29,18 +46,25 @@ def convert(dataset_name: str, dataset_dir: str, output_name: str,
     Raises:
       ValueError: they, or something in the folders, is wrong.
     """
-    sources = _sources(dataset_name, dataset_dir, output_name, image_set)
+    output_dir = os.path.expanduser(output_dir)
+    given = _labels(labels_file, labels)
+    sources = _sources(dataset_name, os.path.expanduser(dataset_dir),
+                       output_name, layout)
     with contextlib.ExitStack() as stack:  # Ends the bars before an error.
         results = conversion.convert(
-            sources, output_dir, labels=_labels(labels_file, labels),
-            skip_invalid=skip_invalid,
+            sources, output_dir, labels=given, skip_invalid=skip_invalid,
+            allow_repairs=allow_repairs,
             progress=lambda names, output_name: stack.enter_context(tqdm.tqdm(
                 names, desc=output_name, unit=' images', dynamic_ncols=True,
                 disable=None)))
     for source, manifest in zip(sources, results, strict=True):
         path = os.path.join(output_dir, f'{source.output_name}_*.tfrecord')
-        print('\n'.join([f'{path}: {source.folder}',
+        print('\n'.join([f'{path}: {source.folder}', *source.notes,
                          *manifests.report(manifest)]))
+    classes = tuple(results[0]['classes'])
+    if given is None and classes != label_map.VOC_LABELS:
+        print('No classes were given; those of the data were taken: '
+              f'{", ".join(classes)}')
     # All are written: those of one call are compared too.
     for source in sources:
         for line in split_checks.findings(output_dir, source.output_name):
@@ -48,18 +72,59 @@ def convert(dataset_name: str, dataset_dir: str, output_name: str,
     print(_next_command(dataset_name, sources[0].output_name, output_dir))
 
 
-def _sources(dataset_name, dataset_dir, output_name, image_set):
-    if dataset_name == 'pascalvoc':
-        return [folders.Part(dataset_dir, image_set, output_name)]
+def _sources(dataset_name, dataset_dir, output_name, layout):
     if dataset_name not in DATASET_NAMES:
         raise ValueError(f'--dataset_name={dataset_name} is not known; use '
                          f'{" or ".join(DATASET_NAMES)}. The name of your '
                          'own data belongs into --output_name.')
-    if image_set is not None or output_name != DEFAULT_OUTPUT_NAME:
+    if dataset_name == 'pascalvoc':
+        sources = _found(dataset_dir, output_name, layout)
+        if layout.split is None:
+            return sources
+        shares = splits.parse(layout.split)
+        if len(sources) > 1:
+            raise ValueError(
+                f'{dataset_dir} is split already, into '
+                f'{" and ".join(source.output_name for source in sources)}; '
+                'leave out --split.')
+        return splits.parts(sources[0], shares)
+    if layout != Layout() or output_name != DEFAULT_OUTPUT_NAME:
         raise ValueError(
             f'--dataset_name={dataset_name} chooses the lists and the names '
-            'of the records itself; leave out --image_set, --output_name.')
-    return folders.find_0712(dataset_dir)
+            'of the records itself; leave out --image_set, --output_name, '
+            '--format, --images_dir, --annotations_dir, --split.')
+    if dataset_name == 'coco_2017':
+        return coco.find_2017(dataset_dir)
+    return voc.find_0712(dataset_dir)
+
+
+def _found(dataset_dir, output_name, layout):
+    """Returns the sources in a folder, of the first format that is there."""
+    if layout.format not in (None, *FORMATS):
+        raise ValueError(f'--format={layout.format} is not known; use '
+                         f'{", ".join(FORMATS)}.')
+    if layout.image_set is not None and layout.format not in (None, 'voc'):
+        raise ValueError('--image_set is a list of VOC; leave it out.')
+    names = [layout.format or 'voc'] if (
+        layout.format or layout.image_set) else list(FORMATS)
+    for name in names:
+        given = {'output_name': output_name,
+                 'images_dir': _expanded(layout.images_dir),
+                 'annotations_dir': _expanded(layout.annotations_dir)}
+        if name == 'voc':
+            given['image_set'] = layout.image_set
+        found = FORMATS[name].find(dataset_dir, **given)
+        if found is not None:
+            return found
+    raise ValueError(
+        f'{dataset_dir} holds no annotations of the format '
+        f'{", ".join(names)}, or no images of them. Other folders are given '
+        'by --images_dir and --annotations_dir.' if os.path.exists(dataset_dir)
+        else f'{dataset_dir} does not exist.')
+
+
+def _expanded(path):
+    return None if path is None else os.path.expanduser(path)
 
 
 def _labels(labels_file, labels):
@@ -67,7 +132,7 @@ def _labels(labels_file, labels):
         raise ValueError('--labels and --labels_file are both given; '
                          'leave out one.')
     if labels_file is not None:
-        return label_map.read_labels(labels_file)
+        return label_map.read_labels(_expanded(labels_file))
     return None if labels is None else label_map.parse_labels(labels)
 
 
@@ -84,5 +149,6 @@ def _next_command(dataset_name, output_name, output_dir):
               '--checkpoint_path=logs' if split_name == 'test' else
               'train_ssd_network.py --train_dir=logs')
     return (f'The records are in {output_dir}; next: python {script} '
-            f'--dataset_dir={output_dir} --dataset_name={name} '
+            f'{shlex.quote("--dataset_dir=" + output_dir)} '
+            f'--dataset_name={name} '
             f'--dataset_split_name={split_name} --model_name=ssd_300_vgg')

@@ -54,7 +54,7 @@ def inspect(dataset_name: str, split_name: str, dataset_dir: str,
             total=dataset.num_samples, disable=None)]
     _check_labels(samples, dataset)
     print(f'{dataset_name} {split_name}, in {dataset_dir}:')
-    print('\n'.join(class_lines(samples, dataset.labels)))
+    print('\n'.join([*dataset.notes, *class_lines(samples, dataset.labels)]))
     bboxes = np.concatenate([sample.bboxes for sample in samples])
     if len(bboxes):
         print('\n'.join(['', *size_lines(bboxes)]))

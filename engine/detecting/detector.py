@@ -95,7 +95,8 @@ class Detector:
         Args:
           images: an image, or a list or tuple of images, which may differ in
             size. An image is uint8 [height, width, 3], RGB, or the path of a
-            file. A file's EXIF orientation is ignored, as in training.
+            file, which is turned upright as its EXIF tells; bboxes are those
+            of the upright image, and so is the size.
 
         Returns:
           Detected for one image; a list of them for a list.

@@ -20,8 +20,7 @@ from datasets import image_files
 from datasets import image_folder
 from engine.detecting import detector
 
-IMAGE_EXTENSIONS = (*image_folder.EXTENSIONS, '.gif', '.jp2', '.pgm',
-                    '.ppm', '.tif', '.tiff', '.webp')
+IMAGE_EXTENSIONS = image_folder.EXTENSIONS
 NUM_THREADS = min(8, os.cpu_count() or 1)
 # Of a video, camera or stream that does not tell.
 DEFAULT_FRAMES_PER_SECOND = 25.

@@ -111,7 +111,7 @@ def _build(dataset, network, data, model, detection):
         model.preprocessing_name)
     params = network.params
     items = ('image', 'bbox_img', 'shape', 'filename', 'object/label',
-             'object/bbox', 'object/difficult')
+             'object/bbox', 'object/difficult', 'object/is_crowd')
 
     def transform(sample):
         image, sample['bbox_img'] = preprocessing.preprocess_for_eval(
@@ -132,6 +132,8 @@ def _build(dataset, network, data, model, detection):
         model.compute_dtype, **detection._asdict())
     if not data.remove_difficult:
         batch['object/difficult'] = tf.zeros_like(batch['object/difficult'])
+    # Nobody can find the single objects of a crowd: it never counts.
+    batch['object/difficult'] |= batch.pop('object/is_crowd')
     return batch, provider.initializer
 
 

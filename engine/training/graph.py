@@ -100,11 +100,12 @@ def batches(data: options.Data, run: options.Run,
 
     def transform(sample, sample_seed):
         sample = record_checks.checked(sample, len(dataset.labels))
-        labels, bboxes = sample['object/label'], sample['object/bbox']
+        is_left_out = sample['object/is_crowd']  # They match no single anchor.
         if data.remove_difficult:
-            is_easy = tf.equal(sample['object/difficult'], 0)
-            labels, bboxes = (tf.boolean_mask(values, is_easy)
-                              for values in (labels, bboxes))
+            is_left_out |= sample['object/difficult']
+        labels, bboxes = (
+            tf.boolean_mask(sample[item], tf.equal(is_left_out, 0))
+            for item in ('object/label', 'object/bbox'))
         image, labels, bboxes = preprocessing.preprocess_for_train(
             sample['image/encoded'], labels, bboxes, params.img_shape,
             sample_seed, params.mean, params.scale)

@@ -16,6 +16,7 @@ import tensorflow.compat.v1 as tf
 from common import files
 from datasets import conversion
 from datasets import dataset_factory
+from datasets import manifests
 from datasets import samples
 from datasets.voc import folders
 from tests import scripts
@@ -50,6 +51,7 @@ def records_in(folder):
 class Drawer:
     """A format of its own: boxes by the names of images that do not exist."""
     folder, output_name = 'drawer', 'toy_train'
+    labels, notes = ('b', 'c', 'a'), ()
 
     def names(self):
         return ['a 6 4 30 20', 'b 0 0 60 40', 'none', 'broken']
@@ -58,11 +60,14 @@ class Drawer:
         label, *sides = name.split()
         return samples.Annotated(
             name, f'{self.folder}, drawing {name}', f'{label}.jpg',
-            None if name == 'broken' else image(),
+            None if name == 'broken' else image(), (40, 60),
             objects=[samples.Object(label, [*map(int, sides)], 0, 1)]
             if sides else [],
             faults=[samples.Fault('torn', 'it is torn')]
             if name == 'broken' else [])
+
+    def left_out(self):
+        return {'image without drawing': ['lone.jpg', '\x1b.jpg'], 'text': []}
 
     def missing(self):
         return None
@@ -73,10 +78,17 @@ def test_a_format_is_names_and_a_way_to_load_them(tmp_path):
             'drawer, drawing broken: it is torn\n')):
         conversion.convert([Drawer()], str(tmp_path), ['a', 'b'])
     manifest, = conversion.convert(
-        [Drawer()], str(tmp_path), ['a', 'b'], skip_invalid=True)
-    assert manifest['objects_per_class'] == {'a': 1, 'b': 1}
+        [Drawer()], str(tmp_path), skip_invalid=True)
+    assert manifest['objects_per_class'] == {'b': 1, 'c': 0, 'a': 1}
     assert manifest['skipped'] == {'torn': {'count': 1, 'files': ['broken']}}
     assert manifest['repaired'] == {}
+    assert manifest['found'] == {'annotated_images': 4, 'other_files': 2}
+    assert manifest['left_out'] == {'image without drawing': {
+        'count': 2, 'files': ['lone.jpg', '\x1b.jpg']}}
+    assert manifests.report(manifest)[4:] == [
+        'found: 4 annotated images and 2 other files; used: 3; left out: 3',
+        'skipped: torn: 1 in broken',
+        'left out: image without drawing: 2 in lone.jpg, %1B.jpg']
     first, _, third = examples(tmp_path)
     np.testing.assert_allclose(bboxes(first), [[.1, .1, .5, .5]], rtol=1e-6)
     assert first['image/object/bbox/truncated'].int64_list.value == [1]
@@ -107,25 +119,26 @@ def test_writes_annotations_in_sorted_order_and_counts(tmp_path):
             'name': 'toy_train_000.tfrecord', 'num_records': 2,
             'bytes': (folder / 'toy_train_000.tfrecord').stat().st_size}],
         'image_hashes': 2 * hashlib.sha256(image()).hexdigest()[:16],
-        'repaired': {}, 'skipped': {}}
+        'found': {'annotated_images': 2, 'other_files': 0},
+        'repaired': {}, 'skipped': {}, 'left_out': {}}
 
 
 def test_repairs_boxes_and_sizes_and_counts_by_kind(tmp_path):
     put(tmp_path, '1', [
         ('a', (-5, 0, 30, 50)), ('a', (30, 20, 6, 4)), ('a', (5, 5, 5, 9)),
         ('a', (60, 0, 70, 9)), ('b', (6, 4, 30, 20))])
-    put(tmp_path, '2', [('a', (6, 4, 30, 20))], size=(600, 400))
+    put(tmp_path, '2', [('a', (60, 40, 300, 200))], size=(600, 400))
     put(tmp_path, '3', [('a', (6, 4, 30, 20))], size=None)
     assert run(tmp_path, tmp_path)['repaired'] == {
         kind: {'count': 1, 'files': [stem]} for kind, stem in (
             ('clipped_box', '1'), ('reversed_box', '1'),
             ('dropped_box_without_area', '1'), ('dropped_box_outside', '1'),
-            ('size_mismatch', '2'), ('missing_size', '3'))}
+            ('scaled_boxes', '2'), ('missing_size', '3'))}
     first, *others = examples(tmp_path)
     np.testing.assert_allclose(bboxes(first), [
         [0, 0, 1, .5], [.1, .1, .5, .5], [.1, .1, .5, .5]], rtol=1e-6)
     assert first['image/object/bbox/label'].int64_list.value == [1, 1, 2]
-    for features in others:  # By the size of the pixels.
+    for features in others:
         np.testing.assert_allclose(bboxes(features), [[.1, .1, .5, .5]],
                                    rtol=1e-6)
 
@@ -136,10 +149,9 @@ def test_finds_images_by_stem_and_never_outside(tmp_path):
     put(tmp_path, '3', extension='.bmp', file_name='C:\\images\\3.bmp')
     put(tmp_path, '4', extension='', file_name='../outside.jpg')
     (tmp_path / 'outside.jpg').write_bytes(image())
-    (tmp_path / 'JPEGImages' / '1.bmp').write_bytes(image('.bmp'))
     manifest = run(tmp_path, tmp_path, skip_invalid=True)
     assert manifest['repaired'] == {
-        'image_found_by_stem': {'count': 3, 'files': ['1', '2', '3']},
+        'image_found_by_stem': {'count': 1, 'files': ['1']},
         'reencoded_image': {'count': 1, 'files': ['3']}}
     assert manifest['skipped'] == {
         'missing_image': {'count': 1, 'files': ['4']}}
@@ -199,9 +211,8 @@ def test_links_may_not_lead_out_of_the_images(tmp_path):
         (images / f'{name}.jpg').symlink_to(target / f'{name}.jpg')
     (images / 'elsewhere').symlink_to(outside)
     with pytest.raises(ValueError, match=(
-            r'1\.xml: image 1\.jpg: a link that leads out of JPEGImages, to .*'
-            r'make JPEGImages itself the link\n .*3\.xml: image elsewhere/1'
-            r'\.jpg: a link')) as caught:
+            r'image: a link that leads out of JPEGImages, to .*/1\.jpg.*make '
+            r'JPEGImages itself the link: 2 in .*1\.xml, .*3\.xml')) as caught:
         run(folder, tmp_path)
     assert '2.xml' not in str(caught.value)
     # The whole folder may be anywhere.
@@ -211,6 +222,90 @@ def test_links_may_not_lead_out_of_the_images(tmp_path):
     images.rename(tmp_path / 'big_disk')
     images.symlink_to(tmp_path / 'big_disk')
     assert run(folder, tmp_path)['num_images'] == 3
+
+
+def test_equal_faults_are_one_line_with_examples(tmp_path):
+    for index in range(7):
+        put(tmp_path, f'x{index}', [('cat', BOX)], content=b'text')
+        put(tmp_path, f'y{index}', extension='')
+    put(tmp_path, 'z', [('dog', BOX)])
+    with pytest.raises(ValueError) as caught:
+        run(tmp_path, tmp_path)
+    place = os.path.join(str(tmp_path), 'Annotations', '{}.xml')
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith('15 annotations cannot be converted')
+    for line, start, letter in zip(lines[1:4], (
+            "unknown class 'cat'", 'image: not an image, or a damaged one',
+            'no image: '), 'xxy', strict=True):
+        assert line.startswith(f'  {start}')
+        places = [place.format(f'{letter}{index}') for index in range(5)]
+        assert line.endswith(f': 7 in {", ".join(places)} and 2 more files')
+    assert lines[4] == f"  {place.format('z')}: unknown class 'dog'"
+    assert len(lines) == 8
+
+
+def test_classes_of_own_data_are_those_in_it(tmp_path):
+    put(tmp_path, '1', [('WBC', BOX), ('RBC', BOX)])
+    put(tmp_path, '2', [('Platelets', BOX)])
+    manifest = run(tmp_path, tmp_path, labels=None)
+    assert manifest['classes'] == ['Platelets', 'RBC', 'WBC']
+    put(tmp_path, '3', [('dog', BOX)])
+    with pytest.raises(ValueError, match=(
+            'Unknown classes: Platelets, RBC, WBC.\n.*those of VOC')):
+        run(tmp_path, tmp_path, labels=None)
+
+
+@pytest.mark.parametrize('change, cause', [
+    (lambda box: [value / 60 for value in box], 'from 0 to 1 are parts'),
+    (lambda box: [box[1], box[0], box[3], box[2]], 'x and y are swapped'),
+    (lambda box: [value + 30 for value in box], 'another copy of the images'),
+    (lambda box: [31, 12, 9, 8], 'xmax and ymax are width and height'),
+    (lambda box: [30, 20, 30.1, 30], 'smaller than a pixel at 300 x 300')])
+def test_a_set_that_is_likely_misread_is_refused(tmp_path, change, cause):
+    boxes = [('a', change((20 + index, 10, 50 + index, 30)))
+             for index in range(3)]
+    for index in range(4):
+        put(tmp_path, str(index), boxes if index == 3 else [('a', BOX)] * 3)
+    with pytest.raises(ValueError, match=(
+            f'^{tmp_path}: 3 of 12 objects would be clipped, .*\n  .*{cause}.*'
+            r': 3 in 3\nNothing was written. .*--allow_repairs')):
+        run(tmp_path, tmp_path, skip_invalid=True)
+    assert run(tmp_path, tmp_path, allow_repairs=True)['num_images'] == 4
+    put(tmp_path, '4', [('a', BOX)] * 3)  # 3 of 15 may be an accident.
+    assert run(tmp_path, tmp_path)['num_images'] == 5
+
+
+def test_a_set_that_uses_a_quarter_of_its_images_is_refused(tmp_path):
+    for index in range(10):
+        put(tmp_path, str(index), [('a', BOX)] * 10)
+    with pytest.raises(ValueError, match=(
+            'all 100 objects are in the top left quarter .* percent')):
+        run(tmp_path, tmp_path, skip_invalid=True)
+    put(tmp_path, '9', [('a', (1, 1, 9, 20.1))])
+    put(tmp_path, '10', [('a', BOX)] * 10)
+    assert run(tmp_path, tmp_path)['num_objects'] == 101
+
+
+def test_a_small_set_is_refused_if_all_of_it_is_doubtful(tmp_path):
+    put(tmp_path, '1', [('a', (.1, .1, .5, .5))])
+    with pytest.raises(ValueError, match='1 of 1 objects .*\n.* from 0 to 1'):
+        run(tmp_path, tmp_path)
+    put(tmp_path, '1', [('a', (.1, .1, .5, .5)), ('a', BOX)])
+    assert run(tmp_path, tmp_path)['num_objects'] == 2
+
+
+def test_what_others_of_the_set_show_to_be_misread_is_refused(tmp_path):
+    # Width and height are swapped; boxes of one image fit both ways.
+    put(tmp_path, '1', [('a', BOX)], size=(40, 60))
+    assert run(tmp_path, tmp_path)['repaired'] == {
+        'swapped_size': {'count': 1, 'files': ['1']}}
+    put(tmp_path, '2', [('a', (1, 1, 9, 59))], size=(40, 60))
+    with pytest.raises(ValueError, match=(
+            'swapped_size is likely a mistake in 1 in 1: the image was turned '
+            'after its boxes were drawn, in 1 in 2\n')):
+        run(tmp_path, tmp_path, skip_invalid=True)
+    assert run(tmp_path, tmp_path, skip_invalid=True,
+               allow_repairs=True)['num_images'] == 1
 
 
 def test_unknown_classes_are_offered_as_labels(tmp_path):
@@ -245,9 +340,10 @@ def test_a_smaller_conversion_replaces_a_larger_one(tmp_path, monkeypatch):
     (None, 'x.txt is missing; --image_set can be: trainval'),
     ('\n', 'names no annotation'),
     ('1\n1\n', "x.txt: '1' is given 2 times"),
-    ('../1\n', "x.txt: '../1' is given 1 times; .* without folder"),
+    ('../1\n', "x.txt: '../1' is given 1 times; .* inside of the folder"),
     ('\x1b[31m1\n', r"x.txt: '\\x1b\[31m1' is given 1 times; .* printable"),
-    ('9\n', '9.xml: .*No such file'),
+    ('1\n9\n', '9.xml: .*No such file'),
+    ('8\n9\n', "x.txt: .*Annotations has .* none of its 2 names, as '8'"),
 ])
 def test_image_sets_are_checked(tmp_path, content, message):
     put(tmp_path, '1')

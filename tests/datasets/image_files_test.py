@@ -8,10 +8,13 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from PIL import features
 from PIL import Image
 
 from datasets import image_files
+from datasets import records
 from tests import scripts
+from tests import voc_files
 
 PIXELS = cv2.GaussianBlur(np.random.RandomState(0).randint(
     0, 256, (40, 60, 3), np.uint8), (0, 0), 3)
@@ -58,7 +61,7 @@ def pillow_jpeg(mode='RGB', **options):
     encode('.png', PIXELS[..., 0] // 128, cv2.IMWRITE_PNG_BILEVEL, 1)])
 def test_keeps_the_bytes_of_jpeg_and_png(reader, content):
     image = make_decodable(reader, content)
-    assert image.encoded == content and not image.is_reencoded
+    assert image.encoded == content and not image.repairs
     assert (image.height, image.width) == (40, 60)
     assert decode_with_tensorflow(image.encoded).shape == (40, 60, 3)
 
@@ -68,23 +71,171 @@ def test_keeps_the_bytes_of_jpeg_and_png(reader, content):
     encode('.tiff'), pillow_jpeg('CMYK')])
 def test_makes_others_png_of_the_same_pixels(reader, content):
     image = make_decodable(reader, content)
-    assert image.format == b'PNG' and image.is_reencoded
+    assert image.format == b'PNG' and image.repairs == ('reencoded_image',)
     expected = cv2.imdecode(np.frombuffer(content, np.uint8),
                             cv2.IMREAD_COLOR)
     np.testing.assert_array_equal(
         decode_with_tensorflow(image.encoded)[..., ::-1], expected)
 
 
-def test_exif_orientation_is_ignored_as_tensorflow_does(reader):
-    exif = Image.Exif()
-    exif[0x112] = 6  # To be turned by 90 degrees.
-    content = pillow_jpeg(exif=exif)
-    # OpenCV would turn it, so the tag is right.
-    assert cv2.imdecode(np.frombuffer(content, np.uint8),
-                        cv2.IMREAD_COLOR).shape == (60, 40, 3)
+# Upright: red, green in the corners above, blue in the left one below.
+CORNERS = np.full((64, 96, 3), 128, np.uint8)
+CORNERS[:32, :32], CORNERS[:32, -32:], CORNERS[-32:, :32] = (
+    (255, 0, 0), (0, 255, 0), (0, 0, 255))
+# What is done to the upright image to store it.
+STORE = {
+    1: lambda x: x, 2: np.fliplr, 3: lambda x: np.rot90(x, 2), 4: np.flipud,
+    5: lambda x: x.swapaxes(0, 1), 6: np.rot90,
+    7: lambda x: np.rot90(x, 2).swapaxes(0, 1), 8: lambda x: np.rot90(x, -1)}
+
+
+def stored(image_format, orientation, **options):
+    """Returns a file of CORNERS that EXIF has turned upright."""
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x112] = orientation
+    Image.fromarray(np.ascontiguousarray(STORE[orientation](CORNERS))).save(
+        file, image_format, exif=exif, **options)
+    return file.getvalue()
+
+
+def check_corners(pixels):
+    # Inside of the areas: what compresses blurs their edges.
+    assert pixels.shape == CORNERS.shape
+    middles = np.ix_((16, 48), (16, 48, 80))
+    np.testing.assert_allclose(
+        pixels[middles].astype(int), CORNERS[middles], atol=20)
+
+
+@pytest.mark.parametrize('image_format, orientation', [
+    *(('JPEG', orientation) for orientation in STORE),
+    ('PNG', 6), ('PNG', 4), ('WEBP', 7), ('TIFF', 1), ('TIFF', 6),
+    ('TIFF', 2)])
+def test_images_are_upright(reader, tmp_path, image_format, orientation):
+    options = {} if image_format in ('PNG', 'TIFF') else {'quality': 95}
+    content = stored(image_format, orientation, **options)
     image = make_decodable(reader, content)
-    assert (image.height, image.width) == (40, 60)
-    assert decode_with_tensorflow(image.encoded).shape == (40, 60, 3)
+    (tmp_path / 'x').write_bytes(content)
+    assert image.orientation == orientation
+    assert (image.height, image.width) == (64, 96)
+    assert image.format == (b'JPEG' if image_format == 'JPEG' else b'PNG')
+    assert (image.encoded == content) == (
+        orientation == 1 and image_format == 'JPEG')
+    for pixels in (reader.read(str(tmp_path / 'x')),
+                   decode_with_tensorflow(image.encoded)):
+        check_corners(pixels)
+    # Nothing is turned again.
+    again = make_decodable(reader, image.encoded)
+    assert again.encoded == image.encoded and again.orientation == 1
+
+
+@pytest.mark.parametrize('orientation, is_stored', [
+    *((orientation, False) for orientation in STORE),
+    *((orientation, True) for orientation in (1, 5, 6, 7, 8))])
+def test_boxes_lie_on_their_objects(tmp_path, orientation, is_stored):
+    drawn = STORE[orientation](CORNERS) if is_stored else CORNERS
+    ys, xs = np.nonzero((drawn == (0, 255, 0)).all(2))
+    voc_files.put(
+        tmp_path, 'x', [('green', (xs.min(), ys.min(), xs.max() + 1,
+                                   ys.max() + 1))],
+        content=stored('JPEG', orientation), size=drawn.shape[1::-1])
+    scripts.write_records(tmp_path, tmp_path, 'toy', labels=['green'])
+    sample, = records.read_samples([str(tmp_path / 'toy_000.tfrecord')])
+    pixels = decode_with_tensorflow(sample.encoded)
+    assert pixels.shape == (sample.height, sample.width, 3) == (64, 96, 3)
+    np.testing.assert_allclose(sample.bboxes, [[0, 2 / 3, .5, 1]], atol=1e-6)
+    top, left, bottom, right = (
+        sample.bboxes[0] * [64, 96, 64, 96]).round().astype(int)
+    colours = pixels[top + 4:bottom - 4, left + 4:right - 4].astype(int)
+    np.testing.assert_allclose(colours, 0 * colours + (0, 255, 0), atol=30)
+
+
+def test_exif_that_is_damaged_turns_nothing(reader, recwarn):
+    exif = Image.Exif()
+    exif[0x112] = 6
+    exif = b'Exif\0\0' + exif.tobytes().removeprefix(b'Exif\0\0')
+    for damaged in (exif[:9], exif[:16], exif.replace(b'\0\6\0', b'\0\x99\0'),
+                    b'Exif\0\0nothing at all', b'Exif\0\0'):
+        content = pillow_jpeg(exif=damaged)
+        assert make_decodable(reader, content).encoded == content
+    assert not recwarn
+
+
+def test_orientation_is_read_in_any_byte_order(reader):
+    for order, mark in (('<', b'II*\0'), ('>', b'MM\0*')):
+        exif = b'Exif\0\0' + mark + struct.pack(
+            f'{order}IHHHIHHI', 8, 1, 0x112, 3, 1, 8, 0, 0)
+        assert make_decodable(
+            reader, pillow_jpeg(exif=exif)).orientation == 8
+
+
+def animated(image_format):
+    file = io.BytesIO()
+    first, second = (Image.new('RGB', (6, 4), colour)
+                     for colour in ('red', 'blue'))
+    options = {'lossless': True} if image_format == 'WEBP' else {}
+    first.save(file, image_format, save_all=True, append_images=[second],
+               **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize('image_format', ['GIF', 'WEBP', 'TIFF'])
+def test_of_several_frames_the_first_is_taken(reader, image_format):
+    image = make_decodable(reader, animated(image_format))
+    assert image.repairs == ('reencoded_image', 'first_frame')
+    assert (decode_with_tensorflow(image.encoded) == (255, 0, 0)).all()
+
+
+def test_avif(reader):
+    if not features.check('avif'):
+        pytest.skip('Pillow has no AVIF here')
+    image = make_decodable(reader, stored('AVIF', 1, quality=95))
+    assert image.repairs == ('reencoded_image',)
+    check_corners(decode_with_tensorflow(image.encoded))
+    assert make_decodable(reader, stored('AVIF', 6)).height == 64
+
+
+def test_heic_is_read_or_the_package_is_named(reader, monkeypatch):
+    header = b'\0\0\0\x18ftypheic\0\0\0\0mif1heic' + bytes(400)
+    monkeypatch.setattr(image_files, '_pillow_formats', lambda: ['GIF'])
+    with pytest.raises(ValueError, match='pip install pillow-heif'):
+        make_decodable(reader, header)
+    monkeypatch.undo()
+    pillow_heif = pytest.importorskip('pillow_heif')
+    file = io.BytesIO()
+    pillow_heif.from_pillow(Image.fromarray(CORNERS)).save(file, quality=95)
+    check_corners(decode_with_tensorflow(
+        make_decodable(reader, file.getvalue()).encoded))
+
+
+RAMP = np.arange(24, dtype=np.uint16).reshape(4, 6)
+
+
+@pytest.mark.parametrize('extension, pixels, expected', [
+    # All that 16 bits hold; as TensorFlow reads a PNG.
+    ('.tiff', RAMP * 2849, RAMP * 2849 / 257),
+    ('.pgm', RAMP * 2849, RAMP * 2849 / 257),
+    # Of 12 bits: from the least to the largest.
+    ('.png', RAMP * 100 + 1000, RAMP * 255 / 23),
+    ('.tiff', RAMP * 100 + 1000, RAMP * 255 / 23),
+    ('.tiff', RAMP.astype(np.float32) / 100 - 5, RAMP * 255 / 23),
+    ('.png', RAMP * 0 + 7, RAMP * 0)])
+def test_more_than_8_bits_are_scaled(reader, tmp_path, extension, pixels,
+                                     expected):
+    content = encode(extension, pixels)
+    image = make_decodable(reader, content)
+    assert image.repairs == ('reencoded_image', 'scaled_range')
+    (tmp_path / 'x').write_bytes(content)
+    for found in (decode_with_tensorflow(image.encoded),
+                  reader.read(str(tmp_path / 'x'))):
+        np.testing.assert_array_equal(
+            found, np.repeat(np.floor(expected + .5)[..., None], 3, 2))
+
+
+def test_what_is_no_number_is_the_least(reader):
+    pixels = np.array([[np.nan, 1, 2], [np.inf, 3, -np.inf]], np.float32)
+    found = decode_with_tensorflow(make_decodable(
+        reader, encode('.tiff', pixels)).encoded)
+    assert found[..., 0].tolist() == [[0, 0, 128], [255, 255, 0]]
 
 
 def short_png():
@@ -104,7 +255,10 @@ JPEG, PNG = encode('.jpg'), encode('.png')
 
 @pytest.mark.parametrize('content, message', [
     (b'', 'the file is empty'),
-    (b'<html>', 'not an image'),
+    (b' <!DOCTYPE HTML><html>', 'not an image, but a web page'),
+    (b'version https://git-lfs.github.com/spec/v1', 'a pointer of Git LFS'),
+    (b'\0\0\0\x18ftypavif' + bytes(400), 'not an image, or a damaged one'),
+    (encode('.webp')[:300], 'a damaged WEBP|not an image'),
     (JPEG[:20], 'not an image'),
     (JPEG[:len(JPEG) // 2], 'not an image, or a damaged one'),
     (JPEG[:-200], 'cut short: no end marker'),

@@ -9,7 +9,7 @@ from datasets import tfrecords
 ITEMS = sorted(tfrecords.ITEMS_TO_DESCRIPTIONS)
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 EMPTY = {'bboxes': [], 'labels': [], 'names': [], 'difficult': [],
-         'truncated': []}
+         'truncated': [], 'is_crowd': [], 'area': []}
 
 
 def png(pixels):
@@ -25,7 +25,8 @@ def sample(**changes):
         encoded=png(PIXELS[..., ::-1]), format=b'PNG', filename='ä.png',
         height=4, width=6, bboxes=[[0., .25, .5, 1.], [.5, 0., 1., .75]],
         labels=[2, 1], names=['b', 'a'], difficult=[0, 1],
-        truncated=[1, 0])._replace(**changes)
+        truncated=[1, 0], source_id='397133', is_crowd=[1, 0],
+        area=[3.5, 9.])._replace(**changes)
 
 
 def decode(serialized):
@@ -45,13 +46,16 @@ def test_decode_is_the_inverse_of_encode():
     assert items['object/label'].tolist() == [2, 1]
     assert items['object/difficult'].tolist() == [0, 1]
     assert items['object/truncated'].tolist() == [1, 0]
+    assert items['source_id'] == b'397133'
+    assert items['object/is_crowd'].tolist() == [1, 0]
+    assert items['object/area'].tolist() == [3.5, 9.]
 
 
 def test_decode_without_a_graph_is_the_inverse_of_encode():
     decoded = tfrecords.decode_example(encode())
     for value, expected in zip(decoded, sample(), strict=True):
         np.testing.assert_array_equal(value, expected)
-    assert decoded.bboxes.dtype == np.float32
+    assert decoded.bboxes.dtype == decoded.area.dtype == np.float32
 
 
 def test_an_image_without_objects_is_legal():
@@ -65,15 +69,30 @@ def test_an_image_without_objects_is_legal():
 def test_keys_that_others_do_not_write_may_be_missing():
     example = tf.train.Example.FromString(encode())
     for key in ('image/filename', 'image/format',
-                'image/object/bbox/difficult', 'image/object/bbox/truncated'):
+                'image/object/bbox/difficult', 'image/object/bbox/truncated',
+                'image/source_id', 'image/object/is_crowd',
+                'image/object/area'):
         del example.features.feature[key]
     items = decode(example.SerializeToString())
     assert items['filename'] == b''
     assert items['object/difficult'].tolist() == [0, 0]
     assert items['object/truncated'].tolist() == [0, 0]
+    assert items['source_id'] == b''
+    assert items['object/is_crowd'].tolist() == [0, 0]
+    # 2 x 4.5 pixels each.
+    np.testing.assert_allclose(items['object/area'], [9., 9.], rtol=1e-6)
     decoded = tfrecords.decode_example(example.SerializeToString())
     assert decoded.filename == ''
-    assert decoded.difficult.tolist() == [0, 0]
+    assert decoded.difficult.tolist() == decoded.is_crowd.tolist() == [0, 0]
+    np.testing.assert_allclose(decoded.area, [9., 9.], rtol=1e-6)
+
+
+def test_what_only_coco_has_is_written_where_it_is_known():
+    keys = tf.train.Example.FromString(encode(
+        source_id='', is_crowd=(), area=())).features.feature.keys()
+    assert len(keys) == 15
+    assert not {'image/source_id', 'image/object/is_crowd',
+                'image/object/area'} & set(keys)
 
 
 def test_grey_and_transparent_images_become_rgb():
@@ -118,6 +137,7 @@ def test_the_original_reader_reads_our_records():
     (encode(labels=[1]), '1 to 2 of each value'),
     (encode(names=['a', 'b', 'c']), '2 to 3 of each value'),
     (encode(difficult=[1]), '1 to 2 of each value'),
+    (encode(area=[1, 2, 3]), '2 to 3 of each value'),
     (encode(bboxes=[[0., 0., 1., 1.]]), '1 to 2 of each value')])
 def test_what_is_not_whole_is_refused(serialized, message):
     with pytest.raises(ValueError, match=message):

@@ -50,6 +50,18 @@ def damage_bytes(content: bytes, rng: random.Random) -> bytes:
             before + after if way == 7 else before + inserted + part + after)
 
 
+def damage_words(content: bytes, rng: random.Random) -> bytes:
+    """Replaces, repeats or removes what stands between separators."""
+    separator = rng.choice((b' ', b',', b'\n', b':', b'/'))
+    words = content.split(separator)
+    index = rng.randrange(len(words))
+    text = rng.choice(TEXTS).encode(rng.choice(ENCODINGS[:1] * 9 + ENCODINGS),
+                                    'replace')
+    words[index:index + 1] = rng.choice((
+        [text], [text], [], words[index:index + 1] * rng.choice((2, 99))))
+    return separator.join(words)
+
+
 def damage_xml(content: bytes, rng: random.Random) -> bytes:
     """Replaces texts, moves elements, adds a DOCTYPE or another encoding."""
     text = content.decode('utf-8', 'replace')

@@ -12,15 +12,20 @@ from datasets import image_files
 from datasets import label_map
 from datasets import records
 from datasets import samples
+from datasets import text_files
 from datasets import tfrecords
+from datasets.coco import annotations as coco
+from datasets.csv import annotations as csv
 from datasets.shapes import drawing
 from datasets.shapes import synthetic_shapes
 from datasets.voc import folders
+from datasets.yolo import annotations as yolo
 from engine import checkpoints
 from engine.importing import caffe_model
 from nets import ssd_vgg_300
 from tests import caffe_files
 from tests import scripts
+from tests import voc_files
 from tests.hostile import damage
 
 NUM_IMAGES = 4
@@ -51,9 +56,12 @@ class Annotations(Reader):
         super().__init__(voc / 'Annotations' / 'damaged.xml',
                          *[damage.damage_xml] * 3, damage.damage_bytes)
         self.examples = [path.read_bytes() for path in sorted(
-            (voc / 'Annotations').iterdir())]
-        next((voc / 'JPEGImages').iterdir()).rename(
-            voc / 'JPEGImages' / 'damaged.jpg')
+            (voc / 'Annotations').iterdir())] + [
+                text.encode(encoding) for text, encoding in VOC]
+        first, *others = (voc / 'JPEGImages').iterdir()
+        first.rename(voc / 'JPEGImages' / 'damaged.jpg')
+        for path in others:  # That the annotations name.
+            path.unlink()
         self._part = folders.Part(str(voc), None, 'damaged')
         self._images = image_files.ImageReader()
 
@@ -67,6 +75,32 @@ class Annotations(Reader):
         assert (bboxes >= 0).all() and (bboxes <= 1).all(), bboxes
         assert (bboxes[:, :2] < bboxes[:, 2:]).all(), bboxes
         tfrecords.encode_example(reading.sample)
+
+
+class Sets(Reader):
+    """A file of a set of another format, to the objects of its images."""
+
+    def __init__(self, folder, find, files, name, examples):
+        """Takes {name: text} of the whole files and texts of the other."""
+        super().__init__(folder / name, *[damage.damage_words] * 2,
+                         damage.damage_bytes)
+        self.examples = list(map(str.encode, examples))
+        for name, text in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(voc_files.image() if text is None
+                             else text.encode())
+        self.named, self._find = folder, find
+
+    def read(self):
+        for part in self._find(str(self.named), 'damaged') or ():
+            for name in part.names():
+                annotated = part.load(name)
+                for fault in annotated.faults:
+                    raise ValueError(f'{annotated.place}: {fault.message}')
+                for item in annotated.objects:
+                    assert np.isfinite(item.bbox).all(), item.bbox
+            part.left_out()
 
 
 class Images(Reader):
@@ -138,7 +172,7 @@ class Manifests(Reader):
             'toy', 'train', str(self.path.parent))
         # Without a manifest they may be the original's, with VOC's classes.
         assert not self.path.exists() or dataset.num_samples == NUM_IMAGES
-        assert all(name.isprintable() for name in dataset.labels)
+        assert all(map(text_files.is_printable, dataset.labels))
 
 
 class CaffeModels(Reader):
@@ -157,16 +191,39 @@ class CaffeModels(Reader):
 
 
 class Labels(Reader):
-    """Class names, one a line."""
+    """Class names, in the files of several tools."""
 
-    def __init__(self, folder):
-        super().__init__(folder / 'damaged.txt')
-        self.examples = ['\n'.join(
-            ['# Shapes', *drawing.CLASSES, 'zwölf', '図形', '']).encode()]
+    def __init__(self, folder, name, examples):
+        super().__init__(folder / name, damage.damage_words,
+                         damage.damage_bytes)
+        self.examples = list(map(str.encode, examples))
 
     def read(self):
         for name in label_map.read_labels(str(self.path)):
-            assert name.isprintable() and not set('/\\') & set(name), name
+            assert text_files.is_printable(name), name
+
+
+class Lists(Reader):
+    """A list of images in ImageSets/Main, to the names of images."""
+
+    def __init__(self, folder):
+        super().__init__(folder / 'ImageSets' / 'Main' / 'damaged.txt',
+                         damage.damage_words, damage.damage_bytes)
+        for stem in ('a', 'x/a', 'my shot', '図形'):
+            for name in (f'JPEGImages/{stem}.jpg', f'Annotations/{stem}.xml'):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).touch()
+        self.path.parent.mkdir(parents=True)
+        self.examples = [
+            'a\n"my shot" 1\nx/a.jpg -1\n図形\r\n'.encode(encoding)
+            for encoding in ('utf-8', 'utf-16', 'utf-16-le')]
+        self._folder = str(folder)
+
+    def read(self):
+        part = folders.Part(self._folder, 'damaged', 'damaged')
+        for name in part.names():
+            assert text_files.is_printable(name), name
+        part.left_out()
 
 
 class Checkpoints(Reader):
@@ -209,9 +266,65 @@ def _records(folder, name):
     scripts.write_records(_shapes(folder), folder, name, drawing.CLASSES)
 
 
+VOC = [(f'<?xml version="1.0" encoding="{encoding}"?><annotation><filename>x'
+        '</filename><object><name>square</name><truncated>0.5</truncated>'
+        f'{outline}</object></annotation>', encoding)
+       for encoding, outline in (
+           ('gbk', '<robndbox><cx>30</cx><cy>30</cy><w>9</w><h>9</h><angle>1'
+            '</angle></robndbox>'),
+           ('utf-16', '<polygon><pt><x>1</x><y>2</y></pt><pt><x>9</x><y>8</y>'
+            '</pt></polygon>'))]
+LABELS = {
+    'labels': ('damaged.txt', '\n'.join(
+        ['# Shapes', *drawing.CLASSES, 'zwölf', '図形', '']),
+        '# label:color_rgb:parts:actions\na:1,2,3::\nb:::\n',
+        'item {\n  id: 1\n  name: "a"\n}\nitem { id: 2 name: \'b\' }\n'),
+    'labels_yaml': ('damaged.yaml', 'nc: 2\nnames: [a, b]\n',
+                    'names:\n  0: a\n  1: &x b\nval: *x\n'),
+    'labels_csv': ('damaged.csv', 'a,0\n"b, c",1\n')}
+YOLO = {'images/a.jpg': None, 'labels/a.txt': '1 .5 .5 .2 .4',
+        'images/b.jpg': None, 'labels/b.txt': '', 'classes.txt': 'a\nb'}
+CSV = {'a.jpg': None, 'b.jpg': None}
+SETS = {
+    'yolo_set': (
+        yolo.find, YOLO, 'data.yaml',
+        'path: .\ntrain: images\nval: [images/b.jpg, images/a.jpg]\nnc: 2\n'
+        'names:\n  0: no\n  1: traffic light\n',
+        "train: ../images\nkpt_shape: [2, 3]\nnames: ['a', 'b']"),
+    'yolo_list': (
+        yolo.find, {**YOLO, 'data.yaml': 'train: list.txt\nnames: [a, b]'},
+        'list.txt', './images/a.jpg\nimages/b.jpg\n',
+        '/x/images/a.jpg\nC:\\x\\b.jpg'),
+    'yolo_labels': (
+        yolo.find, YOLO, 'labels/a.txt',
+        '1 0.5 0.5 0.2 0.4\n\n0 .1 .2 .3 .4 .5 .6\r\n'),
+    'csv': (
+        csv.find, CSV, 'boxes.csv',
+        'filename,width,height,class,xmin,ymin,xmax,ymax\n'
+        'a.jpg,60,40,"b, c",6,4,30,20\nb.jpg,60,40,,,,,\n',
+        'a.jpg,6,4,30,20,b\nb.jpg,,,,,\na.jpg,6,4,30,20,c\n',
+        'filename;xmin;ymin;xmax;ymax;class;x\na.jpg;6,0;4,0;30;20;b;1'),
+    'csv_classes': (
+        csv.find, {**CSV, 'a.csv': 'a.jpg,6,4,30,20,b'}, 'classes.csv',
+        'a,0\nb,1\n'),
+    'coco': (
+        coco.find, CSV, 'boxes.json',
+        '{"images": [{"id": 1, "file_name": "a.jpg", "width": 60, "height": '
+        '40}, {"id": "q", "file_name": "x/b.jpg"}], "annotations": [{"id": 1, '
+        '"image_id": 1, "category_id": 0, "bbox": [6, 4, 24.5, 16], "iscrowd":'
+        ' 1, "area": 9.5, "segmentation": {"counts": [1], "size": [40, 60]}}, '
+        '{"image_id": "q", "category_id": 7, "bbox": [1, 2, 3, 4], '
+        '"attributes": {"rotation": 30.0}}], "categories": [{"id": 0, "name": '
+        '"a"}, {"id": 7, "name": "b", "supercategory": "c"}]}')}
+
 READERS = {
     'annotation': Annotations, 'image': Images, 'record': Records,
-    'manifest': Manifests, 'caffemodel': CaffeModels, 'labels': Labels,
+    'manifest': Manifests, 'caffemodel': CaffeModels, 'image_set': Lists,
+    **{kind: functools.partial(Labels, name=name, examples=examples)
+       for kind, (name, *examples) in LABELS.items()},
+    **{kind: functools.partial(
+        Sets, find=find, files=files, name=name, examples=examples)
+       for kind, (find, files, name, *examples) in SETS.items()},
     **{kind: functools.partial(Checkpoints, name=name) for kind, name in (
         ('index', 'model.ckpt-7.index'), ('state', 'checkpoint'),
         ('data', 'model.ckpt-7.data-00000-of-00001'),

@@ -42,7 +42,7 @@ def test_boxes_lie_in_the_images_and_have_a_fair_size(tmp_path):
         assert image.shape == (annotation.height, annotation.width, 3)
         assert len(annotation.objects) <= synthetic_shapes.MAX_NUM_OBJECTS
         for item in annotation.objects:
-            xmin, ymin, xmax, ymax = item.bbox_pixels
+            xmin, ymin, xmax, ymax = item.bbox
             assert 0 <= xmin < xmax <= annotation.width
             assert 0 <= ymin < ymax <= annotation.height
             longer = max(xmax - xmin, ymax - ymin)

@@ -1,4 +1,5 @@
 """Conversion as a user sees it: arguments, reports, advice."""
+import json
 import subprocess
 import sys
 
@@ -38,8 +39,15 @@ def test_0712_says_where_it_looked(tmp_path):
 
 @pytest.mark.parametrize('options, message', [
     ({'dataset_name': 'bccd'}, 'pascalvoc or pascalvoc_0712.*--output_name'),
-    ({'dataset_name': 'pascalvoc_0712', 'image_set': 'x'}, 'leave out'),
+    ({'dataset_name': 'pascalvoc_0712',
+      'layout': convert.Layout(image_set='x')}, 'leave out'),
+    ({'dataset_name': 'coco_2017', 'output_name': 'x'}, 'leave out'),
     ({'labels': 'a', 'labels_file': 'b'}, 'are both given'),
+    ({'layout': convert.Layout('kitti')}, 'kitti is not known; .* voc, coco'),
+    ({'layout': convert.Layout('yolo', image_set='x')}, 'is a list of VOC'),
+    ({}, 'holds no annotations of the format voc, coco, yolo, csv'),
+    ({'layout': convert.Layout('csv')}, 'no annotations of the format csv,'),
+    ({'dataset_dir': 'nowhere'}, 'nowhere does not exist'),
 ])
 def test_arguments_are_checked(tmp_path, options, message):
     arguments = {'dataset_name': 'pascalvoc', 'dataset_dir': str(tmp_path),
@@ -100,6 +108,44 @@ def test_what_splits_share_and_lack_is_told(tmp_path, capsys):
     assert len(convert_split('test')) == 1
 
 
+def test_a_set_is_split_by_name_in_one_call(tmp_path, capsys):
+    for index in range(40):
+        voc_files.put(tmp_path, f'x{index}', [('mug', BOX)], '.png',
+                      content=voc_files.image('.png', voc_files.PIXELS + index))
+    (tmp_path / 'JPEGImages' / 'lone.png').write_bytes(b'')
+    convert.convert('pascalvoc', str(tmp_path), 'mugs', str(tmp_path),
+                    layout=convert.Layout(split='0.75,0.25'))
+    printed = capsys.readouterr().out
+    manifests = [json.loads((tmp_path / f'mugs_{part}.json').read_text())
+                 for part in ('train', 'test')]
+    numbers = [manifest['num_images'] for manifest in manifests]
+    assert sum(numbers) == 40
+    assert 6 <= numbers[1] <= 14
+    assert f'found: {numbers[1]} annotated images and ' in printed
+    assert sum(manifest['found']['other_files'] for manifest in manifests) == 1
+    assert 'those of the data were taken: mug' in printed
+    assert '--dataset_name=mugs --dataset_split_name=train' in printed
+    with pytest.raises(ValueError, match="--split is '1'; .* as 0.8,0.2"):
+        convert.convert('pascalvoc', str(tmp_path), 'mugs', str(tmp_path),
+                        layout=convert.Layout(split='1'))
+
+
+def test_formats_are_found_or_told(tmp_path, capsys):
+    for split in ('train', 'valid'):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / 'a.jpg').write_bytes(voc_files.image())
+        (tmp_path / split / '_annotations.csv').write_text(
+            'filename,width,height,class,xmin,ymin,xmax,ymax\n'
+            'a.jpg,60,40,mug,6,4,30,20\n')
+    convert.convert('pascalvoc', str(tmp_path), 'mugs', str(tmp_path))
+    for split in ('train', 'val'):
+        assert dataset_factory.get_dataset(
+            'mugs', split, str(tmp_path)).labels == ('mug',)
+    with pytest.raises(ValueError, match='is split already, into mugs_'):
+        convert.convert('pascalvoc', str(tmp_path), 'mugs', str(tmp_path),
+                        layout=convert.Layout(split='0.8,0.2'))
+
+
 def test_bccd_reports_its_two_boxes_without_area(tmp_path, capsys):
     if not scripts.BCCD.is_dir():
         pytest.skip(f'{scripts.BCCD} is not on this machine')
@@ -107,7 +153,8 @@ def test_bccd_reports_its_two_boxes_without_area(tmp_path, capsys):
                                          ('test', 'test', 72)):
         convert.convert(
             'pascalvoc', str(scripts.BCCD), f'bccd_{split}', str(tmp_path),
-            labels='RBC,WBC,Platelets', image_set=image_set)
+            labels='RBC,WBC,Platelets',
+            layout=convert.Layout(image_set=image_set))
         printed = capsys.readouterr().out
         assert ('repaired: dropped_box_without_area: 2 in BloodImage_00338, '
                 'BloodImage_00343' in printed) == (split == 'train')

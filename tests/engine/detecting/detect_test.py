@@ -134,7 +134,7 @@ def test_annotations_can_be_read_again(run, network, folder, tmp_path):
         assert (annotation.height, annotation.width) == found.size
         assert [item.name for item in annotation.objects] == found.names
         for item, bbox in zip(annotation.objects, found.bboxes, strict=True):
-            xmin, ymin, xmax, ymax = item.bbox_pixels
+            xmin, ymin, xmax, ymax = item.bbox
             assert xmin < xmax and ymin < ymax
             np.testing.assert_allclose(
                 [ymin, xmin, ymax, xmax], bbox, atol=1.01)
@@ -148,7 +148,7 @@ def test_a_bbox_in_a_corner_keeps_an_area_in_its_annotation(tmp_path):
         'in/sub/x.jpg', 'sub/x.jpg', found=found))
     (tmp_path / 'x.xml').write_bytes(annotations.format_annotation(annotation))
     assert annotations.read_annotation(tmp_path / 'x.xml') == annotation
-    assert [item.bbox_pixels for item in annotation.objects] == [
+    assert [item.bbox for item in annotation.objects] == [
         (39, 29, 40, 30), (0, 0, 1, 1)]
 
 

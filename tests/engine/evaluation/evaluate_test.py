@@ -72,6 +72,22 @@ def test_an_evaluation_in_a_few_lines_of_python(
         SHAPES[name] for name in captions]
 
 
+def test_crowds_are_not_to_be_found(folder, tmp_path):
+    path = tmp_path / 'voc_2007_test_000.tfrecord'
+    with tfrecords.open_writer(str(path)) as writer:
+        writer.write(tfrecords.encode_example(tfrecords.Sample(
+            jpeg(20, 20), b'JPEG', '1.jpg', 20, 20,
+            [[0, 0, .5, 1], [.5, 0, 1, .5], [.5, .5, 1, 1]], [12] * 3,
+            ['dog'] * 3, [0, 1, 0], [0] * 3, is_crowd=[0, 0, 1])))
+    for remove_difficult, num in ((True, 1), (False, 2)):
+        results = evaluated(
+            tmp_path, tmp_path / 'eval', report=False,
+            checkpoint_path=str(folder / 'model'),
+            remove_difficult=remove_difficult)
+        assert {row.name: row.num_objects for row in results.classes}[
+            'dog'] == num
+
+
 def test_checkpoints_are_scored_as_they_come(
         folder, tmp_path, monkeypatch, capsys):
     logs = tmp_path / 'logs'

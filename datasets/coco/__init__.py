@@ -1,0 +1,1 @@
+"""COCO's JSON: one file of images, annotations and categories."""
