@@ -19,8 +19,6 @@ _PARAMS_KEYS = {
     **{key: key for key in ('anchor_sizes', 'anchor_ratios', 'anchor_steps',
                             'anchor_offset', 'prior_scaling')},
     'image_shape': 'img_shape', 'mean_pixel': 'mean', 'scale': 'scale'}
-# Earlier checkpoints do not have it: their networks' own is meant.
-_OPTIONAL_KEYS = {'scale'}
 
 
 def make(network: ssd.SSDNet, class_names: Sequence[str]) -> dict:
@@ -63,8 +61,8 @@ def read(prefix: str) -> dict | None:
         raise ValueError(
             f'{prefix}: {NAME} is of version {str(version)[:20]}; this '
             f'program reads version {VERSION}.')
-    missing = ({'model_name', 'classes', *_PARAMS_KEYS}
-               - _OPTIONAL_KEYS - set(metadata))
+    # Earlier checkpoints have no scale: their networks' own is meant.
+    missing = {'model_name', 'classes', *_PARAMS_KEYS} - {'scale', *metadata}
     if missing:
         raise ValueError(
             f'{prefix}: {NAME} lacks {", ".join(sorted(missing))}.')

@@ -135,7 +135,6 @@ def test_subsample_takes_every_third_tap_and_every_fourth_output():
 
 
 def test_a_network_starts_from_vgg_16(tmp_path):
-    """Of a quarter of the channels, as is the file."""
     shapes, inputs = {}, 3
     for block, (num_layers, channels) in enumerate(
             ((2, 16), (2, 32), (3, 64), (3, 128), (3, 128)), 1):
