@@ -4,6 +4,7 @@ A string variable beside the network's; with it no flag is needed to use a
 checkpoint. Those of the original have none.
 """
 import json
+from collections.abc import Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -18,25 +19,18 @@ _PARAMS_KEYS = {
     **{key: key for key in ('anchor_sizes', 'anchor_ratios', 'anchor_steps',
                             'anchor_offset', 'prior_scaling')},
     'image_shape': 'img_shape', 'mean_pixel': 'mean', 'scale': 'scale'}
-# Earlier checkpoints do not have it: their networks' own is meant.
-_OPTIONAL_KEYS = {'scale'}
 
 
-def make(network: ssd.SSDNet, class_names: list[str]) -> dict:
+def make(network: ssd.SSDNet, class_names: Sequence[str]) -> dict:
     """Returns the metadata of a network, of JSON's types.
 
-    Args:
-      network: an SSDNet.
-      class_names: names without background, in the order of their ids.
+    The names are without background, in the order of their ids.
     """
-    params = network.params._asdict()
-    return {
-        'format_version': VERSION,
-        'model_name': network.name,
-        'classes': list(class_names),
-        **{key: _as_lists(params[field])
-           for key, field in _PARAMS_KEYS.items()},
-    }
+    return json.loads(json.dumps({
+        'format_version': VERSION, 'model_name': network.name,
+        'classes': class_names,
+        **{key: getattr(network.params, field)
+           for key, field in _PARAMS_KEYS.items()}}))
 
 
 def variable(metadata: dict) -> tf.Variable:
@@ -58,39 +52,29 @@ def read(prefix: str) -> dict | None:
     if content is None:
         return None
     try:
-        return parse(content)
-    except ValueError as error:
-        raise ValueError(f'{prefix}: {error}') from None
-
-
-def parse(content: bytes) -> dict:
-    """Returns the metadata of what the variable holds.
-
-    Raises:
-      ValueError: it is damaged, of another version, or of a network that is
-        not known; begins with NAME.
-    """
-    try:
         metadata = json.loads(content)
         version = metadata['format_version']
     except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f'{NAME} is damaged: {error!r}.') from None
+        raise ValueError(
+            f'{prefix}: {NAME} is damaged: {error!r}.') from None
     if version != VERSION:
-        raise ValueError(f'{NAME} is of version {str(version)[:20]}; this '
-                         f'program reads version {VERSION}.')
-    missing = ({'model_name', 'classes', *_PARAMS_KEYS}
-               - _OPTIONAL_KEYS - set(metadata))
+        raise ValueError(
+            f'{prefix}: {NAME} is of version {str(version)[:20]}; this '
+            f'program reads version {VERSION}.')
+    # Earlier checkpoints have no scale: their networks' own is meant.
+    missing = {'model_name', 'classes', *_PARAMS_KEYS} - {'scale', *metadata}
     if missing:
-        raise ValueError(f'{NAME} lacks {", ".join(sorted(missing))}.')
+        raise ValueError(
+            f'{prefix}: {NAME} lacks {", ".join(sorted(missing))}.')
     try:
         network = nets_factory.get_network(metadata['model_name'])
     except ValueError as error:
-        raise ValueError(f'{NAME}: {error}') from None
+        raise ValueError(f'{prefix}: {NAME}: {error}') from None
     shape = network.default_params.img_shape
     if tuple(metadata['image_shape']) != shape:
         raise ValueError(
-            f'{NAME}: image_shape is {metadata["image_shape"]}, but '
-            f'{network.name} takes {list(shape)}.')
+            f'{prefix}: {NAME}: image_shape is {metadata["image_shape"]}, '
+            f'but {network.name} takes {list(shape)}.')
     return metadata
 
 
@@ -102,13 +86,5 @@ def apply(params: ssd.SSDParams, metadata: dict) -> ssd.SSDParams:
            for key, field in _PARAMS_KEYS.items() if key in metadata})
 
 
-def _as_lists(value):
-    if isinstance(value, (list, tuple)):
-        return [_as_lists(item) for item in value]
-    return value
-
-
 def _as_tuples(value):
-    if isinstance(value, list):
-        return tuple(_as_tuples(item) for item in value)
-    return value
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value

@@ -12,10 +12,10 @@ import tensorflow.compat.v1 as tf
 from common import files
 from engine.checkpoints import reader
 
-# A part of a checkpoint of format V2; its prefix is the first group.
-PART = re.compile(r'(.+)\.(?:index|meta|data-\d{5}-of-\d{5})$')
-# One of format V1 is a single file, its prefix's namesake.
-WHOLE = re.compile(r'.+\.ckpt(-\d+)?$')
+# A part of a checkpoint of format V2, behind its prefix, and one of format
+# V1, which is a single file, its prefix's namesake.
+_PART = re.compile(r'(.+)\.(?:index|meta|data-\d{5}-of-\d{5})$')
+_WHOLE = re.compile(r'(.+\.ckpt(?:-\d+)?)$')
 # The last bytes of a table: of a V1 checkpoint, as of an .index.
 _TABLE_MAGIC = 0xdb4775248b80fb57.to_bytes(8, 'little')
 
@@ -54,7 +54,7 @@ def find(path: str) -> str:
         raise ValueError(
             f'{path}: no such checkpoint; give a folder, or a path '
             'without its ending .index or .data-....')
-    return unpack(prefix + '.zip')
+    return _unpack(prefix + '.zip')
 
 
 def latest(folder: str) -> str | None:
@@ -69,9 +69,9 @@ def latest(folder: str) -> str | None:
       ValueError: there are such checkpoints, but none is whole.
     """
     named, faults = named_latest(folder), []
-    if named is None and os.path.exists(os.path.join(folder, 'checkpoint')):
-        faults.append(os.path.join(folder, 'checkpoint')
-                      + ' names no checkpoint')
+    state_path = os.path.join(folder, 'checkpoint')
+    if named is None and os.path.exists(state_path):
+        faults.append(f'{state_path} names no checkpoint')
     for prefix in dict.fromkeys([*filter(None, [named]), *numbered(folder)]):
         fault = reader.fault(prefix)
         if fault is None:
@@ -109,10 +109,8 @@ def prefix_of(name: str) -> str | None:
     """Returns the prefix that a file's name belongs to, None if to none."""
     if os.path.basename(name).startswith('._'):  # Archives of macOS.
         return None
-    part = PART.match(name)
-    if part:
-        return part[1]
-    return name if WHOLE.match(name) else None
+    match = _PART.match(name) or _WHOLE.match(name)
+    return match and match[1]
 
 
 def prefixes(names: list[str]) -> list[str]:
@@ -127,20 +125,18 @@ def is_checkpoint(path: str) -> bool:
     if not os.path.isfile(path):
         return os.path.isdir(path) or any(
             os.path.exists(path + ending) for ending in ('.index', '.zip'))
-    if PART.match(path) or path.endswith('.zip'):
+    if _PART.match(path) or path.endswith('.zip'):
         return True
     with open(path, 'rb') as file:
         file.seek(max(os.path.getsize(path) - len(_TABLE_MAGIC), 0))
         return file.read() == _TABLE_MAGIC
 
 
-def unpack(path: str) -> str:
+def _unpack(path):
     """Unpacks a zipped checkpoint beside its archive; returns its prefix.
 
-    A file that is there already, with the same content, is left as it is.
-
-    Args:
-      path: .zip, with the files of one checkpoint; folders in it are dropped.
+    Folders in it are dropped. A file that is there already, with the same
+    content, is left as it is.
 
     Raises:
       ValueError: it holds no checkpoint, several, is damaged, or would

@@ -14,8 +14,6 @@ import tensorflow.compat.v1 as tf
 
 from common import errors
 
-# Variables of github.com/HiKapok/SSD.TensorFlow.
-HIKAPOK_SCOPE = 'multibox_head'
 # What TensorFlow's reader raises: IndexError where a .data file is cut off,
 # MemoryError where a flipped bit makes a size of an .index immense.
 _ERRORS = (tf.errors.OpError, ValueError, RuntimeError, IndexError,
@@ -39,11 +37,7 @@ def open_reader(prefix: str):
 
 
 def read(stored, prefix: str, name: str) -> np.ndarray | bytes:
-    """Returns the value of a variable of an open reader.
-
-    Raises:
-      ValueError: it is damaged; names the checkpoint, `prefix`.
-    """
+    """Returns a variable's value; raises ValueError if it is damaged."""
     try:
         return stored.get_tensor(name)
     except _ERRORS as error:
@@ -58,11 +52,7 @@ def read_or_none(prefix: str, name: str) -> np.ndarray | bytes | None:
 
 
 def global_step(prefix: str) -> int:
-    """Returns the step at which a checkpoint was saved; 0 if not said.
-
-    Raises:
-      ValueError: it is damaged.
-    """
+    """Returns the step at which a checkpoint was saved; 0 if not said."""
     step = read_or_none(prefix, 'global_step')
     if step is None:
         return 0
@@ -91,9 +81,7 @@ def fault(prefix: str, must_be_finite: bool = False) -> str | None:
 def check_complete(prefix: str, variables: dict[str, tf.Tensor]):
     """Raises ValueError unless a checkpoint has the variables, as they are.
 
-    Args:
-      prefix: of the checkpoint.
-      variables: name in the checkpoint -> variable or tensor.
+    `variables`: name in the checkpoint -> variable or tensor.
     """
     stored = open_reader(prefix)
     shapes = stored.get_variable_to_shape_map()
@@ -117,13 +105,9 @@ def check_complete(prefix: str, variables: dict[str, tf.Tensor]):
 
 
 def check_origin(stored, prefix: str):
-    """Raises ValueError for weights of a project that cannot be converted.
-
-    Args:
-      stored: the reader of a checkpoint.
-      prefix: of the checkpoint, for the message.
-    """
-    if any(f'/{HIKAPOK_SCOPE}/' in name
+    """Raises ValueError for weights of a project that cannot be converted."""
+    # Variables of github.com/HiKapok/SSD.TensorFlow.
+    if any('/multibox_head/' in name
            for name in stored.get_variable_to_shape_map()):
         raise ValueError(
             f'{prefix}: a checkpoint of HiKapok/SSD.TensorFlow. Its anchors '
@@ -137,11 +121,7 @@ class Saver(tf.train.Saver):
     """A Saver whose errors on restoring name the checkpoint."""
 
     def restore(self, sess, save_path):
-        """Restores the variables; see tf.train.Saver.restore.
-
-        Raises:
-          ValueError: the checkpoint is damaged.
-        """
+        """As tf.train.Saver's, but a damaged one raises ValueError."""
         try:
             super().restore(sess, save_path)
         except tf.errors.OpError as error:

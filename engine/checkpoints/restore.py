@@ -17,9 +17,6 @@ import tensorflow.compat.v1 as tf
 from engine.checkpoints import reader
 from nets import ssd
 
-# Of VGG's fully connected layers every fourth output is taken.
-OUTPUT_STRIDE = 4
-
 # What tf.train.ExponentialMovingAverage adds to a variable's name.
 AVERAGE = '/ExponentialMovingAverage'
 
@@ -34,7 +31,7 @@ class Entry(NamedTuple):
 def plan(variables: list[tf.Variable], prefix: str, network: ssd.SSDNet,
          model_scope: str | None = None, exclude_scopes: Sequence[str] = (),
          ignore_missing: bool = False) -> tuple[list[Entry], list[str]]:
-    """Returns a list of Entry, one per variable, and a list of warnings.
+    """Returns an Entry for each variable, and a list of warnings.
 
     Args:
       variables: of the network.
@@ -47,31 +44,69 @@ def plan(variables: list[tf.Variable], prefix: str, network: ssd.SSDNet,
         lacks start anew instead of being an error.
 
     Raises:
-      ValueError: if nothing is restored, or a variable is missing.
+      ValueError: nothing is restored, or a variable is missing.
     """
-    network_name = network.name
     stored = reader.open_reader(prefix)
     reader.check_origin(stored, prefix)
     shapes = stored.get_variable_to_shape_map()
-    sources = network.pretrained_source(
-        [variable.op.name[len(network_name) + 1:] for variable in variables])
+    names = [variable.op.name.removeprefix(f'{network.name}/')
+             for variable in variables]
+    sources = network.pretrained_source(names)
     scope, warnings = _find_scope(
-        shapes, variables, sources, network_name, model_scope, prefix)
-    exclude_scopes = [excluded.strip() for excluded in exclude_scopes]
-    warnings += [
-        f'--checkpoint_exclude_scopes: {excluded!r} holds no variable of '
-        f'{network_name}.' for excluded in exclude_scopes
-        if not any(in_scope(variable.op.name, excluded)
-                   for variable in variables)]
-    entries = []
-    for variable in variables:
-        if any(in_scope(variable.op.name, excluded)
-               for excluded in exclude_scopes):
-            entries.append(Entry(variable, None, 'excluded'))
-        else:
-            name = variable.op.name[len(network_name) + 1:]
-            entries.append(_entry(
-                variable, shapes, scope, name, sources.get(name)))
+        shapes, {*names, *sources.values()}, network.name, model_scope, prefix)
+    excluded = set()
+    for outer in map(str.strip, exclude_scopes):
+        inside = {variable.op.name for variable in variables
+                  if in_scope(variable.op.name, outer)}
+        if not inside:
+            warnings.append(f'--checkpoint_exclude_scopes: {outer!r} holds no '
+                            f'variable of {network.name}.')
+        excluded |= inside
+    entries = [
+        Entry(variable, None, 'excluded') if variable.op.name in excluded
+        else _entry(variable, shapes, f'{scope}/{name}',
+                    f'{scope}/{sources.get(name)}')
+        for variable, name in zip(variables, names, strict=True)]
+    _check(entries, shapes, prefix, network.name, ignore_missing)
+    return entries, warnings
+
+
+def _find_scope(shapes, names, network_name, model_scope, prefix):
+    """Returns the checkpoint's scope of the network, and warnings."""
+    def num_found(scope):
+        return sum(f'{scope}/{name}' in shapes for name in names)
+
+    scopes = sorted({name.split('/')[0] for name in shapes if '/' in name})
+    best = max(scopes, key=num_found, default=network_name)
+    wanted = network_name if model_scope is None else model_scope
+    if num_found(wanted) or not num_found(best):
+        return wanted, []
+    return best, [] if model_scope is None else [
+        f'--checkpoint_model_scope={model_scope}: {prefix} has no such '
+        f'scope; its own, {best}, is used.']
+
+
+def _entry(variable, shapes, source, other_source):
+    """Returns the Entry of a variable that is not excluded.
+
+    `other_source` is its name in a checkpoint of the trunk.
+    """
+    shape = variable.shape.as_list()
+    if source in shapes:
+        if shapes[source] == shape:
+            return Entry(variable, source, None)
+        return Entry(
+            variable, None, f'is {shape}, in the checkpoint {shapes[source]}')
+    # Of VGG's fully connected layers every fourth output is taken.
+    if (other := shapes.get(other_source)) is not None and (
+            len(other) == len(shape) and all(map(operator.ge, other, shape))
+            and other[-1] in (shape[-1], 4 * shape[-1])):
+        return Entry(variable, other_source, None)
+    return Entry(variable, None, 'not in the checkpoint')
+
+
+def _check(entries, shapes, prefix, network_name, ignore_missing):
+    """Raises ValueError if a plan has no source, or lacks some."""
     if not any(entry.source for entry in entries):
         raise ValueError(
             f'{prefix}: nothing in it fits {network_name}; it holds '
@@ -84,19 +119,16 @@ def plan(variables: list[tf.Variable], prefix: str, network: ssd.SSDNet,
             f'{prefix}: lacks {len(missing)} variables of {network_name}, '
             f'such as {missing[0]}; --ignore_missing_vars=True starts them '
             'anew.')
-    return entries, warnings
 
 
 def format_plan(entries: list[Entry], prefix: str) -> str:
-    """Returns the table of what is restored and what starts anew, text."""
-    num_restored = sum(entry.source is not None for entry in entries)
-    lines = [f'{prefix}: {num_restored} of {len(entries)} variables '
-             'restored.']
+    """Returns the table of what is restored and what starts anew."""
     new = [entry for entry in entries if entry.source is None]
     width = max((len(entry.variable.op.name) for entry in new), default=0)
-    lines += [f'  new  {entry.variable.op.name:{width}}  {entry.reason}'
-              for entry in new]
-    return '\n'.join(lines)
+    return '\n'.join([
+        f'{prefix}: {len(entries) - len(new)} of {len(entries)} variables '
+        'restored.', *(f'  new  {entry.variable.op.name:{width}}  '
+                       f'{entry.reason}' for entry in new)])
 
 
 def initializer(entries: list[Entry],
@@ -106,12 +138,12 @@ def initializer(entries: list[Entry],
         stored = reader.open_reader(prefix)
         for entry in entries:
             if entry.source is not None:
-                shape = entry.variable.shape.as_list()
                 values = reader.read(stored, prefix, entry.source)
                 if np.asarray(values).dtype.kind in 'OSU':  # Strings.
                     raise ValueError(
                         f'{prefix}: {entry.source} holds no numbers.')
-                entry.variable.load(subsample(values, shape), session)
+                entry.variable.load(subsample(
+                    values, entry.variable.shape.as_list()), session)
     return initialize
 
 
@@ -119,10 +151,6 @@ def subsample(values: np.ndarray, shape: list[int]) -> np.ndarray:
     """Returns every n-th value along each axis so that `shape` is left.
 
     Makes conv6 and conv7 of VGG's fc6 and fc7, for the atrous convolution.
-
-    Args:
-      values: numpy array with sides that are at least those of shape.
-      shape: list of int, as many as values has axes.
     """
     return values[tuple(
         np.s_[::-(-have // want)]  # 7 -> 3: every third; 4096 -> 1024: fourth
@@ -134,12 +162,9 @@ def weights_of(prefix: str,
                moving_average_decay: float | None = None) -> Iterator[None]:
     """Gives the networks built within the weights of a checkpoint.
 
-    As constants: oneDNN brings a constant kernel into its own order once, a
-    variable at every step, which doubles the time of a single image.
-
-    Args:
-      prefix: of the checkpoint.
-      moving_average_decay: if not None, the weights' moving averages.
+    Or, with a moving_average_decay, their averages. As constants: oneDNN
+    brings a constant kernel into its own order once, a variable at every
+    step, which doubles the time of a single image.
 
     Raises:
       ValueError: the checkpoint has no averages; or, at the end, it lacks a
@@ -179,52 +204,3 @@ def has_averages(prefix: str) -> bool:
 def in_scope(name: str, scope: str) -> bool:
     """Returns whether a variable's name is the scope or lies in it."""
     return name == scope or name.startswith(scope.rstrip('/') + '/')
-
-
-def _find_scope(shapes, variables, sources, network_name, model_scope,
-                prefix):
-    """Returns the checkpoint's scope of the network, and warnings."""
-    own = {variable.op.name[len(network_name) + 1:] for variable in variables}
-
-    def num_found(scope):
-        return sum(f'{scope}/{name}' in shapes
-                   for name in own.union(sources.values()))
-
-    scopes = sorted({name.split('/')[0] for name in shapes if '/' in name})
-    best = max(scopes, key=num_found, default=network_name)
-    wanted = network_name if model_scope is None else model_scope
-    if num_found(wanted) or not num_found(best):
-        return wanted, []
-    if model_scope is None:
-        return best, []
-    return best, [
-        f'--checkpoint_model_scope={model_scope}: {prefix} has no such '
-        f'scope; its own, {best}, is used.']
-
-
-def _entry(variable, shapes, scope, name, other_name):
-    """Returns the Entry of a variable that is not excluded.
-
-    Args:
-      variable: of the network.
-      shapes: of the checkpoint's variables.
-      scope: of the network's variables there.
-      name: of the variable, below its scope.
-      other_name: what it is called in a checkpoint of the trunk, or None.
-    """
-    shape = variable.shape.as_list()
-    source = f'{scope}/{name}'
-    if source in shapes:
-        if shapes[source] == shape:
-            return Entry(variable, source, None)
-        return Entry(
-            variable, None, f'is {shape}, in the checkpoint {shapes[source]}')
-    source = f'{scope}/{other_name}'
-    if source in shapes and _can_be_subsampled(shapes[source], shape):
-        return Entry(variable, source, None)
-    return Entry(variable, None, 'not in the checkpoint')
-
-
-def _can_be_subsampled(have, want):
-    return (len(have) == len(want) and all(map(operator.ge, have, want))
-            and have[-1] in (want[-1], want[-1] * OUTPUT_STRIDE))

@@ -1,16 +1,13 @@
 """What is found, read and refused of checkpoints."""
 import concurrent.futures
-import json
 import os
 
 import pytest
 import tensorflow.compat.v1 as tf
 
 from engine import checkpoints
-from nets import ssd_vgg_300
 from tests import scripts
 
-CLASSES = ('cat', 'dög')
 DATA = '.data-00000-of-00001'
 
 
@@ -148,59 +145,6 @@ def test_global_step(prefix, tmp_path):
     assert checkpoints.reader.global_step(without) == 0
 
 
-def test_metadata_comes_back(tmp_path):
-    network = ssd_vgg_300.SSDNet(ssd_vgg_300.SSDNet.with_anchors(
-        ssd_vgg_300.SSDNet.default_params, 'voc')._replace(
-            num_classes=3, mean=(123.68, 116.78, 103.94), scale=.5))
-    metadata = checkpoints.metadata.make(network, CLASSES)
-    assert json.loads(json.dumps(metadata)) == metadata
-    with tf.Graph().as_default(), tf.Session() as session:
-        checkpoints.metadata.variable(metadata)
-        session.run(tf.global_variables_initializer())
-        prefix = tf.train.Saver().save(session, str(tmp_path / 'model'))
-    read = checkpoints.metadata.read(prefix)
-    assert read == metadata
-    assert {key: read[key] for key in (
-        'model_name', 'classes', 'mean_pixel', 'scale', 'image_shape',
-        'format_version')} == {
-            'model_name': 'ssd_300_vgg', 'classes': ['cat', 'dög'],
-            'mean_pixel': [123.68, 116.78, 103.94], 'scale': .5,
-            'image_shape': [300, 300], 'format_version': 1}
-    assert checkpoints.metadata.apply(
-        ssd_vgg_300.SSDNet.default_params, read) == network.params
-    del read['scale']  # As earlier checkpoints have it.
-    assert checkpoints.metadata.apply(
-        ssd_vgg_300.SSDNet.default_params, read).scale == 1
-
-
-def test_checkpoint_of_the_original_has_no_metadata(prefix):
-    assert checkpoints.metadata.read(prefix) is None
-
-
-@pytest.mark.parametrize('text, message', [
-    ('{', 'ssd_metadata is damaged'),
-    ('{}', "ssd_metadata is damaged: KeyError.'format_version'"),
-    ('{"format_version": 2}', 'is of version 2; .* reads version 1'),
-    ('{"format_version": 1, "classes": []}',
-     'lacks anchor_offset, anchor_ratios, anchor_sizes')])
-def test_damaged_metadata(tmp_path, text, message):
-    prefix = save(tmp_path / 'model.ckpt', metadata=text)
-    with pytest.raises(ValueError, match=f'model.ckpt: .*{message}'):
-        checkpoints.metadata.read(prefix)
-
-
-@pytest.mark.parametrize('key, value, message', [
-    ('model_name', 'resnet', 'resnet: unknown network'),
-    ('image_shape', [512, 512],
-     r'\[512, 512\], but ssd_300_vgg takes \[300, 300\]')])
-def test_metadata_that_contradicts_the_network(key, value, message):
-    metadata = checkpoints.metadata.make(ssd_vgg_300.SSDNet(), CLASSES)
-    assert checkpoints.metadata.parse(json.dumps(metadata)) == metadata
-    metadata[key] = value
-    with pytest.raises(ValueError, match=f'^ssd_metadata: .*{message}'):
-        checkpoints.metadata.parse(json.dumps(metadata))
-
-
 def test_check_complete(prefix):
     with tf.Graph().as_default():
         fits = {'net': tf.get_variable('net', [2, 3])}
@@ -266,4 +210,3 @@ def test_reading_beside_a_training_never_sees_half_a_checkpoint(tmp_path):
             except (ValueError, OSError):
                 assert not tf.train.checkpoint_exists(prefix)
         training.result()
-    assert len(seen) > 3

@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+import tf_slim as slim
 
 from engine import checkpoints
 from nets import ssd_vgg_300
@@ -19,15 +20,11 @@ VGG = {
     'vgg_16/fc6/weights': [7, 7, 2, 16], 'vgg_16/fc6/biases': [16],
     'vgg_16/fc8/weights': [1, 1, 16, 1000],
 }
+HIKAPOK = {'ssd300/multibox_head/loc_0/kernel': [3, 3, 512, 16]}
 NET = ssd_vgg_300.SSDNet()
 NET.name = 'net'
 WEIGHTS = 'net/conv1/weights'
 HEAD = 'net/block4_box/conv_cls/weights'
-
-
-def without(shapes, *names):
-    return {name: shape for name, shape in shapes.items()
-            if name not in names}
 
 
 def make_variables(shapes):
@@ -36,15 +33,20 @@ def make_variables(shapes):
         for index, (name, shape) in enumerate(shapes.items())]
 
 
-def make_plan(tmp_path, shapes, **kwargs):
-    """Returns {variable: (source, reason)} and the warnings."""
+def save(tmp_path, shapes):
+    """Returns the prefix of a checkpoint with such variables."""
     with tf.Graph().as_default():
         make_variables(shapes)
         scripts.save_graph(tmp_path / 'model.ckpt')
+    return str(tmp_path / 'model.ckpt')
+
+
+def make_plan(tmp_path, shapes, **kwargs):
+    """Returns {variable: (source, reason)} and the warnings."""
+    prefix = save(tmp_path, shapes)
     with tf.Graph().as_default():
         entries, warnings = checkpoints.restore.plan(
-            make_variables(VARIABLES), str(tmp_path / 'model.ckpt'), NET,
-            **kwargs)
+            make_variables(VARIABLES), prefix, NET, **kwargs)
     return {entry.variable.op.name: (entry.source, entry.reason)
             for entry in entries}, warnings
 
@@ -55,24 +57,16 @@ def test_everything_is_restored(tmp_path):
     assert not warnings
 
 
-def test_scope_that_is_given(tmp_path):
-    entries, warnings = make_plan(tmp_path, DETECTOR, model_scope='ssd')
+@pytest.mark.parametrize('model_scope, expected', [
+    ('ssd', []), (None, []), ('vgg_16', [
+        '--checkpoint_model_scope=vgg_16: {} has no such scope; its own, '
+        'ssd, is used.'])])
+def test_scope_is_given_or_found(tmp_path, model_scope, expected):
+    entries, warnings = make_plan(
+        tmp_path, DETECTOR, model_scope=model_scope)
     assert entries[WEIGHTS] == ('ssd/conv1/weights', None)
-    assert not warnings
-
-
-def test_scope_that_is_found(tmp_path):
-    entries, warnings = make_plan(tmp_path, DETECTOR)
-    assert entries[WEIGHTS] == ('ssd/conv1/weights', None)
-    assert not warnings
-
-
-def test_wrong_scope_is_replaced_with_a_warning(tmp_path):
-    entries, warnings = make_plan(tmp_path, DETECTOR, model_scope='vgg_16')
-    assert entries[WEIGHTS] == ('ssd/conv1/weights', None)
-    warning, = warnings
-    assert '--checkpoint_model_scope=vgg_16' in warning
-    assert 'its own, ssd, is used' in warning
+    assert warnings == [
+        text.format(tmp_path / 'model.ckpt') for text in expected]
 
 
 def test_vgg_16(tmp_path):
@@ -86,17 +80,12 @@ def test_vgg_16(tmp_path):
 
 
 def test_excluded_scopes(tmp_path):
-    entries, _ = make_plan(
-        tmp_path, VGG, exclude_scopes=['net/conv6', ' net/block4_box'])
+    entries, warnings = make_plan(tmp_path, VGG, exclude_scopes=[
+        'net/conv6', ' net/block4_box', 'net/conv'])
     assert entries['net/conv6/weights'] == (None, 'excluded')
     assert entries[HEAD] == (None, 'excluded')
     assert entries[WEIGHTS][0] is not None
-
-
-def test_excluded_scope_that_is_not_there(tmp_path):
-    _, warnings = make_plan(
-        tmp_path, VGG, exclude_scopes=['net/conv1', 'net/conv16'])
-    assert warnings == ["--checkpoint_exclude_scopes: 'net/conv16' holds no "
+    assert warnings == ["--checkpoint_exclude_scopes: 'net/conv' holds no "
                         'variable of net.']
 
 
@@ -107,7 +96,8 @@ def test_other_shape_starts_anew(tmp_path):
 
 
 def test_variable_that_a_detector_lacks(tmp_path):
-    shapes = without(VARIABLES, 'net/conv1/biases')
+    shapes = {name: shape for name, shape in VARIABLES.items()
+              if name != 'net/conv1/biases'}
     with pytest.raises(ValueError, match=(
             'lacks 1 variables of net, such as net/conv1/biases; '
             '--ignore_missing_vars=True')):
@@ -116,9 +106,12 @@ def test_variable_that_a_detector_lacks(tmp_path):
     assert entries['net/conv1/biases'] == (None, 'not in the checkpoint')
 
 
-def test_checkpoint_that_gives_nothing(tmp_path):
-    with pytest.raises(ValueError, match='nothing in it fits net; it holds'):
-        make_plan(tmp_path, {'resnet/conv1/kernel': [1]})
+@pytest.mark.parametrize('shapes, message', [
+    ({'resnet/conv1/kernel': [1]}, 'nothing in it fits net; it holds'),
+    (HIKAPOK, 'HiKapok.* another order .* other sizes')])
+def test_checkpoint_that_gives_nothing(tmp_path, shapes, message):
+    with pytest.raises(ValueError, match=f'model.ckpt: .*{message}'):
+        make_plan(tmp_path, shapes)
 
 
 def test_table():
@@ -141,35 +134,51 @@ def test_subsample_takes_every_third_tap_and_every_fourth_output():
         checkpoints.restore.subsample(np.arange(12), [3]), [0, 4, 8])
 
 
-def test_initializer_loads_what_the_plan_says(tmp_path):
-    prefix = str(tmp_path / 'vgg.ckpt')
-    with tf.Graph().as_default():
-        make_variables(VGG)
-        scripts.save_graph(prefix)
-    reader = tf.train.NewCheckpointReader(prefix)
+def test_a_network_starts_from_vgg_16(tmp_path):
+    shapes, inputs = {}, 3
+    for block, (num_layers, channels) in enumerate(
+            ((2, 16), (2, 32), (3, 64), (3, 128), (3, 128)), 1):
+        for layer in range(1, num_layers + 1):
+            shapes[f'conv{block}/conv{block}_{layer}'] = [
+                3, 3, inputs, channels]
+            inputs = channels
+    shapes |= {'fc6': [7, 7, 128, 1024], 'fc7': [1, 1, 1024, 1024],
+               'fc8': [1, 1, 1024, 10]}
+    prefix = save(tmp_path, {
+        f'vgg_16/{layer}/{name}': size for layer, shape in shapes.items()
+        for name, size in (('weights', shape), ('biases', shape[-1:]))})
+    net = ssd_vgg_300.SSDQuarterNet()
     with tf.Graph().as_default(), tf.Session() as session:
-        variables = make_variables(VARIABLES)
+        net.net(tf.zeros([1, 300, 300, 3]), is_training=False)
+        entries, _ = checkpoints.restore.plan(
+            slim.get_model_variables(), prefix, net)
         session.run(tf.global_variables_initializer())
-        before = dict(zip(VARIABLES, session.run(variables), strict=True))
-        entries, _ = checkpoints.restore.plan(variables, prefix, NET)
         checkpoints.restore.initializer(entries, prefix)(session)
-        after = dict(zip(VARIABLES, session.run(variables), strict=True))
-    np.testing.assert_array_equal(
-        after[WEIGHTS], reader.get_tensor('vgg_16/conv1/weights'))
-    np.testing.assert_array_equal(
-        after['net/conv6/weights'],
-        reader.get_tensor('vgg_16/fc6/weights')[::3, ::3, :, ::4])
-    np.testing.assert_array_equal(after[HEAD], before[HEAD])
+        values = session.run({
+            entry.variable.op.name.removeprefix(f'{net.name}/'):
+            entry.variable for entry in entries})
+    assert '30 of 71 variables' in checkpoints.restore.format_plan(entries, '')
+    stored = checkpoints.reader.open_reader(prefix)
+    for name, source, slices in (
+            ('conv5/conv5_3/weights', 'conv5/conv5_3/weights', np.s_[:]),
+            # Taps 0, 3 and 6 of seven; one of four outputs, and for fc7 the
+            # inputs that those are.
+            ('conv6/weights', 'fc6/weights', np.s_[::3, ::3, :, ::4]),
+            ('conv6/biases', 'fc6/biases', np.s_[::4]),
+            ('conv7/weights', 'fc7/weights', np.s_[:, :, ::4, ::4]),
+            ('conv7/biases', 'fc7/biases', np.s_[::4])):
+        np.testing.assert_array_equal(
+            values[name], stored.get_tensor(f'vgg_16/{source}')[slices])
 
 
 @pytest.fixture
 def averages(tmp_path):
-    with tf.Graph().as_default(), tf.Session() as session:
+    with tf.Graph().as_default():
         tf.get_variable('net/a', initializer=1.)
         tf.get_variable('net/a/ExponentialMovingAverage', initializer=2.)
         tf.get_variable('net/half', initializer=tf.constant(3., tf.float16))
-        session.run(tf.global_variables_initializer())
-        return tf.train.Saver().save(session, str(tmp_path / 'a.ckpt'))
+        scripts.save_graph(tmp_path / 'a.ckpt')
+    return str(tmp_path / 'a.ckpt')
 
 
 @pytest.mark.parametrize('decay, expected', [(None, 1), (0.9, 2)])
@@ -197,11 +206,11 @@ def test_weights_that_do_not_fit_are_refused(
             tf.get_variable(name, shape)
 
 
-def test_averages_that_the_checkpoint_does_not_have(tmp_path):
-    with tf.Graph().as_default():
-        make_variables(VARIABLES)
-        scripts.save_graph(tmp_path / 'a.ckpt')
-    with pytest.raises(ValueError, match=(
-            'a.ckpt: has no moving averages; leave --moving_average_decay')):
-        with checkpoints.restore.weights_of(str(tmp_path / 'a.ckpt'), .9):
+@pytest.mark.parametrize('shapes, decay, message', [
+    (VARIABLES, .9, 'has no moving averages; leave --moving_average_decay'),
+    (HIKAPOK, None, 'a checkpoint of HiKapok')])
+def test_weights_that_cannot_be_used(tmp_path, shapes, decay, message):
+    prefix = save(tmp_path, shapes)
+    with pytest.raises(ValueError, match=f'model.ckpt: {message}'):
+        with checkpoints.restore.weights_of(prefix, decay):
             pass
