@@ -22,7 +22,7 @@ setuptools.setup(
         'matplotlib>=3.8',
         'numpy>=1.26,<3',
         'opencv-python-headless>=4.9,<5',  # 5 has no Caffe engine.
-        'pillow>=10.3',
+        'pillow>=11.3',
         'protobuf>=4.25,<8',
         'psutil>=5.9',
         'pyyaml>=6',
