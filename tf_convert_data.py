@@ -18,7 +18,8 @@ class Options(NamedTuple):
     dataset_name: Annotated[
         str, 'pascalvoc: what is in --dataset_dir, of any format. '
         'pascalvoc_0712: VOC2007, VOC2012 and VOC2007TEST below it, each to '
-        'its own name. coco_2017: train2017 and val2017 likewise.'] = 'pascalvoc'
+        'its own name. coco_2017: train2017 and val2017 likewise.'
+        ] = 'pascalvoc'
     dataset_dir: Annotated[
         str | None, 'Folder with annotations and images, e.g. Annotations and '
         'JPEGImages.'] = None

@@ -270,7 +270,7 @@ def _orientation(exif):
     tiff = exif.removeprefix(b'Exif\0\0')
     order = '<' if tiff[:2] == b'II' else '>'
     try:
-        first, num = struct.unpack_from(f'{order}4xI', tiff)[0], 0
+        first, = struct.unpack_from(f'{order}4xI', tiff)
         num, = struct.unpack_from(f'{order}H', tiff, first)
         for start in range(first + 2, first + 2 + 12 * num, 12):
             tag, kind = struct.unpack_from(f'{order}HH', tiff, start)
@@ -337,8 +337,8 @@ def _what_it_is(content):
         return ('HEIC, which the package pillow-heif reads: python -m pip '
                 'install pillow-heif')
     if brand in _AVIF and 'AVIF' not in _pillow_formats():
-        return ("AVIF, which Pillow reads from 11.3 on: python -m pip install "
-                "'pillow>=11.3'")
+        return ('AVIF, which this Pillow was built without: python -m pip '
+                'install --force-reinstall pillow')
     return 'not an image, or a damaged one'
 
 

@@ -9,6 +9,7 @@ import tqdm
 
 from common import files
 from datasets import conversion
+from datasets import foreign_records
 from datasets import label_map
 from datasets import manifests
 from datasets import split_checks
@@ -116,6 +117,12 @@ def _found(dataset_dir, output_name, layout):
         found = FORMATS[name].find(dataset_dir, **given)
         if found is not None:
             return found
+    opened = foreign_records.patterns(dataset_dir) if (
+        os.path.isdir(dataset_dir)) else {}
+    if opened:
+        raise ValueError(
+            f'{dataset_dir} holds records, {", ".join(opened)}, which need no '
+            'conversion: train_ssd_network.py --dataset_dir opens them.')
     raise ValueError(
         f'{dataset_dir} holds no annotations of the format '
         f'{", ".join(names)}, or no images of them. Other folders are given '

@@ -231,6 +231,17 @@ def test_more_than_8_bits_are_scaled(reader, tmp_path, extension, pixels,
             found, np.repeat(np.floor(expected + .5)[..., None], 3, 2))
 
 
+def test_more_than_8_bits_are_turned(reader):
+    file = io.BytesIO()
+    Image.fromarray(np.rot90(RAMP * 2849).copy()).save(
+        file, 'TIFF', tiffinfo={0x112: 6})
+    image = make_decodable(reader, file.getvalue())
+    assert (image.height, image.width, image.orientation) == (4, 6, 6)
+    np.testing.assert_array_equal(
+        decode_with_tensorflow(image.encoded)[..., 0],
+        np.floor(RAMP * 2849 / 257 + .5))
+
+
 def test_what_is_no_number_is_the_least(reader):
     pixels = np.array([[np.nan, 1, 2], [np.inf, 3, -np.inf]], np.float32)
     found = decode_with_tensorflow(make_decodable(
@@ -257,7 +268,7 @@ JPEG, PNG = encode('.jpg'), encode('.png')
     (b'', 'the file is empty'),
     (b' <!DOCTYPE HTML><html>', 'not an image, but a web page'),
     (b'version https://git-lfs.github.com/spec/v1', 'a pointer of Git LFS'),
-    (b'\0\0\0\x18ftypavif' + bytes(400), 'not an image, or a damaged one'),
+    (b'\0\0\0\x18ftypavif' + bytes(400), 'not an image, or a damaged one|AVIF'),
     (encode('.webp')[:300], 'a damaged WEBP|not an image'),
     (JPEG[:20], 'not an image'),
     (JPEG[:len(JPEG) // 2], 'not an image, or a damaged one'),

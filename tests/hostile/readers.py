@@ -1,11 +1,13 @@
 """What reads each kind of file, for fuzz.py; READERS has them all."""
 import functools
+import io
 import pathlib
 from collections.abc import Callable
 
 import cv2
 import numpy as np
 import tensorflow.compat.v1 as tf
+from PIL import Image
 
 from datasets import dataset_factory
 from datasets import image_files
@@ -26,6 +28,7 @@ from nets import ssd_vgg_300
 from tests import caffe_files
 from tests import scripts
 from tests import voc_files
+from tests.datasets import foreign_records_test
 from tests.hostile import damage
 
 NUM_IMAGES = 4
@@ -117,10 +120,25 @@ class Images(Reader):
         if cv2.haveImageWriter('.gif'):  # Not with OpenCV 4.11.
             self._encode('.gif', pixels[..., :3])
         self._encode('.png', pixels.astype(np.uint16) * 257)
+        for ending, dtype in (('.png', np.uint16), ('.tiff', np.uint16),
+                              ('.tiff', np.float32)):
+            self._encode(ending, pixels.astype(dtype))
+        self._turned(Image.fromarray(pixels[..., :3]))
         self._encode('.jpg', pixels, cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
         for shape in ((1, 1, 3), (1, 20000, 3), (20000, 1, 3)):
             for ending in ('.jpg', '.png'):
                 self._encode(ending, np.zeros(shape, np.uint8))
+
+    def _turned(self, picture):
+        exif = Image.Exif()
+        exif[0x112] = 6
+        for image_format in ('JPEG', 'PNG', 'WEBP', 'TIFF', 'GIF', 'AVIF'):
+            file = io.BytesIO()
+            if image_format in Image.SAVE:  # AVIF not with any Pillow.
+                picture.save(file, image_format, exif=exif, **(
+                    {'save_all': True, 'append_images': [picture]}
+                    if image_format in Image.SAVE_ALL else {}))
+                self.examples.append(file.getvalue())
 
     def _encode(self, ending, picture, *options):
         self.examples.append(
@@ -155,6 +173,24 @@ class Records(Reader):
             # Unicode: in a message of TensorFlow's, of what it has read.
             except (tf.errors.OpError, UnicodeDecodeError) as error:
                 raise ValueError(f'{self.path}: {type(error)}') from error
+
+
+class ForeignRecords(Reader):
+    """Records of another program, or their map, to a data set."""
+
+    def __init__(self, folder, name):
+        super().__init__(folder / name, *(
+            [damage.damage_words] if name.endswith('.pbtxt') else []),
+            damage.damage_bytes)
+        foreign_records_test.write(
+            folder, *[foreign_records_test.example()] * 2,
+            label_map=foreign_records_test.MAP.format(1, 2))
+        self.examples, self.named = [self.path.read_bytes()], folder
+
+    def read(self):
+        dataset = dataset_factory.get_dataset('x', 'train', str(self.named))
+        assert all(map(text_files.is_printable, dataset.labels))
+        assert all(map(text_files.is_printable, dataset.notes))
 
 
 class Manifests(Reader):
@@ -325,6 +361,9 @@ READERS = {
     **{kind: functools.partial(
         Sets, find=find, files=files, name=name, examples=examples)
        for kind, (find, files, name, *examples) in SETS.items()},
+    **{kind: functools.partial(ForeignRecords, name=name) for kind, name in (
+        ('foreign_record', 'train.record'),
+        ('foreign_map', 'label_map.pbtxt'))},
     **{kind: functools.partial(Checkpoints, name=name) for kind, name in (
         ('index', 'model.ckpt-7.index'), ('state', 'checkpoint'),
         ('data', 'model.ckpt-7.data-00000-of-00001'),

@@ -56,6 +56,13 @@ def test_arguments_are_checked(tmp_path, options, message):
         convert.convert(**{**arguments, **options})
 
 
+def test_records_need_no_conversion(tmp_path):
+    (tmp_path / 'train-00000-of-00001').touch()
+    with pytest.raises(ValueError, match=(
+            r'holds records, train-\*-of-00001, which need no conversion')):
+        convert.convert('pascalvoc', str(tmp_path), 'x', str(tmp_path))
+
+
 @pytest.mark.parametrize('output_name', [
     'toy_train', 'voc_2007_train', 'voc_2012_test', 'voc_2007', 'a_b_c'])
 def test_what_is_advised_can_be_opened(tmp_path, capsys, output_name):

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from PIL import Image
 
 from engine import checkpoints
 from engine import models
@@ -116,6 +117,15 @@ def test_images_may_be_paths_and_arrays_mixed(network, found, tmp_path):
     for image in (second, third, network.detect(path)):
         assert_same(image, found[1])
     assert network.detect([]) == []
+
+
+def test_files_are_turned_upright(network, found, tmp_path):
+    exif = Image.Exif()
+    exif[0x112] = 6  # Stored turned to the left.
+    path = tmp_path / 'turned.png'
+    Image.fromarray(np.ascontiguousarray(np.rot90(PICTURES[0]))).save(
+        path, exif=exif)
+    assert_same(network.detect(path), found[0])
 
 
 def test_pictures_of_a_pixel_and_arrays_that_are_not_contiguous(network):

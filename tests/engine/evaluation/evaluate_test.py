@@ -45,7 +45,7 @@ def folder(tmp_path_factory):
 
 
 def evaluated(folder, eval_dir, **changes):
-    scripts.evaluate(**{
+    return scripts.evaluate(**{
         'dataset_name': 'pascalvoc_2007', 'dataset_dir': str(folder),
         'checkpoint_path': str(folder / 'model'), 'eval_dir': str(eval_dir),
         **changes})
