@@ -47,7 +47,7 @@ def test_flags_that_contradict_the_checkpoint(model_name, anchors, message):
 
 
 def test_number_of_classes_of_the_flag(monkeypatch):
-    dataset = types.SimpleNamespace(labels=CLASSES)
+    dataset = types.SimpleNamespace(notes=(), labels=CLASSES)
     monkeypatch.setattr(
         dataset_factory, 'get_dataset', lambda *names: dataset)
     flags = options.Data('toy', 'records')
