@@ -45,9 +45,9 @@ class TrainingLog:
 
     def _measure(self):
         now = time.monotonic()
-        seconds, num_images = (
-            now - self._since, self._num_steps * self._run.images_per_step)
-        images_per_second = num_images / seconds
+        seconds = now - self._since
+        steps_per_second = self._num_steps / seconds
+        images_per_second = steps_per_second * self._run.images_per_step
         wait_share = self._waited / seconds
         self._since, self._num_steps, self._waited = now, 0, 0.
         self._speed = (f', {images_per_second:.1f} images/s, '

@@ -40,10 +40,12 @@ def locked(folder: str) -> Iterator[None]:
         raise ValueError(
             f'{folder}: {owner or "another process"} is training there. Wait '
             'until it has ended, or give another --train_dir.') from None
-    with lock:
+    try:
         files.write_whole(owner_path, [
             f'process {os.getpid()} on {socket.gethostname()}\n'])
         yield
+    finally:
+        lock.release()
 
 
 def recover(folder: str) -> str | None:
