@@ -19,8 +19,7 @@ from engine.training import options
 from engine.training import record_checks
 from nets import ssd
 
-# Images of a batch that TensorBoard shows.
-_NUM_SUMMARY_IMAGES = 4
+_NUM_SUMMARY_IMAGES = 4  # Images of a batch that TensorBoard shows.
 # Between the seeds of workers, which have orders of their own; those of
 # epochs lie in between.
 _WORKER_SEED_STRIDE = 1_000_003

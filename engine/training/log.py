@@ -12,9 +12,8 @@ class TrainingLog:
     """Measures images per second and the wait for data."""
 
     def __init__(self, run: options.Run, start_step: int):
-        """Starts after `start_step` steps that have been done."""
         self._run = run
-        self.number = start_step
+        self.number = start_step  # Of the last step that was done.
         self._since, self._num_steps, self._waited = None, 0, 0.
         self._most_bytes = 0
         self._speed = ''  # What a line says of it.

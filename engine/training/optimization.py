@@ -18,11 +18,10 @@ def learning_rate(optimizer: options.Optimizer, batch_size: int,
     Raises:
       ValueError: for an unknown type, or lists that do not fit together.
     """
-    base, decay_type = (
-        optimizer.learning_rate, optimizer.learning_rate_decay_type)
+    base = optimizer.learning_rate
     decay_steps = max(1, int(
         num_samples / batch_size * optimizer.num_epochs_per_decay))
-    makers = {
+    rate = _chosen({
         'fixed': lambda: tf.constant(base, tf.float32),
         'exponential': lambda: tf.train.exponential_decay(
             base, global_step, decay_steps,
@@ -31,8 +30,7 @@ def learning_rate(optimizer: options.Optimizer, batch_size: int,
             base, global_step, decay_steps, optimizer.end_learning_rate),
         'piecewise': lambda: tf.train.piecewise_constant(
             global_step, *_pieces(optimizer)),
-    }
-    rate = _chosen(makers, 'learning_rate_decay_type', decay_type)
+    }, 'learning_rate_decay_type', optimizer.learning_rate_decay_type)
     if optimizer.warmup_steps:
         rate *= tf.minimum(1., tf.cast(global_step + 1, tf.float32)
                            / optimizer.warmup_steps)
@@ -107,7 +105,6 @@ def train_op(step: gradients.Gradients, optimizer: options.Optimizer,
 
     Args:
       step: Gradients; nothing is done if they fail.
-      optimizer: its options.
       rate: float32 scalar.
       global_step: int64 variable, which the step increases.
       aggregator: of several workers, or None.
