@@ -60,43 +60,21 @@ def device_function(run: options.Run) -> Callable | None:
 def start_session(run: options.Run, scaffold: tf.train.Scaffold,
                   config: tf.ConfigProto, hooks: list[tf.train.SessionRunHook],
                   ) -> tf.train.MonitoredSession:
-    """Returns a session; the chief's restores, saves and writes summaries."""
+    """Returns a session; the chief's restores, saves and summarises."""
     if run.num_ps:  # It goes on while other workers are gone.
         config.device_filters.extend(
             [f'/job:{PS}', f'/job:{WORKER}/task:{run.task}'])
-    master = _server(run, config).target if run.job_name else run.master
-    if not run.is_chief:
-        return tf.train.MonitoredSession(
-            _Worker(scaffold, master, config), hooks,
-            stop_grace_period_secs=_STOP_SECONDS)
-    if run.save_interval_steps is not None:
-        hooks = [*hooks, tf.train.CheckpointSaverHook(
+    every_steps = [] if run.save_interval_steps is None else [
+        tf.train.CheckpointSaverHook(
             run.train_dir, save_steps=run.save_interval_steps,
             scaffold=scaffold)]
     return tf.train.MonitoredTrainingSession(
-        master, checkpoint_dir=run.train_dir, scaffold=scaffold,
-        config=config, hooks=hooks,
+        _server(run, config).target if run.job_name else run.master,
+        run.is_chief, run.train_dir, scaffold, hooks, every_steps,
         save_checkpoint_secs=run.save_interval_secs,
         save_summaries_secs=run.save_summaries_secs,
-        save_summaries_steps=None, log_step_count_steps=None,
+        save_summaries_steps=None, log_step_count_steps=None, config=config,
         stop_grace_period_secs=_STOP_SECONDS)
-
-
-class _Worker(NamedTuple):
-    """tf.train.WorkerSessionCreator; that one looks every 30 seconds."""
-    scaffold: tf.train.Scaffold
-    master: str
-    config: tf.ConfigProto
-
-    def create_session(self):
-        """Returns a session once the chief has set the variables."""
-        self.scaffold.finalize()
-        return tf.train.SessionManager(
-            local_init_op=self.scaffold.local_init_op,
-            ready_op=self.scaffold.ready_op,
-            ready_for_local_init_op=self.scaffold.ready_for_local_init_op,
-            recovery_wait_secs=1).wait_for_session(
-                self.master, self.config, max_wait_secs=7200)
 
 
 def _server(run, config):

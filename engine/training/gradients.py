@@ -24,7 +24,8 @@ class Gradients(NamedTuple):
     variables: list[tf.Variable]  # Those that are trained, with a gradient.
     gradients: list[tf.Tensor]  # Of the loss, float32, in their order.
     decays: list[tf.Tensor | None]  # Of the decay; None where none is.
-    statistics: list[layers.MovingStatistic]  # Of batch norm, of one share.
+    # Of batch norm, as the first share of the chief's batch gives them.
+    statistics: list[layers.MovingStatistic]
 
 
 def of_batch(model: options.Model, loss: options.Loss, run: options.Run,
@@ -56,13 +57,14 @@ def of_batch(model: options.Model, loss: options.Loss, run: options.Run,
     # regularisers belong to the variables, which are made once.
     regularization = tf.add_n(
         [tf.constant(0.), *tf.losses.get_regularization_losses()])
-    statistics = {}  # The first share's.
+    statistics = {}
     for statistic in tf.get_collection(layers.MOVING_STATISTICS):
         statistics.setdefault(statistic.variable.op.name, statistic)
     return Gradients(
         losses.Losses(*map(tf.add_n, zip(*all_losses, strict=True))),
         regularization, variables, [gradient / loss_scale for gradient in sums],
-        tf.gradients(regularization, variables), list(statistics.values()))
+        tf.gradients(regularization, variables),
+        list(statistics.values()) if run.is_chief else [])
 
 
 def split(structure: Any, num_parts: int) -> list:

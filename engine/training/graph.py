@@ -19,8 +19,7 @@ from engine.training import options
 from engine.training import record_checks
 from nets import ssd
 
-# Images of a batch that TensorBoard shows.
-_NUM_SUMMARY_IMAGES = 4
+_NUM_SUMMARY_IMAGES = 4  # Images of a batch that TensorBoard shows.
 # Between the seeds of workers, which have orders of their own; those of
 # epochs lie in between.
 _WORKER_SEED_STRIDE = 1_000_003
@@ -46,8 +45,7 @@ def build(groups: tuple, dataset: slim.dataset.Dataset, network: ssd.SSDNet,
       groups: options.Data, Model, Loss, Optimizer and Run.
       dataset, network: what is trained on, and what.
       start_step: step from which the batches are counted.
-      guard: of what is not finite.
-      aggregator: of several workers, or None.
+      guard, aggregator: of what is not finite; of several workers, or None.
     """
     data, model, loss, optimizer, run = groups
     with tf.device('/device:CPU:0'):
@@ -64,7 +62,7 @@ def build(groups: tuple, dataset: slim.dataset.Dataset, network: ssd.SSDNet,
         checkpoints.metadata.make(network, dataset.labels))
     train_op = optimization.train_op(
         guard.checked(total, step, batch, global_step, rate), optimizer, rate,
-        global_step, aggregator, run.is_chief)
+        global_step, aggregator)
     with tf.control_dependencies([train_op]):
         number = global_step.read_value()
     values = Step(step.losses, step.regularization, total, rate, number,

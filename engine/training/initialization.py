@@ -1,11 +1,10 @@
 """Weights of a network that starts from nothing, fitted to its data.
 
-The random features of a network as deep as VGG, without batch normalisation,
-differ little from place to place and from image to image: most of each is
-common to all. The first hundreds of steps go into that. Here every layer
-before a ReLU is scaled and shifted once, at the start, such that each of its
-channels has mean 0 and deviation 1 over some images of the data
-(Kraehenbuehl et al. 2016, Data-dependent Initializations of CNNs).
+The random features of a network as deep as VGG, without batch norm, differ
+little from place to place and from image to image: the first hundreds of
+steps go into that. Here every layer before a ReLU is scaled and shifted once,
+such that each of its channels has mean 0 and deviation 1 over some images of
+the data (Kraehenbuehl et al. 2016, Data-dependent Initializations of CNNs).
 """
 from collections.abc import Callable
 

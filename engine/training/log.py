@@ -12,9 +12,8 @@ class TrainingLog:
     """Measures images per second and the wait for data."""
 
     def __init__(self, run: options.Run, start_step: int):
-        """Starts after `start_step` steps that have been done."""
         self._run = run
-        self.number = start_step
+        self.number = start_step  # Of the last step that was done.
         self._since, self._num_steps, self._waited = None, 0, 0.
         self._most_bytes = 0
         self._speed = ''  # What a line says of it.
@@ -45,9 +44,9 @@ class TrainingLog:
 
     def _measure(self):
         now = time.monotonic()
-        seconds, num_images = (
-            now - self._since, self._num_steps * self._run.images_per_step)
-        images_per_second = num_images / seconds
+        seconds = now - self._since
+        steps_per_second = self._num_steps / seconds
+        images_per_second = steps_per_second * self._run.images_per_step
         wait_share = self._waited / seconds
         self._since, self._num_steps, self._waited = now, 0, 0.
         self._speed = (f', {images_per_second:.1f} images/s, '

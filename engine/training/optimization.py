@@ -11,22 +11,17 @@ BIAS_GRADIENT_SCALE = 2.
 
 def learning_rate(optimizer: options.Optimizer, batch_size: int,
                   num_samples: int, global_step: tf.Tensor) -> tf.Tensor:
-    """Returns the learning rate at global_step, a float32 scalar.
+    """Returns the learning rate at global_step, int64 [], a float32 scalar.
 
-    Args:
-      optimizer: its options.
-      batch_size: images between two values of global_step.
-      num_samples: images of an epoch.
-      global_step: int64 scalar.
+    Epochs are of num_samples images, steps of batch_size.
 
     Raises:
       ValueError: for an unknown type, or lists that do not fit together.
     """
-    base, decay_type = (
-        optimizer.learning_rate, optimizer.learning_rate_decay_type)
+    base = optimizer.learning_rate
     decay_steps = max(1, int(
         num_samples / batch_size * optimizer.num_epochs_per_decay))
-    makers = {
+    rate = _chosen({
         'fixed': lambda: tf.constant(base, tf.float32),
         'exponential': lambda: tf.train.exponential_decay(
             base, global_step, decay_steps,
@@ -35,8 +30,7 @@ def learning_rate(optimizer: options.Optimizer, batch_size: int,
             base, global_step, decay_steps, optimizer.end_learning_rate),
         'piecewise': lambda: tf.train.piecewise_constant(
             global_step, *_pieces(optimizer)),
-    }
-    rate = _chosen(makers, 'learning_rate_decay_type', decay_type)
+    }, 'learning_rate_decay_type', optimizer.learning_rate_decay_type)
     if optimizer.warmup_steps:
         rate *= tf.minimum(1., tf.cast(global_step + 1, tf.float32)
                            / optimizer.warmup_steps)
@@ -100,8 +94,7 @@ def make_optimizer(optimizer: options.Optimizer,
 
 def train_op(step: gradients.Gradients, optimizer: options.Optimizer,
              rate: tf.Tensor, global_step: tf.Variable,
-             aggregator: distributed.Aggregator | None = None,
-             is_chief: bool = True) -> tf.Operation:
+             aggregator: distributed.Aggregator | None = None) -> tf.Operation:
     """Returns the operation of one training step.
 
     Weights decay; gradients whose norm over all variables is above
@@ -112,16 +105,13 @@ def train_op(step: gradients.Gradients, optimizer: options.Optimizer,
 
     Args:
       step: Gradients; nothing is done if they fail.
-      optimizer: its options.
       rate: float32 scalar.
       global_step: int64 variable, which the step increases.
       aggregator: of several workers, or None.
-      is_chief: whether the statistics are of this worker's batches.
     """
     opt = make_optimizer(optimizer, rate)
     with tf.control_dependencies(step.gradients):
-        updates = [statistic.update() for statistic in step.statistics
-                   if is_chief]
+        updates = [statistic.update() for statistic in step.statistics]
 
     def apply(loss_gradients, updates=()):
         applied = tf.group(opt.apply_gradients(_complete(

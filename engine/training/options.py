@@ -135,11 +135,7 @@ class Run(NamedTuple):
 
     @property
     def global_batch_size(self) -> int:
-        """Images between two values of global_step.
-
-        Workers that add their gradients up make one step of it together;
-        others make a step each.
-        """
+        """Images of one global_step, which one worker makes or all."""
         return self.images_per_step * (
             self.num_to_aggregate if self.sync_replicas else 1)
 

@@ -29,28 +29,19 @@ def checked(sample: dict[str, tf.Tensor],
     is_infinite = ~tf.reduce_all(tf.math.is_finite(bboxes), axis=1)
     is_reversed = tf.reduce_any(bboxes[:, 2:] < bboxes[:, :2], axis=1)
     is_wrong = is_unknown | is_infinite | is_reversed
-    message = tf.cond(
-        tf.reduce_any(is_wrong), lambda: name + _describe(
-            labels, bboxes, is_wrong, is_unknown, is_infinite, num_classes),
-        lambda: tf.constant(''))
-    is_right = tf.debugging.Assert(~tf.reduce_any(is_wrong), [message])
+    boxes = tf.strings.reduce_join(
+        tf.as_string(bboxes, precision=4), axis=1, separator=', ')
+    faults = tf.strings.join([
+        name, 'object ', tf.as_string(tf.range(1, num_labels + 1)),
+        ' has label ', tf.as_string(labels),
+        ' and box (ymin, xmin, ymax, xmax) ', boxes, tf.where_v2(
+            is_unknown, f'; labels are 1 to {num_classes}.', tf.where_v2(
+                is_infinite, '; it is not finite.',
+                '; its end is before its start.'))])
+    first = tf.strings.reduce_join(tf.boolean_mask(faults, is_wrong)[:1])
+    is_right = tf.debugging.Assert(~tf.reduce_any(is_wrong), [first])
     with tf.control_dependencies([is_right]):
         return {**sample, 'object/label': tf.identity(labels)}
-
-
-def _describe(labels, bboxes, is_wrong, is_unknown, is_infinite, num_classes):
-    """Returns what is wrong with the first object that is, a string []."""
-    index = tf.argmax(tf.cast(is_wrong, tf.int32))
-    box = tf.strings.reduce_join(
-        tf.as_string(bboxes[index], precision=4), separator=', ')
-    fault = tf.where_v2(
-        is_unknown[index], f'; labels are 1 to {num_classes}.', tf.where_v2(
-            is_infinite[index], '; it is not finite.',
-            '; its end is before its start.'))
-    return tf.strings.join([
-        'object ', tf.as_string(index + 1), ' has label ',
-        tf.as_string(labels[index]), ' and box (ymin, xmin, ymax, xmax) ',
-        box, fault])
 
 
 def explanation(message: str) -> str | None:

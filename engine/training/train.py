@@ -21,10 +21,6 @@ from engine.training import options
 from engine.training import record_checks
 from engine.training import train_dir
 
-# Of records that vanish or are damaged in the middle of a training.
-_OF_FILES = (tf.errors.NotFoundError, tf.errors.PermissionDeniedError,
-             tf.errors.DataLossError)
-
 
 def run(data: options.Data, model: options.Model = options.Model(),
         loss: options.Loss = options.Loss(),
@@ -101,11 +97,7 @@ def _train(groups, dataset, latest):
             print(f'{latest}: training goes on from step {start_step}.')
         elif run.is_chief:
             initialize = _start(data, model, dataset, network, source)
-        training_log = log.TrainingLog(run, start_step)
-        interruption = _loop(
-            run, step, initialize, guard, aggregator, training_log)
-    print(f'Memory: up to {training_log.memory()}.')
-    return interruption
+        return _loop(run, step, start_step, initialize, guard, aggregator)
 
 
 def _make_network(model, dataset, source):
@@ -167,8 +159,9 @@ def _start(data, model, dataset, network, source):
     return checkpoints.restore.initializer(plan, source)
 
 
-def _loop(run, step, initialize, guard, aggregator, training_log):
+def _loop(run, step, start_step, initialize, guard, aggregator):
     """Runs steps until the last, saving and reporting; see _train."""
+    training_log = log.TrainingLog(run, start_step)
     saver = tf.train.Saver(max_to_keep=5, keep_checkpoint_every_n_hours=1,
                            save_relative_paths=True)  # Folders are moved.
     scaffold = tf.train.Scaffold(
@@ -185,7 +178,7 @@ def _loop(run, step, initialize, guard, aggregator, training_log):
     try:
         with distributed.start_session(
                 run, scaffold, config, hooks) as session, tqdm.tqdm(
-                initial=training_log.number, total=run.max_number_of_steps,
+                initial=start_step, total=run.max_number_of_steps,
                 unit='step', disable=None) as progress:
             interruption = _run_steps(
                 session, step, guard, training_log, progress)
@@ -194,6 +187,7 @@ def _loop(run, step, initialize, guard, aggregator, training_log):
         raise _explained(error, run.train_dir) from None
     if run.is_chief:
         train_dir.check_saved(run.train_dir, training_log.number)
+    print(f'Memory: up to {training_log.memory()}.')
     return interruption
 
 
@@ -223,7 +217,10 @@ def _explained(error, folder):
     operation = getattr(error, 'op', None)
     is_about_saving = folder in message if operation is None else (
         operation.type in ('SaveV2', 'MergeV2Checkpoints'))
-    if not is_about_saving and not isinstance(error, _OF_FILES):
+    if not is_about_saving and not isinstance(error, (
+            # Of records that vanish or are damaged in the middle.
+            tf.errors.NotFoundError, tf.errors.PermissionDeniedError,
+            tf.errors.DataLossError)):
         return error
     place = f'{folder}: cannot be written: ' if is_about_saving else ''
     return OSError(f'{place}{errors.reason(message)}. '

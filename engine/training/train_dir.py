@@ -40,10 +40,12 @@ def locked(folder: str) -> Iterator[None]:
         raise ValueError(
             f'{folder}: {owner or "another process"} is training there. Wait '
             'until it has ended, or give another --train_dir.') from None
-    with lock:
+    try:
         files.write_whole(owner_path, [
             f'process {os.getpid()} on {socket.gethostname()}\n'])
         yield
+    finally:
+        lock.release()
 
 
 def recover(folder: str) -> str | None:
@@ -72,19 +74,12 @@ def recover(folder: str) -> str | None:
     return prefix
 
 
-def last_finite(folder: str) -> str | None:
-    """Returns the prefix of the newest checkpoint without NaN or infinity."""
+def describe_last(folder: str) -> str:
+    """Returns a sentence about the newest checkpoint of finite numbers."""
     for prefix in checkpoints.paths.numbered(folder):
         if checkpoints.reader.fault(prefix, must_be_finite=True) is None:
-            return prefix
-    return None
-
-
-def describe_last(folder: str) -> str:
-    """Returns a sentence about the checkpoint from which training goes on."""
-    prefix = last_finite(folder)
-    return ('There is no whole checkpoint.' if prefix is None
-            else f'The last whole checkpoint is {prefix}.')
+            return f'The last whole checkpoint is {prefix}.'
+    return 'There is no whole checkpoint.'
 
 
 def check_saved(folder: str, step: int):

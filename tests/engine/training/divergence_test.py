@@ -59,7 +59,7 @@ def test_stop_changes_nothing_and_says_where(tmp_path):
     with pytest.raises(ValueError, match=(
             'is not finite at step 2: loss nan, learning rate 1, images '
             'a.jpg; gradient norms, of which 1 of 1 are not finite: weights '
-            'nan. The last finite checkpoint is None. Usual causes: ')):
+            'nan. There is no whole checkpoint. Usual causes: ')):
         training.run()
     assert training.session.run(training.weights) == -1
 

@@ -16,13 +16,15 @@ GOOD = [0.1, 0.1, 0.6, 0.6]
 def check(bboxes, labels):
     """Returns the explanation of the error, None if there is none."""
     with tf.Graph().as_default(), tf.Session() as session:
-        sample = record_checks.checked({
-            'filename': tf.constant('bad.jpg'),
-            'object/label': tf.constant(labels, tf.int64),
-            'object/bbox': tf.reshape(
-                tf.constant(bboxes, tf.float32), [-1, 4])}, num_classes=3)
+        sample = {'filename': tf.constant('bad.jpg'),
+                  'object/label': tf.placeholder(tf.int64, [None]),
+                  'object/bbox': tf.placeholder(tf.float32, [None, 4])}
+        checked = record_checks.checked(sample, num_classes=3)
         try:
-            assert session.run(sample['object/label']).tolist() == labels
+            assert session.run(checked['object/label'], {
+                sample['object/label']: labels,
+                sample['object/bbox']: np.reshape(bboxes, [-1, 4]),
+            }).tolist() == labels
         except tf.errors.InvalidArgumentError as error:
             return record_checks.explanation(error.message)
     return None

@@ -141,7 +141,7 @@ def test_divergence_is_explained(run, tmp_path):
             r'not finite at step 11, 10 times in a row: loss (inf|nan), '
             r'learning rate 8.84e\+29, images 00000.\.jpg, .*; gradient '
             rf'norms, of which \d+ of 39 are not finite: {NAME}/\S+ \S+, .* '
-            r'The last finite checkpoint is .*model.ckpt-0\. Usual causes: '
+            r'The last whole checkpoint is .*model.ckpt-0\. Usual causes: '
             r'.*--learning_rate=1e\+30')):
         run(tmp_path, 20, learning_rate=1e30, warmup_steps=0,
             on_nonfinite='skip')

@@ -67,15 +67,16 @@ def test_rest_of_a_save_that_was_killed(folder):
 
 def test_empty_folder(tmp_path):
     assert train_dir.recover(str(tmp_path)) is None
-    assert train_dir.last_finite(str(tmp_path)) is None
+    assert train_dir.describe_last(str(tmp_path)) == (
+        'There is no whole checkpoint.')
 
 
-def test_last_finite(folder):
+def test_last_of_finite_numbers(folder):
     with tf.Graph().as_default(), tf.Session() as session:
         tf.get_variable('weights', initializer=[1., float('nan')])
         session.run(tf.global_variables_initializer())
         tf.train.Saver().save(session, str(folder / 'model.ckpt'), 11)
-    assert train_dir.last_finite(str(folder)).endswith('model.ckpt-10')
+    assert train_dir.describe_last(str(folder)).endswith('model.ckpt-10.')
 
 
 def test_configuration_comes_back(tmp_path):
