@@ -189,6 +189,7 @@ def _end_at_once(signal_number, frame):
 
 def _describe_thread_error(arguments):
     """Says in one line what ended a thread whose result nobody waits for."""
-    if arguments.exc_type is not SystemExit:
+    # A session that ends cancels what its threads wait for.
+    if arguments.exc_type.__name__ not in ('SystemExit', 'CancelledError'):
         print(f'In a thread: {describe(arguments.exc_value)}',
               file=sys.stderr)

@@ -34,9 +34,8 @@ def plan(variables: list[tf.Variable], prefix: str, network: ssd.SSDNet,
     """Returns an Entry for each variable, and a list of warnings.
 
     Args:
-      variables: of the network.
+      variables, network: SSDNet's, whose name is their scope.
       prefix: of the checkpoint.
-      network: SSDNet, whose name is the scope of the variables.
       model_scope: scope of the same variables in the checkpoint; where it
         holds none, the checkpoint's own scope is found.
       exclude_scopes: scopes of variables that start anew.

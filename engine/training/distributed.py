@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
+from engine import runtime
 from engine.training import gradients
 from engine.training import options
 
-PS = 'ps'
-WORKER = 'worker'
 # How long a parameter server waits for the others after the chief is done,
 # and a worker that ends for its threads, which may wait for other workers.
 _GRACE_SECONDS, _STOP_SECONDS = 120, 5
@@ -24,9 +23,9 @@ _GRACE_SECONDS, _STOP_SECONDS = 120, 5
 def check(run: options.Run):
     """Raises ValueError where flags and machines do not fit together."""
     job, hosts = run.job_name, (run.ps_hosts, run.worker_hosts)
-    num_tasks = len(run.ps_hosts or ()) if job == PS else run.num_workers
+    num_tasks = len(run.ps_hosts or ()) if job == 'ps' else run.num_workers
     num_gpus = len(tf.config.list_physical_devices('GPU'))
-    has_clones_here = run.num_clones > 1 and job != PS and not (
+    has_clones_here = run.num_clones > 1 and job != 'ps' and not (
         run.clone_on_cpu or run.master)
     for is_wrong, fault in (
             (has_clones_here and run.num_clones > num_gpus,
@@ -39,7 +38,7 @@ def check(run: options.Run):
              '--ps_hosts, --worker_hosts: need --job_name=ps or worker, what '
              'this process is.'),
             (run.task >= num_tasks,
-             f'--task={run.task}: there are {num_tasks} of {job or WORKER}, '
+             f'--task={run.task}: there are {num_tasks} of {job or "worker"}, '
              'numbered from 0.'),
             (run.num_workers > 1 and not run.num_ps,
              f'--worker_replicas={run.worker_replicas}: need a parameter '
@@ -51,34 +50,35 @@ def check(run: options.Run):
             raise ValueError(fault)
 
 
-def device_function(run: options.Run) -> Callable | None:
-    """Returns what tf.device takes: variables go to parameter servers."""
-    return tf.train.replica_device_setter(
-        run.num_ps, worker_device=f'/job:{WORKER}/task:{run.task}')
-
-
-def start_session(run: options.Run, scaffold: tf.train.Scaffold,
-                  config: tf.ConfigProto, hooks: list[tf.train.SessionRunHook],
-                  ) -> tf.train.MonitoredSession:
+def start_session(
+        run: options.Run, scaffold: tf.train.Scaffold,
+        hooks: list[tf.train.SessionRunHook]) -> tf.train.MonitoredSession:
     """Returns a session; the chief's restores, saves and summarises."""
-    if run.num_ps:  # It goes on while other workers are gone.
-        config.device_filters.extend(
-            [f'/job:{PS}', f'/job:{WORKER}/task:{run.task}'])
+    target, config = _connection(run)
     every_steps = [] if run.save_interval_steps is None else [
         tf.train.CheckpointSaverHook(
             run.train_dir, save_steps=run.save_interval_steps,
             scaffold=scaffold)]
     return tf.train.MonitoredTrainingSession(
-        _server(run, config).target if run.job_name else run.master,
-        run.is_chief, run.train_dir, scaffold, hooks, every_steps,
+        target, run.is_chief, run.train_dir, scaffold, hooks, every_steps,
         save_checkpoint_secs=run.save_interval_secs,
         save_summaries_secs=run.save_summaries_secs,
         save_summaries_steps=None, log_step_count_steps=None, config=config,
         stop_grace_period_secs=_STOP_SECONDS)
 
 
+def _connection(run):
+    """Returns where a worker's session runs, and its configuration."""
+    config = runtime.session_config(
+        run.gpu_memory_fraction, run.num_clones if run.clone_on_cpu else 1)
+    if run.num_ps:  # It goes on while other workers are gone.
+        config.device_filters.extend(
+            ['/job:ps', f'/job:worker/task:{run.task}'])
+    return _server(run, config).target if run.job_name else run.master, config
+
+
 def _server(run, config):
-    hosts = {PS: run.ps_hosts, WORKER: run.worker_hosts}
+    hosts = {'ps': run.ps_hosts, 'worker': run.worker_hosts}
     try:
         return tf.train.Server(hosts, run.job_name, run.task, config=config)
     except tf.errors.OpError as error:
@@ -94,7 +94,7 @@ def serve(run: options.Run):
     server = _server(run, tf.ConfigProto(device_count={'GPU': 0}))
     print(f'Parameter server {run.task} of {run.num_ps} '
           f'waits for {run.num_workers} workers.', flush=True)
-    config = tf.ConfigProto(device_filters=[f'/job:{PS}/task:{run.task}'])
+    config = tf.ConfigProto(device_filters=[f'/job:ps/task:{run.task}'])
     with tf.Graph().as_default(), tf.Session(
             server.target, config=config) as session:
         queue = _done_queue(run.task)
@@ -109,15 +109,21 @@ def serve(run: options.Run):
     print(f'Parameter server {run.task}: the workers are done.')
 
 
-def done_hook(run: options.Run) -> tf.train.SessionRunHook:
-    """Returns a hook that tells the servers that this worker is done."""
-    return tf.train.FinalOpsHook([
-        _done_queue(task).enqueue(run.task) for task in range(run.num_ps)])
+def done_ops(run: options.Run) -> list[tf.Operation]:
+    """Returns what tells the parameter servers that this worker is done."""
+    return [_done_queue(task).enqueue(run.task) for task in range(run.num_ps)]
+
+
+def tell_done(run: options.Run):
+    """Tells them so without a training."""
+    target, config = _connection(run)
+    with tf.Graph().as_default(), tf.Session(target, config=config) as session:
+        session.run(done_ops(run))
 
 
 def _done_queue(ps_task):
     """Returns the queue of a parameter server with the tasks that ended."""
-    with tf.device(f'/job:{PS}/task:{ps_task}/device:CPU:0'):
+    with tf.device(f'/job:ps/task:{ps_task}/device:CPU:0'):
         return tf.FIFOQueue(1000, tf.int32, [], shared_name='workers_done')
 
 
@@ -130,7 +136,8 @@ class Aggregator:
     """
 
     def __init__(self, run: options.Run):
-        self._run, self._optimizer = run, None
+        self._run = run
+        self.hook = None  # Of the session, after train_op.
 
     def train_op(self, apply: Callable, step: gradients.Gradients,
                  global_step: tf.Variable) -> tf.Operation:
@@ -139,7 +146,7 @@ class Aggregator:
         `apply`, a function, gets the gradients of the big batch, a list, and
         returns the operation that applies them.
         """
-        self._optimizer = tf.train.SyncReplicasOptimizer(
+        optimizer = tf.train.SyncReplicasOptimizer(
             _Quotient(apply, self._run.num_to_aggregate),
             self._run.num_to_aggregate, self._run.num_workers)
         # SyncReplicasOptimizer keeps sums by variable; this one is a name.
@@ -149,15 +156,13 @@ class Aggregator:
         # Nothing is counted of a batch whose gradients are refused.
         with tf.control_dependencies(step.gradients):
             num_positives = tf.identity(step.losses.num_positives)
-        sums = [gradient * tf.maximum(num_positives, 1.)
-                for gradient in step.gradients]
-        return self._optimizer.apply_gradients(
+        weight = tf.maximum(num_positives, 1.)
+        sums = [gradient * weight for gradient in step.gradients]
+        train_op = optimizer.apply_gradients(
             [*zip(sums, step.variables, strict=True),
              (num_positives, counter)], global_step)
-
-    def make_hook(self) -> tf.train.SessionRunHook:
-        """Returns the hook that a session needs."""
-        return self._optimizer.make_session_run_hook(self._run.is_chief)
+        self.hook = optimizer.make_session_run_hook(self._run.is_chief)
+        return train_op
 
 
 class _Quotient(NamedTuple):

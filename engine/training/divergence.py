@@ -33,10 +33,7 @@ class _Report(NamedTuple):
 
 
 class Guard:
-    """Runs steps, and decides what follows one that is not finite.
-
-    `loss_scale` is a float32 scalar of the graph, for gradients.of_batch.
-    """
+    """Runs steps, and decides what follows one that is not finite."""
 
     def __init__(self, compute_dtype: str, optimizer: options.Optimizer,
                  run: options.Run):
@@ -46,6 +43,7 @@ class Guard:
         self._num_finite = 0
         self._num_skipped = self._num_skipped_in_a_row = 0
         self._names = self._report = None
+        # For gradients.of_batch, a float32 scalar.
         self.loss_scale = tf.placeholder_with_default(1., [], 'loss_scale')
 
     def checked(self, loss: tf.Tensor, step: gradients.Gradients,

@@ -24,8 +24,7 @@ class Gradients(NamedTuple):
     variables: list[tf.Variable]  # Those that are trained, with a gradient.
     gradients: list[tf.Tensor]  # Of the loss, float32, in their order.
     decays: list[tf.Tensor | None]  # Of the decay; None where none is.
-    # Of batch norm, as the first share of the chief's batch gives them.
-    statistics: list[layers.MovingStatistic]
+    statistics: list[layers.MovingStatistic]  # Of the chief's first share.
 
 
 def of_batch(model: options.Model, loss: options.Loss, run: options.Run,

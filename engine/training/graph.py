@@ -43,7 +43,6 @@ def build(groups: tuple, dataset: slim.dataset.Dataset, network: ssd.SSDNet,
 
     Args:
       groups: options.Data, Model, Loss, Optimizer and Run.
-      dataset, network: what is trained on, and what.
       start_step: step from which the batches are counted.
       guard, aggregator: of what is not finite; of several workers, or None.
     """

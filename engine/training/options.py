@@ -23,8 +23,7 @@ class Data(NamedTuple):
     remove_difficult: Annotated[bool, 'Leave difficult objects out.'] = False
     num_readers: Annotated[int, 'Record files read at a time.', 1] = 4
     num_preprocessing_threads: Annotated[int, 'Images at a time.', 1] = 4
-    preprocessing_name: Annotated[
-        str | None, 'Default: that of the network.'] = None
+    preprocessing_name: Annotated[str | None, "Default: the network's."] = None
 
 
 class Model(NamedTuple):

@@ -36,7 +36,7 @@ def run(data: options.Data, model: options.Model = options.Model(),
     """
     runtime.prepare()
     distributed.check(run)
-    if run.job_name == distributed.PS:
+    if run.job_name == 'ps':
         distributed.serve(run)
         return
     dataset = models.open_dataset(data)
@@ -69,26 +69,28 @@ def _train(groups, dataset, latest):
 
     Returns the KeyboardInterrupt that ended it after a save, or None.
     """
-    _, model, *_ = groups
+    data, model, loss, optimizer, run = groups
     source = latest
     if latest is None and model.checkpoint_path is not None:
         source = checkpoints.paths.find(model.checkpoint_path)
     network = _make_network(model, dataset, source)
-    groups = _configure(groups, network, dataset, is_resumed=latest is not None)
-    data, _, _, optimizer, run = groups
+    run = _configure(groups, network, dataset, is_resumed=latest is not None)
     start_step = 0 if latest is None else checkpoints.reader.global_step(latest)
-    if (run.max_number_of_steps is not None
-            and start_step >= run.max_number_of_steps):
+    last_step = run.max_number_of_steps
+    if last_step is not None and start_step >= last_step:
         print(f'{latest}: is at step {start_step}, there is nothing to do '
-              f'until --max_number_of_steps={run.max_number_of_steps}.')
+              f'until --max_number_of_steps={last_step}.')
+        if run.num_ps:
+            distributed.tell_done(run)
         return None
-    with tf.Graph().as_default(), tf.device(
-            distributed.device_function(run)):
+    # Variables go to parameter servers, if there are any.
+    with tf.Graph().as_default(), tf.device(tf.train.replica_device_setter(
+            run.num_ps, worker_device=f'/job:worker/task:{run.task}')):
         tf.set_random_seed(run.random_seed)
         guard = divergence.Guard(model.compute_dtype, optimizer, run)
         aggregator = distributed.Aggregator(run) if run.sync_replicas else None
-        step = graph.build(
-            groups, dataset, network, start_step, guard, aggregator)
+        step = graph.build((data, model, loss, optimizer, run), dataset,
+                           network, start_step, guard, aggregator)
         initialize = None
         if latest is not None:
             checkpoints.reader.check_complete(latest, {
@@ -112,7 +114,7 @@ def _make_network(model, dataset, source):
 def _configure(groups, network, dataset, is_resumed):
     """Checks and writes the train_dir's configuration.
 
-    Returns the groups with the seed that was given, else that of the run
+    Returns options.Run with the seed that was given, else that of the run
     which is resumed, so that it is the same run; else a new one.
     """
     _, model, _, optimizer, run = groups
@@ -124,7 +126,7 @@ def _configure(groups, network, dataset, is_resumed):
         seed = config['flags'].get('random_seed')
     if seed is None:
         seed = random.SystemRandom().randrange(2 ** 31)
-    groups = (*groups[:-1], run._replace(random_seed=seed))
+    run = run._replace(random_seed=seed)
     if run.is_chief:
         trained = {
             'model_name': network.name,
@@ -137,9 +139,9 @@ def _configure(groups, network, dataset, is_resumed):
             'moving_averages': optimizer.moving_average_decay is not None,
         }
         train_dir.write_config(run.train_dir, config, trained, {
-            name: value for group in groups
+            name: value for group in (*groups[:-1], run)
             for name, value in group._asdict().items()})
-    return groups
+    return run
 
 
 def _start(data, model, dataset, network, source):
@@ -162,22 +164,19 @@ def _start(data, model, dataset, network, source):
 def _loop(run, step, start_step, initialize, guard, aggregator):
     """Runs steps until the last, saving and reporting; see _train."""
     training_log = log.TrainingLog(run, start_step)
-    saver = tf.train.Saver(max_to_keep=5, keep_checkpoint_every_n_hours=1,
-                           save_relative_paths=True)  # Folders are moved.
     scaffold = tf.train.Scaffold(
-        saver=saver, init_fn=initialize and (
-            lambda scaffold, session: initialize(session)))
-    hooks = [distributed.done_hook(run)] if run.num_ps else []
+        init_fn=initialize and (lambda _, session: initialize(session)),
+        saver=tf.train.Saver(max_to_keep=5, keep_checkpoint_every_n_hours=1,
+                             save_relative_paths=True))  # Folders are moved.
+    hooks = [tf.train.FinalOpsHook(distributed.done_ops(run))]
     if aggregator is not None:
-        hooks.append(aggregator.make_hook())
+        hooks.append(aggregator.hook)
     if run.max_number_of_steps is not None:
         hooks.append(tf.train.StopAtStepHook(
             last_step=run.max_number_of_steps))
-    config = runtime.session_config(
-        run.gpu_memory_fraction, run.num_clones if run.clone_on_cpu else 1)
     try:
         with distributed.start_session(
-                run, scaffold, config, hooks) as session, tqdm.tqdm(
+                run, scaffold, hooks) as session, tqdm.tqdm(
                 initial=start_step, total=run.max_number_of_steps,
                 unit='step', disable=None) as progress:
             interruption = _run_steps(

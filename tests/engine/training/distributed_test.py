@@ -74,14 +74,22 @@ def start(**flags):
     return future
 
 
+def hosts():
+    """Returns the hosts of a parameter server and two workers."""
+    sockets = [socket.create_server(('localhost', 0)) for _ in range(3)]
+    ps, *workers = (f'localhost:{one.getsockname()[1]}' for one in sockets)
+    for one in sockets:
+        one.close()
+    return {'ps_hosts': [ps], 'worker_hosts': workers}
+
+
 # TensorFlow's own, of a queue that the chief no longer fills.
 @pytest.mark.filterwarnings(
     'ignore::pytest.PytestUnhandledThreadExceptionWarning')
 @pytest.mark.parametrize('sync_replicas', [False, True])
 def test_worker_is_killed_and_comes_back(
         flags, tmp_path, monkeypatch, capsys, sync_replicas):
-    # The chief waits for the second worker 1: for one that comes when all is
-    # done the parameter server would wait long.
+    # The chief waits for the second worker 1, to go on together.
     barrier, run_steps = threading.Barrier(2), train._run_steps
 
     def wait_and_run(*arguments):
@@ -89,13 +97,9 @@ def test_worker_is_killed_and_comes_back(
         return run_steps(*arguments)
 
     monkeypatch.setattr(train, '_run_steps', wait_and_run)
-    sockets = [socket.create_server(('localhost', 0)) for _ in range(3)]
-    hosts = [f'localhost:{one.getsockname()[1]}' for one in sockets]
-    for one in sockets:
-        one.close()
     cluster = {**flags, 'train_dir': str(tmp_path), 'batch_size': 1,
-               'max_number_of_steps': NUM_STEPS, 'ps_hosts': hosts[:1],
-               'worker_hosts': hosts[1:], 'sync_replicas': sync_replicas}
+               'max_number_of_steps': NUM_STEPS, **hosts(),
+               'sync_replicas': sync_replicas}
     futures = [start(**cluster, job_name=job, task=0)
                for job in ('ps', 'worker')]
     worker = {**cluster, 'job_name': 'worker', 'task': 1}
@@ -109,3 +113,8 @@ def test_worker_is_killed_and_comes_back(
         capsys.readouterr().out)
     prefix = checkpoints.paths.find(str(tmp_path))
     assert checkpoints.reader.global_step(prefix) >= NUM_STEPS
+    # Once more: there is nothing to do, which the parameter server is told.
+    cluster |= hosts()
+    for future in [start(**cluster, job_name=job, task=task) for job, task in (
+            ('ps', 0), ('worker', 0), ('worker', 1))]:
+        future.result(scripts.SECONDS_TO_END)
