@@ -31,18 +31,7 @@ def get_dataset(
       ValueError: the records are missing, empty, not those of their
         manifest, or their classes are unknown or differ.
     """
-    present = records.shards(dataset_dir)
-    names, sets = pascalvoc.record_names(name, split_name), {}
-    if not any(record_name in present for record_name in names):
-        foreign = foreign_records.find(dataset_dir, name, split_name)
-        if foreign is not None:
-            names = ()
-            sets[split_name] = foreign_records.read(dataset_dir, foreign)
-    for record_name in names:
-        if record_name not in present:
-            raise ValueError(_missing(record_name, dataset_dir, present))
-        sets[record_name] = _read_set(
-            name, record_name, dataset_dir, present[record_name])
+    sets = _sets(name, split_name, dataset_dir)
     paths = [path for one in sets.values() for path in one.paths]
     num_samples = sum(one.num_records for one in sets.values())
     if num_samples == 0:
@@ -63,6 +52,23 @@ def get_dataset(
         num_classes=len(labels), labels_to_names=label_map.names_of(labels),
         labels=labels, name=name, split_name=split_name,
         notes=tuple(filter(None, (one.note for one in sets.values()))))
+
+
+def _sets(name, split_name, dataset_dir):
+    """Returns {name of records: foreign_records.Set} of a split."""
+    present = records.shards(dataset_dir)
+    names, sets = pascalvoc.record_names(name, split_name), {}
+    if not any(record_name in present for record_name in names):
+        foreign = foreign_records.find(dataset_dir, name, split_name)
+        if foreign is not None:
+            names = ()
+            sets[split_name] = foreign_records.read(dataset_dir, foreign)
+    for record_name in names:
+        if record_name not in present:
+            raise ValueError(_missing(record_name, dataset_dir, present))
+        sets[record_name] = _read_set(
+            name, record_name, dataset_dir, present[record_name])
+    return sets
 
 
 def _read_set(name, record_name, dataset_dir, paths):

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from datasets import image_files
 from datasets import label_map
+from datasets import other_images
 from datasets import tfrecords
 
 FORMAT_VERSION = 1
@@ -167,7 +167,7 @@ def thumbnail(sample: tfrecords.Sample, max_side: int) -> np.ndarray | None:
     It is uint8 [height, width, 3], RGB; None if it cannot be decoded.
     """
     try:
-        picture = image_files.decode_otherwise(sample.encoded)
+        picture = other_images.decode_as_stored(sample.encoded)
     except ValueError:
         return None
     scale = max_side / max(picture.shape[:2])

@@ -12,6 +12,7 @@ from PIL import features
 from PIL import Image
 
 from datasets import image_files
+from datasets import other_images
 from datasets import records
 from tests import scripts
 from tests import voc_files
@@ -196,7 +197,7 @@ def test_avif(reader):
 
 def test_heic_is_read_or_the_package_is_named(reader, monkeypatch):
     header = b'\0\0\0\x18ftypheic\0\0\0\0mif1heic' + bytes(400)
-    monkeypatch.setattr(image_files, '_pillow_formats', lambda: ['GIF'])
+    monkeypatch.setattr(other_images, '_pillow_formats', lambda: ['GIF'])
     with pytest.raises(ValueError, match='pip install pillow-heif'):
         make_decodable(reader, header)
     monkeypatch.undo()
