@@ -18,14 +18,15 @@ def small_network():
 
 @pytest.fixture(scope='session')
 def records(tmp_path_factory):
-    """A folder with `toy`, of 4 images, and `empty`, without objects."""
+    """A folder with 6 images of 5 classes, of 2, and without objects."""
     folder = tmp_path_factory.mktemp('records')
-    for name in 'toy', 'empty':
-        synthetic_shapes.write(folder / name, 4, 0, size=64)
+    for name, num_classes in (('toy', 5), ('two', 2), ('empty', 5)):
+        classes = drawing.CLASSES[:num_classes]
+        synthetic_shapes.write(folder / name, 6, 0, size=64, classes=classes)
         if name == 'empty':
             scripts.remove_objects(folder / name)
-        scripts.write_records(folder / name, folder, f'{name}_train',
-                              labels=drawing.CLASSES)
+        scripts.write_records(
+            folder / name, folder, f'{name}_train', labels=classes)
     return folder
 
 

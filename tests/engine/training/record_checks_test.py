@@ -30,11 +30,9 @@ def check(bboxes, labels):
     return None
 
 
-@pytest.mark.parametrize('bboxes, labels', [
-    ([], []), ([GOOD], [3]), ([GOOD, [0, 0, 1, 1]], [1, 2]),
-    ([[-.1, 0, 1.2, 1]], [1])])
-def test_records_that_can_be_trained_on(bboxes, labels):
-    assert check(bboxes, labels) is None
+def test_records_that_can_be_trained_on():
+    assert check([], []) is None
+    assert check([GOOD, [-.1, 0, 1.2, 1]], [1, 3]) is None
 
 
 @pytest.mark.parametrize('bbox, label, fault', [
@@ -44,7 +42,7 @@ def test_records_that_can_be_trained_on(bboxes, labels):
      'its start.'),
     ([.1, .6, .6, .1], 1, '; its end is before its start.'),
     (GOOD, 4, '0.1000, 0.1000, 0.6000, 0.6000; labels are 1 to 3.'),
-    (GOOD, 0, '; labels are 1 to 3.'), (GOOD, -1, '; labels are 1 to 3.')])
+    (GOOD, 0, '; labels are 1 to 3.')])
 def test_records_that_cannot(bbox, label, fault):
     message = check([GOOD, bbox], [1, label])
     assert message.startswith(
@@ -59,11 +57,9 @@ def test_training_names_the_image(flags, tmp_path):
     encoded = cv2.imencode('.jpg', np.zeros((60, 60, 3), np.uint8))[1]
     with tf.io.TFRecordWriter(
             str(tmp_path / 'voc_2007_train_000.tfrecord')) as writer:
-        for name, bbox, label in (
-                ('good.jpg', GOOD, 1), ('bad.jpg', [.6, .1, .1, .6], 7)):
-            writer.write(tfrecords.encode_example(tfrecords.Sample(
-                encoded.tobytes(), b'JPEG', name, 60, 60, [bbox], [label],
-                ['x'], [0], [0])))
+        writer.write(tfrecords.encode_example(tfrecords.Sample(
+            encoded.tobytes(), b'JPEG', 'bad.jpg', 60, 60,
+            [[.6, .1, .1, .6]], [7], ['x'], [0], [0])))
     with pytest.raises(ValueError, match=(
             r'^A record that cannot be trained on: bad.jpg: object 1 has '
             r'label 7 and box \(ymin, xmin, ymax, xmax\) 0.6000, 0.1000, '

@@ -26,20 +26,16 @@ NUM_MATCHED = (600, 200)  # Of each image.
 LOSS_TOLERANCE, GRADIENT_TOLERANCE = 1e-5, 1e-4
 
 
-def he_like_weights(shapes, random):
-    """Returns a dict, name -> float64, which keep the signal's size."""
-    weights = {}
-    for name, shape in shapes.items():
-        if name.endswith('weights'):
-            scale = np.sqrt(2 / np.prod(shape[:-1]))
-            # Pixels are 64 times as large as what VGG's layers exchange.
-            scale /= 64 if 'conv1_1' in name else 1
-            weights[name] = random.normal(0, scale, shape)
-        elif name.endswith('gamma'):
-            weights[name] = random.uniform(15, 25, shape)
-        else:
-            weights[name] = random.normal(0, 0.1, shape)
-    return weights
+def he_like_weights(name, shape, random):
+    """Returns a variable's weights, float64, which keep the signal's size."""
+    if name.endswith('gamma'):
+        return random.uniform(15, 25, shape)
+    scale = 0.1
+    if name.endswith('weights'):
+        # Pixels are 64 times as large as what VGG's layers exchange.
+        scale = np.sqrt(2 / np.prod(shape[:-1])) / (
+            64 if 'conv1_1' in name else 1)
+    return random.normal(0, scale, shape)
 
 
 def make_batch(num_anchors, num_classes, random):
@@ -125,10 +121,10 @@ def torch_step(weights, images, batch_targets):
         (tensor ** 2).sum() for name, tensor in tensors.items()
         if not name.endswith('biases'))
     (loss + decay).backward()
-    gradients = [tensor.grad.numpy() for tensor in tensors.values()]
+    values = [tensor.grad.numpy() for tensor in tensors.values()]
     return loss.item(), decay.item(), {
         name: value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
-        for name, value in zip(weights, gradients, strict=True)}
+        for name, value in zip(weights, values, strict=True)}
 
 
 @pytest.mark.parametrize('dtype', [np.float32, np.float64])
@@ -141,14 +137,14 @@ def test_loss_and_gradients_are_pytorch_s(name, dtype):
     batch = images.astype(dtype), targets.Targets(
         labels, localisations.astype(dtype))
     graph_def, shapes = project_graph(network)
-    weights = {name: value.astype(dtype) for name, value in he_like_weights(
-        shapes, random).items()}
+    weights = {name: he_like_weights(name, shape, random).astype(dtype)
+               for name, shape in shapes.items()}
     if dtype == np.float64:
         make_float64(graph_def)
-    loss, decay, gradients = project_step(graph_def, weights, *batch)
+    loss, decay, found = project_step(graph_def, weights, *batch)
     expected_loss, expected_decay, expected = torch_step(weights, *batch)
     errors = {
-        variable: np.abs(gradients[variable] - value).max()
+        variable: np.abs(found[variable] - value).max()
         / np.abs(value).max() for variable, value in expected.items()}
     median = np.median(list(errors.values()))
     worst = max(errors, key=errors.get)

@@ -24,7 +24,12 @@ def recovered(folder):
 
 
 def test_the_chosen_one_is_taken(folder, capsys):
+    # What a save that was killed left behind.
+    rest = folder / 'model.ckpt-11.data-00000-of-00001.tempstate123'
+    rest.write_bytes(b'1')
+    (folder / 'model.ckpt-11.data-00000-of-00001').write_bytes(b'1')
     assert recovered(folder) == 'model.ckpt-10'
+    assert not rest.exists()
     tf.train.update_checkpoint_state(str(folder), 'model.ckpt-2')
     assert recovered(folder) == 'model.ckpt-2'
     assert capsys.readouterr().err == ''
@@ -57,20 +62,6 @@ def test_damaged_checkpoints_are_passed_over(folder, capsys):
         train_dir.recover(str(folder))
 
 
-def test_rest_of_a_save_that_was_killed(folder):
-    rest = folder / 'model.ckpt-11.data-00000-of-00001.tempstate123'
-    rest.write_bytes(b'1')
-    (folder / 'model.ckpt-11.data-00000-of-00001').write_bytes(b'1')
-    assert recovered(folder) == 'model.ckpt-10'
-    assert not rest.exists()
-
-
-def test_empty_folder(tmp_path):
-    assert train_dir.recover(str(tmp_path)) is None
-    assert train_dir.describe_last(str(tmp_path)) == (
-        'There is no whole checkpoint.')
-
-
 def test_last_of_finite_numbers(folder):
     with tf.Graph().as_default(), tf.Session() as session:
         tf.get_variable('weights', initializer=[1., float('nan')])
@@ -82,6 +73,7 @@ def test_last_of_finite_numbers(folder):
 def test_configuration_comes_back(tmp_path):
     folder = str(tmp_path)
     trained = {'model_name': 'ssd_300_vgg', 'classes': ['cat', 'dog']}
+    assert train_dir.recover(folder) is None
     assert train_dir.read_config(folder) is None
     train_dir.write_config(folder, None, trained, {'learning_rate': .5})
     config = train_dir.read_config(folder)
