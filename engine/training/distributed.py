@@ -74,7 +74,8 @@ def _connection(run):
     if run.num_ps:  # It goes on while other workers are gone.
         config.device_filters.extend(
             ['/job:ps', f'/job:worker/task:{run.task}'])
-    return _server(run, config).target if run.job_name else run.master, config
+    target = _server(run, config).target if run.job_name else run.master
+    return target, config
 
 
 def _server(run, config):
