@@ -46,6 +46,8 @@ def find(path: str) -> str:
                 'named "checkpoint"; give the path of one: '
                 f'{", ".join(os.path.join(path, name) for name in found)}.')
         path = os.path.join(path, found[0])
+        if f'{found[0]}.zip' in names:  # Which may be newer: it is compared.
+            path += '.zip'
     prefix = prefix_of(path) or path.removesuffix('.zip')
     is_archive = path.endswith('.zip') and os.path.exists(path)
     if tf.train.checkpoint_exists(prefix) and not is_archive:
