@@ -2,8 +2,7 @@
 
 Order, as in Caffe and in every checkpoint: layer, row, column, kind; the
 kinds of a cell are the small square, the square of the geometric mean size,
-then one anchor per ratio. Paper section 2.2; Caffe prior_box_layer.cpp with
-clip: false.
+then one anchor per ratio. Paper section 2.2; Caffe prior_box_layer.cpp.
 """
 import math
 from collections.abc import Sequence
@@ -51,23 +50,46 @@ def layer_anchors(feat_shape: tuple[int, int], img_shape: tuple[int, int],
 def all_anchors(feat_shapes: Sequence[tuple[int, int]],
                 img_shape: tuple[int, int], sizes: Sequence[Sequence[float]],
                 ratios: Sequence[Sequence[float]], steps: Sequence[float],
-                offset: float = 0.5) -> np.ndarray:
+                offset: float | Sequence[float] = 0.5,
+                clip: str | None = None) -> np.ndarray:
     """Returns the anchors of all layers: float32 [num_anchors, 4].
 
     The arguments are those of layer_anchors, plural ones with one entry a
-    layer.
+    layer, as `offset` may have.
+
+    Args:
+      clip: None; 'corners', at the image's edges (Caffe's clip: true); or
+        'sides', centres and sides to 0..1 each (the PyTorch SSDs' clip).
+
+    Raises:
+      ValueError: clip is something else.
     """
-    return np.concatenate([
-        layer_anchors(feat_shape, img_shape, *layer, offset)
+    all_layers = np.concatenate([
+        layer_anchors(feat_shape, img_shape, *layer)
         for feat_shape, *layer in zip(
-            feat_shapes, sizes, ratios, steps, strict=True)])
+            feat_shapes, sizes, ratios, steps,
+            layer_offsets(offset, len(steps)), strict=True)])
+    if clip is None:
+        return all_layers
+    if clip == 'sides':
+        return np.clip(all_layers, 0, 1)
+    if clip == 'corners':
+        return boxes.to_centres(
+            np.clip(boxes.to_corners(all_layers, np), 0, 1), np)
+    raise ValueError(f'anchor_clip is {clip!r}, not corners, sides or null.')
+
+
+def layer_offsets(offset: float | Sequence[float],
+                  num_layers: int) -> Sequence[float]:
+    """Returns the offset of each layer, of one for all or one for each."""
+    return [offset] * num_layers if isinstance(offset, (int, float)) else offset
 
 
 def best_overlaps(bboxes: np.ndarray, feat_shapes: Sequence[tuple[int, int]],
                   img_shape: tuple[int, int],
                   sizes: Sequence[Sequence[float]],
                   ratios: Sequence[Sequence[float]], steps: Sequence[float],
-                  offset: float = 0.5) -> np.ndarray:
+                  offset: float | Sequence[float] = 0.5) -> np.ndarray:
     """Returns each bbox's overlap (IoU) with the anchor that fits it best.
 
     Of the anchors of one layer and kind, all of the same size, the one with
@@ -75,7 +97,8 @@ def best_overlaps(bboxes: np.ndarray, feat_shapes: Sequence[tuple[int, int]],
 
     Args:
       bboxes: float [n, 4], [ymin, xmin, ymax, xmax], relative.
-      feat_shapes, img_shape, sizes, ratios, steps, offset: as in all_anchors.
+      feat_shapes, img_shape, sizes, ratios, steps, offset: as in all_anchors,
+        which are not clipped.
 
     Returns:
       float64 [n].
@@ -83,11 +106,13 @@ def best_overlaps(bboxes: np.ndarray, feat_shapes: Sequence[tuple[int, int]],
     bboxes = np.asarray(bboxes, np.float64)
     pixels = boxes.to_centres(bboxes, np)[:, :2] * img_shape
     best = np.zeros(len(bboxes))
-    for feat_shape, *layer in zip(
-            feat_shapes, sizes, ratios, steps, strict=True):
-        grid = layer_anchors(feat_shape, img_shape, *layer, offset).reshape(
-            *feat_shape, -1, 4)
-        cells = np.clip(np.round(pixels / layer[-1] - offset).astype(int),
+    for feat_shape, *layer, step, layer_offset in zip(
+            feat_shapes, sizes, ratios, steps,
+            layer_offsets(offset, len(steps)), strict=True):
+        grid = layer_anchors(
+            feat_shape, img_shape, *layer, step, layer_offset).reshape(
+                *feat_shape, -1, 4)
+        cells = np.clip(np.round(pixels / step - layer_offset).astype(int),
                         0, np.array(feat_shape) - 1)
         corners = boxes.to_corners(
             grid[cells[:, 0], cells[:, 1]].astype(np.float64), np)

@@ -177,6 +177,7 @@ def batch_norm(inputs: tf.Tensor, is_training: bool, decay: float = 0.997,
         return outputs
 
 
-def pad2d(inputs: tf.Tensor, pad: int) -> tf.Tensor:
-    """Pads height and width with `pad` zeros on each side."""
-    return tf.pad(inputs, [[0, 0], [pad, pad], [pad, pad], [0, 0]])
+def pad2d(inputs: tf.Tensor, pad: int | tuple[int, int]) -> tf.Tensor:
+    """Pads height and width with `pad` zeros: on each side, or (near, far)."""
+    near, far = (pad, pad) if isinstance(pad, int) else pad
+    return tf.pad(inputs, [[0, 0], [near, far], [near, far], [0, 0]])

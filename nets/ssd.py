@@ -22,7 +22,7 @@ class ExtraBlock(NamedTuple):
     channels: int    # and of the second.
     kernel: int      # Of the second, in cells, as are stride and pad.
     stride: int
-    pad: int         # On each side, as in Caffe.
+    pad: int | tuple[int, int]  # On each side, as in Caffe; or (near, far).
 
 
 class SSDParams(NamedTuple):
@@ -37,20 +37,24 @@ class SSDParams(NamedTuple):
     anchor_steps: tuple[float, ...]     # Pixels between cells.
     normalizations: tuple[float | None, ...]  # Initial L2 scales.
     depth_multiplier: float = 1.  # Of the channels of trunk and extra blocks.
-    anchor_offset: float = 0.5    # Of the first cell's centre, in steps.
+    # Of the first cell's centre, in steps: of all layers, or one for each.
+    anchor_offset: float | tuple[float, ...] = 0.5
+    anchor_clip: str | None = None  # See anchors.all_anchors.
     prior_scaling: tuple[float, ...] = boxes.PRIOR_SCALING  # cx, cy, w, h.
     # The input is (pixels - mean) * scale, RGB.
     mean: tuple[float, float, float] = ssd_vgg_preprocessing.MEAN
     scale: float = 1.
+    head_kernel: int = 3  # Side of the kernels that predict, in cells.
+    unused_labels: tuple[int, ...] = ()  # Outputs that are never detected.
 
 
 class SSDNet:
     """A detector's graph: data, SSDParams, over this code.
 
     Subclasses declare `name`, `default_params`, `anchor_presets`, `trunk`
-    and, where theirs differ, `activation_fn`, `arg_scope` and
-    `pretrained_source`. net(), then losses() to train or detect() to use. No
-    method changes the object.
+    and, where theirs differ, `activation_fn`, `arg_scope`, `extra_block`,
+    `head_conv2d` and `pretrained_source`. net(), then losses() to train or
+    detect() to use. No method changes the object.
     """
     name: str
     default_params: SSDParams
@@ -152,7 +156,7 @@ class SSDNet:
                                 custom_getter=layers.float32_variable)):
             net = self.trunk(tf.cast(images, compute_dtype), end_points)
             for block in params.extra_blocks:
-                net = end_points[block.name] = self._extra_block(net, block)
+                net = end_points[block.name] = self.extra_block(net, block)
             heads = [self._multibox_head(end_points[layer], index)
                      for index, layer in enumerate(params.feat_layers)]
         logits, localisations = (
@@ -164,7 +168,8 @@ class SSDNet:
         params = self.params
         return anchors.all_anchors(
             params.feat_shapes, params.img_shape, params.anchor_sizes,
-            params.anchor_ratios, params.anchor_steps, params.anchor_offset)
+            params.anchor_ratios, params.anchor_steps, params.anchor_offset,
+            params.anchor_clip)
 
     def encode(self, labels: tf.Tensor, bboxes: tf.Tensor,
                match_threshold: float = 0.5) -> targets.Targets:
@@ -185,10 +190,15 @@ class SSDNet:
         """Returns the Detections of a batch; see select_detections."""
         bboxes = boxes.decode(
             localisations, self.anchors(), self.params.prior_scaling)
-        return postprocessing.select_detections(
-            tf.nn.softmax(logits), bboxes, **kwargs)
+        scores = tf.nn.softmax(logits)
+        if self.params.unused_labels:
+            used = np.ones(self.params.num_classes, np.float32)
+            used[list(self.params.unused_labels)] = 0
+            scores *= used
+        return postprocessing.select_detections(scores, bboxes, **kwargs)
 
-    def _extra_block(self, net, block):
+    def extra_block(self, net: tf.Tensor, block: ExtraBlock) -> tf.Tensor:
+        """Returns the block over `net`, float [batch, height, width, depth]."""
         with tf.variable_scope(block.name):
             net = slim.conv2d(
                 net, self.depth(block.bottleneck), [1, 1], scope='conv1x1')
@@ -199,6 +209,14 @@ class SSDNet:
             return slim.conv2d(
                 net, self.depth(block.channels), block.kernel, block.stride,
                 padding='VALID', scope=f'conv{block.kernel}x{block.kernel}')
+
+    def head_conv2d(self, net: tf.Tensor, num_outputs: int, scope: str,
+                    weights_initializer: Callable) -> tf.Tensor:
+        """Returns what a layer predicts: `num_outputs` numbers a cell."""
+        return slim.conv2d(
+            net, num_outputs, self.params.head_kernel, scope=scope,
+            activation_fn=None, normalizer_fn=None,
+            weights_initializer=weights_initializer)
 
     def _multibox_head(self, net, index):
         """Returns logits and localisations of one layer, anchors flat."""
@@ -216,10 +234,8 @@ class SSDNet:
             heads = []
             for num_values, scope in (
                     (params.num_classes, 'conv_cls'), (4, 'conv_loc')):
-                values = slim.conv2d(
-                    net, num_kinds * num_values, [3, 3], scope=scope,
-                    activation_fn=None, normalizer_fn=None,
-                    weights_initializer=initializer)
+                values = self.head_conv2d(
+                    net, num_kinds * num_values, scope, initializer)
                 heads.append(tf.cast(tf.reshape(
                     values, [-1, rows * columns * num_kinds, num_values]),
                     tf.float32))

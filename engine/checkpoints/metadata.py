@@ -13,12 +13,15 @@ from nets import nets_factory
 from nets import ssd
 
 NAME = 'ssd_metadata'
-VERSION = 1
+# Of version 2 are those with keys that readers of version 1 do not heed.
+VERSIONS = 1, 2
 # Key of the metadata -> field of SSDParams.
 _PARAMS_KEYS = {
     **{key: key for key in ('anchor_sizes', 'anchor_ratios', 'anchor_steps',
                             'anchor_offset', 'prior_scaling')},
     'image_shape': 'img_shape', 'mean_pixel': 'mean', 'scale': 'scale'}
+# Of version 2, where they are not the network's own, as are paddings.
+_FIELDS_OF_2 = ('anchor_clip', 'unused_labels')
 
 
 def make(network: ssd.SSDNet, class_names: Sequence[str]) -> dict:
@@ -26,10 +29,16 @@ def make(network: ssd.SSDNet, class_names: Sequence[str]) -> dict:
 
     The names are without background, in the order of their ids.
     """
+    params, own = network.params, network.default_params
+    of_2 = {field: getattr(params, field) for field in _FIELDS_OF_2
+            if getattr(params, field) != getattr(own, field)}
+    if params.extra_blocks != own.extra_blocks:
+        of_2['paddings'] = [block.pad for block in params.extra_blocks]
+    is_2 = of_2 or isinstance(params.anchor_offset, tuple)
     return json.loads(json.dumps({
-        'format_version': VERSION, 'model_name': network.name,
-        'classes': class_names,
-        **{key: getattr(network.params, field)
+        'format_version': VERSIONS[bool(is_2)], 'model_name': network.name,
+        'classes': class_names, **of_2,
+        **{key: getattr(params, field)
            for key, field in _PARAMS_KEYS.items()}}))
 
 
@@ -57,10 +66,10 @@ def read(prefix: str) -> dict | None:
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(
             f'{prefix}: {NAME} is damaged: {error!r}.') from None
-    if version != VERSION:
+    if version not in VERSIONS:
         raise ValueError(
             f'{prefix}: {NAME} is of version {str(version)[:20]}; this '
-            f'program reads version {VERSION}.')
+            f'program reads version {VERSIONS[-1]}.')
     # Earlier checkpoints have no scale: their networks' own is meant.
     missing = {'model_name', 'classes', *_PARAMS_KEYS} - {'scale', *metadata}
     if missing:
@@ -80,10 +89,16 @@ def read(prefix: str) -> dict | None:
 
 def apply(params: ssd.SSDParams, metadata: dict) -> ssd.SSDParams:
     """Returns SSDParams with all that a checkpoint says of them."""
-    return params._replace(
+    fields = _PARAMS_KEYS | {field: field for field in _FIELDS_OF_2}
+    params = params._replace(
         num_classes=len(metadata['classes']) + 1,
         **{field: _as_tuples(metadata[key])
-           for key, field in _PARAMS_KEYS.items() if key in metadata})
+           for key, field in fields.items() if key in metadata})
+    if 'paddings' not in metadata:
+        return params
+    return params._replace(extra_blocks=tuple(
+        block._replace(pad=_as_tuples(pad)) for block, pad in zip(
+            params.extra_blocks, metadata['paddings'], strict=True)))
 
 
 def _as_tuples(value):

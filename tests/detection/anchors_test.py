@@ -23,6 +23,23 @@ def test_cells_come_by_row_then_column():
         [5, 5], [5, 15], [5, 25], [15, 5], [15, 15], [15, 25]])
 
 
+def test_clipped_anchors_and_offsets_of_layers():
+    geometry = [(1, 1), (1, 2)], (10, 20), [(8,), (20,)], [(), ()], [10, 10]
+    offsets = .5, 0.
+
+    def clipped(clip):
+        return anchors.all_anchors(*geometry, offsets, clip) * (10, 20, 10, 20)
+
+    np.testing.assert_allclose(clipped(None), [
+        [5, 5, 8, 8], [0, 0, 20, 20], [0, 10, 20, 20]])
+    np.testing.assert_allclose(clipped('sides'), [
+        [5, 5, 8, 8], [0, 0, 10, 20], [0, 10, 10, 20]])
+    np.testing.assert_allclose(clipped('corners'), [
+        [5, 5, 8, 8], [5, 5, 10, 10], [5, 10, 10, 20]])
+    with pytest.raises(ValueError, match="anchor_clip is 'edges', not corne"):
+        clipped('edges')
+
+
 @pytest.mark.parametrize('network, preset, reference', [
     ('ssd_300_vgg', None, 'ssd_300_coco'),
     ('ssd_300_vgg', 'voc', 'ssd_300_voc'),

@@ -42,10 +42,22 @@ def test_metadata_comes_back(tmp_path):
     assert checkpoints.metadata.apply(VGG.default_params, read).scale == 1
 
 
+def test_what_readers_of_version_1_do_not_heed_is_of_version_2():
+    first, *others = VGG.default_params.extra_blocks
+    for change in ({'anchor_clip': 'sides'}, {'unused_labels': (1,)},
+                   {'anchor_offset': (.5, .6, .7, .8, .9, 1.)},
+                   {'extra_blocks': (first._replace(pad=(0, 1)), *others)}):
+        params = NETWORK.params._replace(**change)
+        metadata = checkpoints.metadata.make(VGG(params), CLASSES)
+        assert metadata['format_version'] == 2
+        assert checkpoints.metadata.apply(
+            VGG.default_params, json.loads(json.dumps(metadata))) == params
+
+
 @pytest.mark.parametrize('text, message', [
     ('{', 'ssd_metadata is damaged'),
     ('{}', "ssd_metadata is damaged: KeyError.'format_version'"),
-    ('{"format_version": 2}', 'is of version 2; .* reads version 1'),
+    ('{"format_version": 3}', 'is of version 3; .* reads version 2'),
     ('{"format_version": 1, "classes": []}',
      'lacks anchor_offset, anchor_ratios, anchor_sizes')])
 def test_damaged_metadata(tmp_path, text, message):
