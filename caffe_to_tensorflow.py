@@ -1,4 +1,4 @@
-"""Converts a Caffe SSD model to a TensorFlow checkpoint."""
+"""Converts weights of other projects to a TensorFlow checkpoint."""
 from typing import Annotated
 from typing import NamedTuple
 
@@ -8,25 +8,31 @@ from engine import cli
 class Options(NamedTuple):
     """What is converted to what."""
     model_name: Annotated[
-        str, 'Network: ssd_300_vgg, ssd_512_vgg, or vgg_16_reduced for '
-        'VGG_ILSVRC_16_layers_fc_reduced.caffemodel, the trunk alone.'
-        ] = 'ssd_300_vgg'
+        str | None, 'Network: ssd_300_vgg, ssd_512_vgg, or vgg_16_reduced for '
+        'a reduced VGG-16, the trunk alone; default: what the file says, else '
+        'ssd_300_vgg.'] = None
     num_classes: Annotated[
         int | None, 'Number of classes, background included; the file knows '
         'it.'] = None
-    caffemodel_path: Annotated[str | None, '.caffemodel to convert.'] = None
+    caffemodel_path: Annotated[
+        str | None, '.caffemodel, or another file, to convert.'] = None
     output_path: Annotated[
-        str | None, 'Checkpoint to write; beside the .caffemodel, as .ckpt, if '
-        'not given.'] = None
+        str | None, 'Checkpoint to write; beside the file, as .ckpt, if not '
+        'given.'] = None
+    labels: Annotated[
+        str | None, 'Class names without background, with commas between. Not '
+        'needed for the 20 of VOC and the 80 of COCO.'] = None
     labels_file: Annotated[
-        str | None, 'Class names, one a line, without background. Not needed '
-        'for the 20 of VOC and the 80 of COCO.'] = None
+        str | None, 'The same from a file, one name a line.'] = None
     anchors: Annotated[
-        str | None, 'voc or coco. Needed, and allowed, only for a file without '
-        'PriorBox layers.'] = None
+        str | None, 'voc or coco. Needed, and allowed, only for a file that '
+        'does not say its anchors.'] = None
+    absolute_coordinates: Annotated[
+        bool, "For a checkpoint of HiKapok's branch AbsoluteCoord, which does "
+        'not say that it is one.'] = False
     inspect: Annotated[
-        str | None, 'Print what is in a .caffemodel or a checkpoint, and '
-        'convert nothing.'] = None
+        str | None, 'Print what is in a file or a checkpoint, and convert '
+        'nothing.'] = None
 
 
 GROUPS = (Options,)
@@ -42,7 +48,8 @@ def main(options):
     else:
         convert.convert(
             options.caffemodel_path, options.model_name, options.num_classes,
-            options.labels_file, options.anchors, options.output_path)
+            options.labels_file, options.anchors, options.output_path,
+            options.labels, options.absolute_coordinates)
 
 
 if __name__ == '__main__':

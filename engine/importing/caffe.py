@@ -5,22 +5,16 @@ original went through both networks in their order instead); PriorBox is
 src/caffe/layers/prior_box_layer.cpp, branch ssd.
 """
 import collections
-import typing
+from collections.abc import Iterator
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 
-from datasets import label_map
 from detection import anchors
 from engine import checkpoints
-from engine import runtime
 from engine.importing import caffe_model
+from engine.importing import weights
 from nets import nets_factory
 
-# VGG_ILSVRC_16_layers_fc_reduced: the trunk alone, to start a training from.
-BACKBONE = 'vgg_16_reduced'
-KNOWN_LABELS = {len(labels) + 1: labels
-                for labels in (label_map.VOC_LABELS, label_map.COCO_LABELS)}
 # Caffe layer that predicts -> ours.
 SOURCES = {
     'conv4_3_norm': 'block4', 'fc7': 'block7',
@@ -48,75 +42,47 @@ BLOBS = {
 DEFAULT_VARIANCE = 0.1
 
 
-class Weights(typing.NamedTuple):
-    """What a checkpoint is made of."""
-    values: dict[str, np.ndarray]  # Variable's name -> value, float32.
-    metadata: dict | None  # As checkpoints.metadata makes; None for a trunk.
-    unused: list[str]      # Layers of the file whose weights are not needed.
+def matches(path: str) -> bool:
+    """Whether a file begins as a NetParameter does; see weights."""
+    with open(path, 'rb') as file:
+        # Its name, and layers of the old and the new kind.
+        return file.read(2).startswith((b'\x0a', b'\x12', b'\xa2\x06'))
 
 
-def read(path: str, model_name: str, num_classes: int | None = None,
-         labels: list[str] | None = None,
-         anchor_preset: str | None = None) -> Weights:
-    """Returns the weights of a Caffe model.
+def describe(path: str) -> Iterator[str]:
+    """Yields lines: layers with their shapes; see weights."""
+    return caffe_model.describe(caffe_model.read(path))
 
-    Args:
-      path: a .caffemodel of VGG SSD300 or SSD512, or of VGG-16.
-      model_name: of nets_factory, or BACKBONE.
-      num_classes: with background, as in the original; None to believe the
-        file.
-      labels: class names without background; None for VOC's or COCO's,
-        where the file has as many.
-      anchor_preset: needed only where the file has no priors, as V1 files.
+
+def read(path: str, options: weights.Options) -> weights.Weights:
+    """Returns the weights of a VGG SSD300 or SSD512, or of VGG-16.
+
+    Anchors are needed only where the file has no priors, as V1 files. The
+    model_name is ssd_300_vgg if None.
 
     Raises:
       ValueError: naming the file, what is needed and what it has.
     """
     layers = caffe_model.read(path)
+    model_name = options.model_name or 'ssd_300_vgg'
     try:
         blobs = caffe_model.blobs_by_name(layers)
-        if model_name == BACKBONE:
+        if model_name == weights.BACKBONE:
             metadata, net = None, nets_factory.get_network('ssd_300_vgg')()
-            shapes = {name: shape for name, shape in _shapes(net).items()
+            shapes = {name: shape for name, shape in weights.shapes(net).items()
                       if name.startswith('conv')}
         else:
             network = nets_factory.get_network(model_name)
-            net = network(_params(network, layers, blobs, anchor_preset))
+            net = network(_params(network, layers, blobs, options.anchors))
             metadata = checkpoints.metadata.make(
-                net, _labels(net.params.num_classes, num_classes, labels))
-            shapes = _shapes(net)
+                net, weights.class_names(net.params.num_classes, options))
+            shapes = weights.shapes(net)
         values, unused = _values(shapes, blobs)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
-    return Weights({f'{model_name}/{name}': value
-                    for name, value in values.items()}, metadata, unused)
-
-
-def _shapes(net):
-    """Returns {variable below the network's scope: shape, a tuple}."""
-    with runtime.quiet(), tf.Graph().as_default():
-        net.net(tf.placeholder(tf.float32, (1, *net.params.img_shape, 3)),
-                is_training=False)
-        return {variable.op.name.partition('/')[2]:
-                tuple(variable.shape.as_list())
-                for variable in tf.trainable_variables()}
-
-
-def _labels(num_classes, wanted_num_classes, labels):
-    """Returns the class names; checks all counts against the file's."""
-    if wanted_num_classes not in (None, num_classes):
-        raise ValueError(
-            f'it has {num_classes} classes, background included; '
-            f'--num_classes={wanted_num_classes} says otherwise.')
-    labels = KNOWN_LABELS.get(num_classes) if labels is None else labels
-    if labels is None:
-        raise ValueError(
-            f'it has {num_classes - 1} classes, neither VOC nor COCO; name '
-            'them in a file and give it as --labels_file.')
-    if len(labels) + 1 != num_classes:
-        raise ValueError(f'it has {num_classes - 1} classes, but '
-                         f'{len(labels)} names were given.')
-    return labels
+    return weights.Weights({f'{model_name}/{name}': value
+                            for name, value in values.items()},
+                           metadata, unused)
 
 
 def _values(shapes, blobs):
@@ -140,17 +106,12 @@ def _values(shapes, blobs):
 
 def _value(variable, shape, layer_name, blob):
     """Returns a variable's value: float32, of its shape."""
-    if len(shape) == 4:
-        shape = shape[3], shape[2], shape[0], shape[1]
     if len(shape) == 1 and max(blob.shape) == blob.size:
         blob = blob.reshape(-1)  # (1, 1, 1, n) in files older than BlobShape.
-    if blob.shape != shape:
-        raise ValueError(
-            f'its layer {layer_name} has the shape {blob.shape}, but '
-            f'{variable} of --model_name needs {shape}.')
-    if layer_name == 'conv1_1' and len(shape) == 4:
-        blob = blob[:, ::-1]  # Caffe's images are BGR.
-    return blob.transpose(2, 3, 1, 0) if len(shape) == 4 else blob
+    value = weights.from_oihw(f'layer {layer_name}', blob, variable, shape)
+    if variable == 'conv1/conv1_1/weights':
+        return value[:, :, ::-1]  # Caffe's images are BGR.
+    return value
 
 
 def _params(network, layers, blobs, preset):

@@ -10,13 +10,18 @@ from datasets import label_map
 from engine import checkpoints
 from engine import runtime
 from engine.importing import caffe
-from engine.importing import caffe_model
+from engine.importing import weights
+
+# Of files; see weights for what they have. TensorFlow's checkpoints have names
+# of many files, and are looked for first.
+SOURCES = (caffe,)
 
 
-def convert(caffemodel_path: str, model_name: str,
+def convert(path: str, model_name: str | None = None,
             num_classes: int | None = None, labels_file: str | None = None,
-            anchors: str | None = None, output_path: str | None = None):
-    """Writes the checkpoint of a .caffemodel and prints what was done.
+            anchors: str | None = None, output_path: str | None = None,
+            labels: str | None = None, absolute_coordinates: bool = False):
+    """Writes the checkpoint of a file and prints what was done.
 
     The arguments are the flags of caffe_to_tensorflow.py.
 
@@ -25,54 +30,81 @@ def convert(caffemodel_path: str, model_name: str,
         been written then.
     """
     runtime.prepare()
-    path = os.path.expanduser(caffemodel_path)
+    path = os.path.expanduser(path)
+    source = _source(path)
+    output_path = _output_path(path, output_path)
+    options = weights.Options(
+        model_name, num_classes, _labels(labels, labels_file), anchors,
+        absolute_coordinates)
+    print(f'Converting {path} ...', flush=True)
+    read = source.read(path, options)
+    _save(output_path, read)
+    print(f'{output_path}: {next(iter(read.values)).partition("/")[0]}')
+    if read.unused:
+        print(f'not used: {", ".join(read.unused)}')
+    script, argument = 'train_ssd_network.py', '...'
+    if read.metadata is not None:
+        script, argument = 'detect_ssd_network.py', '--input=IMAGE'
+        sizes = ('..'.join(map(str, sizes))
+                 for sizes in read.metadata['anchor_sizes'])
+        print(f'classes: {", ".join(read.metadata["classes"])}')
+        print(f'anchors: {", ".join(sizes)} pixels')
+    print(f'next: python {script} --checkpoint_path={output_path} {argument}')
+
+
+def inspect(path: str):
+    """Prints what is in a file of weights or a checkpoint."""
+    runtime.prepare()
+    path = os.path.expanduser(path)
+    print('\n'.join(
+        _describe_checkpoint(path) if checkpoints.paths.is_checkpoint(path)
+        else _source(path).describe(path)))
+
+
+def _source(path):
+    """Returns the module that reads a file; raises ValueError if none does."""
     if checkpoints.paths.is_checkpoint(path):
         prefix = checkpoints.paths.find(path)
         checkpoints.reader.check_origin(
             checkpoints.reader.open_reader(prefix), prefix)
         raise ValueError(f'{prefix}: a TensorFlow checkpoint already; the '
                          'other scripts take it as --checkpoint_path.')
+    source = next((source for source in SOURCES if source.matches(path)), None)
+    if source is None:
+        raise ValueError(f'{path}: not a .caffemodel or another model that '
+                         'can be converted.')
+    return source
+
+
+def _output_path(path, output_path):
+    """Returns the checkpoint to write; raises ValueError if it cannot be."""
     output_path = os.path.expanduser(
         output_path or os.path.splitext(path)[0] + '.ckpt')
     if os.path.isdir(output_path):
         raise ValueError(
             f'--output_path={output_path}: a folder; add the name of the '
             'checkpoint, such as model.ckpt.')
-    labels = None if labels_file is None else label_map.read_labels(labels_file)
-    print(f'Converting {path} ...', flush=True)
-    weights = caffe.read(path, model_name, num_classes, labels, anchors)
-    _save(output_path, weights)
-    print(f'{output_path}: {model_name}')
-    if weights.unused:
-        print(f'not used: {", ".join(weights.unused)}')
-    script, argument = 'train_ssd_network.py', '...'
-    if weights.metadata is not None:
-        script, argument = 'detect_ssd_network.py', '--input=IMAGE'
-        sizes = ('..'.join(map(str, sizes))
-                 for sizes in weights.metadata['anchor_sizes'])
-        print(f'classes: {", ".join(weights.metadata["classes"])}')
-        print(f'anchors: {", ".join(sizes)} pixels')
-    print(f'next: python {script} --checkpoint_path={output_path} {argument}')
+    return output_path
 
 
-def inspect(path: str):
-    """Prints what is in a .caffemodel or a checkpoint."""
-    runtime.prepare()
-    path = os.path.expanduser(path)
-    print('\n'.join(
-        _describe_checkpoint(path) if checkpoints.paths.is_checkpoint(path)
-        else caffe_model.describe(caffe_model.read(path))))
+def _labels(labels, labels_file):
+    """Returns the class names of two flags, None if neither is given."""
+    if labels is not None and labels_file is not None:
+        raise ValueError('--labels and --labels_file: give only one of them.')
+    if labels is not None:
+        return label_map.parse_labels(labels)
+    return None if labels_file is None else label_map.read_labels(labels_file)
 
 
-def _save(path, weights):
-    """Writes the checkpoint of caffe.Weights."""
+def _save(path, read):
+    """Writes the checkpoint of weights.Weights."""
     os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
     with tf.Graph().as_default(), tf.Session() as session:
         tf.train.get_or_create_global_step()
-        if weights.metadata is not None:
-            checkpoints.metadata.variable(weights.metadata)
+        if read.metadata is not None:
+            checkpoints.metadata.variable(read.metadata)
         session.run(tf.global_variables_initializer())
-        for name, value in weights.values.items():
+        for name, value in read.values.items():
             initializer = tf.get_variable(name, value.shape).initializer
             session.run(initializer, {initializer.inputs[1]: value})
         try:

@@ -10,6 +10,7 @@ from engine import checkpoints
 from engine.importing import caffe
 from engine.importing import caffe_pb2
 from engine.importing import convert
+from engine.importing import weights
 from nets import nets_factory
 from tests import caffe_files
 from tests import scripts
@@ -30,7 +31,8 @@ def full_layers_300():
 
 def read(folder, layers, model_name=QUARTER, **arguments):
     caffe_files.write(folder / 'a.caffemodel', layers)
-    return caffe.read(str(folder / 'a.caffemodel'), model_name, **arguments)
+    return caffe.read(str(folder / 'a.caffemodel'),
+                      weights.Options(model_name, **arguments))
 
 
 def check_refused(folder, message, layers, *args, **kwargs):
@@ -81,13 +83,13 @@ def test_backbone(tmp_path, full_layers_300):
              if re.fullmatch(r'conv[1-5]_\d|fc[67]', layer.name)]
     classifier = caffe_pb2.LayerParameter(name='fc8')
     caffe_files.add_blob(classifier, np.zeros((10, 1024, 1, 1)))
-    weights = read(tmp_path, [*trunk, classifier], 'vgg_16_reduced')
-    assert weights.unused == ['fc8'] and weights.metadata is None
-    assert len(weights.values) == 15 * 2
-    values = weights.values['vgg_16_reduced/conv6/weights']
+    imported = read(tmp_path, [*trunk, classifier], 'vgg_16_reduced')
+    assert imported.unused == ['fc8'] and imported.metadata is None
+    assert len(imported.values) == 15 * 2
+    values = imported.values['vgg_16_reduced/conv6/weights']
     assert values.shape == (3, 3, 512, 1024)
     np.testing.assert_array_equal(
-        weights.values['vgg_16_reduced/conv1/conv1_1/biases'],
+        imported.values['vgg_16_reduced/conv1/conv1_1/biases'],
         np.frombuffer(trunk[0].blobs[1].data, np.float32))
 
 
@@ -99,8 +101,8 @@ def test_own_class_names(tmp_path):
                   labels=labels[:2])
     check_refused(tmp_path, 'has 4 classes, .*--num_classes=81', layers,
                   num_classes=81)
-    weights = read(tmp_path, layers, labels=labels)
-    assert weights.metadata['classes'] == labels
+    imported = read(tmp_path, layers, labels=labels)
+    assert imported.metadata['classes'] == labels
 
 
 def test_another_network_is_refused(tmp_path, layers_300):
@@ -124,16 +126,16 @@ def test_300_does_not_take_a_512_file(tmp_path):
     check_refused(tmp_path, 'PriorBox layers .*conv10_2_mbox_priorbox',
                   layers)
     check_refused(tmp_path, 'conv8_2_mbox_conf has 126 outputs|differ in num',
-                  without(layers, '_mbox_priorbox'), anchor_preset='voc')
+                  without(layers, '_mbox_priorbox'), anchors='voc')
 
 
 def test_file_without_priors_needs_the_anchors(tmp_path, layers_300):
     bare = without(layers_300, '_mbox_priorbox')
     check_refused(tmp_path, 'give --anchors, one of coco, voc', bare)
     check_refused(tmp_path, 'own anchors; leave out --anchors=coco',
-                  layers_300, anchor_preset='coco')
-    weights = read(tmp_path, bare, anchor_preset='coco')
-    assert weights.metadata['anchor_sizes'] == [
+                  layers_300, anchors='coco')
+    imported = read(tmp_path, bare, anchors='coco')
+    assert imported.metadata['anchor_sizes'] == [
         list(pair) for pair in PRESETS['coco']]
 
 
