@@ -4,9 +4,12 @@ Every sample has a number, counted through all epochs, and the random seed of
 a sample is (seed, number): a provider that starts at a later number goes on
 exactly where an earlier one stopped.
 """
+import functools
 import os
 from collections.abc import Callable
+from collections.abc import Sequence
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 from tf_slim.data import data_provider
@@ -34,7 +37,8 @@ class DataProvider(data_provider.DataProvider):
 def train_batches(
         dataset: slim.dataset.Dataset, transform: Callable, batch_size: int,
         seed: int, start: int = 0, num_readers: int = 4,
-        num_parallel_calls: int = 4) -> DataProvider:
+        num_parallel_calls: int = 4,
+        copies: Sequence[np.ndarray] | None = None) -> DataProvider:
     """Returns a DataProvider of endless, shuffled batches.
 
     Args:
@@ -46,18 +50,26 @@ def train_batches(
       start: number of the first sample; a later one skips what came before.
       num_readers: files that are read at a time.
       num_parallel_calls: samples that are transformed at a time.
+      copies: how often an epoch has each record, as balance.copies returns;
+        None for once.
     """
     num_shuffled = shuffle_buffer(dataset, batch_size)
+    epoch_size, read = dataset.num_samples, tf.data.TFRecordDataset
+    if copies is not None:
+        epoch_size = int(sum(map(np.sum, copies)))
+        read = functools.partial(_repeated, np.concatenate(copies), np.cumsum(
+            [0, *map(len, copies[:-1])]))
 
     def epoch(number):
-        files = tf.data.Dataset.from_tensor_slices(
-            dataset.data_sources).shuffle(
-                len(dataset.data_sources), seed=seed + number)
-        records = files.interleave(
-            tf.data.TFRecordDataset, cycle_length=num_readers)
+        files = tf.data.Dataset.from_tensor_slices(dataset.data_sources)
+        if copies is not None:
+            files = files.enumerate()
+        records = files.shuffle(
+            len(dataset.data_sources), seed=seed + number).interleave(
+                read, cycle_length=num_readers)
         return records.shuffle(num_shuffled, seed=seed + number)
 
-    first_epoch, skipped = divmod(start, dataset.num_samples)
+    first_epoch, skipped = divmod(start, epoch_size)
     records = tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(epoch)
     samples = records.skip(skipped).enumerate(start=start).map(
         lambda number, record: transform(
@@ -66,6 +78,14 @@ def train_batches(
         num_parallel_calls)
     batches = samples.batch(batch_size, drop_remainder=True).prefetch(2)
     return DataProvider(batches, dataset.num_samples)
+
+
+def _repeated(copies, offsets, index, path):
+    """Returns the records of file `index`, each as often as `copies` says."""
+    first = tf.constant(offsets)[index]
+    return tf.data.TFRecordDataset(path).enumerate(start=first).flat_map(
+        lambda number, record: tf.data.Dataset.from_tensors(record).repeat(
+            tf.constant(copies)[number]))
 
 
 def shuffle_buffer(dataset: slim.dataset.Dataset, batch_size: int) -> int:

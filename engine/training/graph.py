@@ -6,6 +6,7 @@ import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
 from common import drawing
+from datasets import balance
 from datasets import data_provider
 from detection import boxes
 from detection import losses
@@ -115,7 +116,9 @@ def batches(data: options.Data, run: options.Run,
         dataset, transform, run.images_per_step,
         run.random_seed + _WORKER_SEED_STRIDE * run.task,
         start_step * run.images_per_step, data.num_readers,
-        data.num_preprocessing_threads)
+        data.num_preprocessing_threads,
+        None if data.sampling is None
+        else balance.copies(dataset, run.random_seed))
     items = list(provider.list_items())
     return dict(zip(items, provider.get(items), strict=True))
 

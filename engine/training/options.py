@@ -21,6 +21,10 @@ class Data(NamedTuple):
     num_classes: Annotated[
         int | None, 'Classes with background; the records say it.'] = None
     remove_difficult: Annotated[bool, 'Leave difficult objects out.'] = False
+    sampling: Annotated[
+        Literal['balanced'] | None, 'balanced: images of rare classes come '
+        'more often, by repeat factors (Gupta et al. 2019). Default: each '
+        'image once an epoch.'] = None
     num_readers: Annotated[int, 'Record files read at a time.', 1] = 4
     num_preprocessing_threads: Annotated[int, 'Images at a time.', 1] = 4
     preprocessing_name: Annotated[str | None, "Default: the network's."] = None

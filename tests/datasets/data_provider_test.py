@@ -1,3 +1,5 @@
+import collections
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -62,6 +64,21 @@ def test_later_start_goes_on_as_if_never_stopped(dataset, start):
     whole = train_batches(dataset, 12)
     rest = train_batches(dataset, 12 - start // 3, start=start)
     assert_equal([values[start:] for values in whole], rest)
+
+
+@pytest.mark.parametrize('start', [0, 4, 12, 15])
+def test_epochs_with_copies_have_each_as_often(dataset, start):
+    # All records of the three files are there: of 3, 3 and 1.
+    copies = [np.array([1, 2, 1]), np.array([0, 1, 3]), np.array([4])]
+    names, seeds, _ = train_batches(dataset, 8, copies=copies)
+    counts = [collections.Counter(names[:12]), collections.Counter(names[12:])]
+    assert sorted(counts[0].values()) == [1, 1, 1, 2, 3, 4]
+    assert counts[0] == counts[1]
+    assert len(set(map(tuple, seeds))) == 24  # Copies are augmented anew.
+    rest = train_batches(dataset, 8 - start // 3, start=start, copies=copies)
+    for value, other in zip((names, seeds), rest, strict=False):
+        num = min(len(value) - start, len(other))
+        np.testing.assert_array_equal(value[start:start + num], other[:num])
 
 
 def test_epochs_have_every_sample_once(dataset):
