@@ -1,4 +1,5 @@
 """Which network, with which classes and anchors; and what it detects."""
+import os
 import types
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ from datasets import label_map
 from detection import boxes
 from detection import postprocessing
 from engine import checkpoints
+from nets import anchor_files
 from nets import nets_factory
 from nets import ssd
 from preprocessing import preprocessing_factory
@@ -18,11 +20,12 @@ from preprocessing import preprocessing_factory
 
 def make_network(model_name: str | None, class_names: Sequence[str],
                  metadata: dict | None = None,
-                 anchor_preset: str | None = None) -> ssd.SSDNet:
+                 anchors: str | None = None) -> ssd.SSDNet:
     """Returns the network that flags and metadata agree on.
 
     What flags leave out (None) the metadata of the checkpoint whose heads are
-    used says, else it is the default. The names are without background.
+    used says, else it is the default. The names are without background,
+    `anchors` is a preset of the network or a file (nets.anchor_files).
 
     Raises:
       ValueError: a flag contradicts the checkpoint.
@@ -37,15 +40,18 @@ def make_network(model_name: str | None, class_names: Sequence[str],
     params = network.default_params
     if metadata is not None:
         params = checkpoints.metadata.apply(params, metadata)
-    if anchor_preset is not None:
-        chosen = network.with_anchors(params, anchor_preset)
+    if anchors is not None:
+        chosen = (network.with_anchors(params, anchors)
+                  if not os.path.isfile(os.path.expanduser(anchors))
+                  else anchor_files.apply(anchors, network, params))
         if metadata is None:
             params = chosen
         # Caffe truncates sizes to integers, which is still the same preset.
-        elif any(np.abs(np.subtract(*sizes)).max() >= 1 for sizes in zip(
-                chosen.anchor_sizes, params.anchor_sizes, strict=True)):
+        elif (chosen.anchor_ratios != params.anchor_ratios
+              or any(np.abs(np.subtract(*sizes)).max() >= 1 for sizes in zip(
+                  chosen.anchor_sizes, params.anchor_sizes, strict=True))):
             raise ValueError(
-                f'--anchors={anchor_preset}: the checkpoint was made with '
+                f'--anchors={anchors}: the checkpoint was made with '
                 f'anchors of {params.anchor_sizes} pixels, these are '
                 f'{chosen.anchor_sizes}; leave the flag out.')
     return network(params._replace(num_classes=len(class_names) + 1))

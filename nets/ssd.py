@@ -52,14 +52,17 @@ class SSDNet:
     """A detector's graph: data, SSDParams, over this code.
 
     Subclasses declare `name`, `default_params`, `anchor_presets`, `trunk`
-    and, where theirs differ, `activation_fn`, `arg_scope`, `extra_block`,
-    `head_conv2d` and `pretrained_source`. net(), then losses() to train or
-    detect() to use. No method changes the object.
+    and, where theirs differ, `activation_fn`, `batch_norm`, `arg_scope`,
+    `depth`, `extra_block`, `head_conv2d` and `pretrained_source`. net(), then
+    losses() to train or detect() to use. No method changes the object.
     """
     name: str
     default_params: SSDParams
     anchor_presets: dict[str, tuple[tuple[float, float], ...]]
     activation_fn = staticmethod(tf.nn.relu)
+    # Arguments of layers.batch_norm, which follows every layer but the last
+    # of each head; None without it.
+    batch_norm: dict[str, float | bool] | None = None
 
     def __init__(self, params: SSDParams | None = None):
         self.params = self.default_params if params is None else params
@@ -69,8 +72,8 @@ class SSDNet:
         """Returns params with the anchor sizes of a preset, by its name."""
         if preset not in cls.anchor_presets:
             raise ValueError(
-                f'--anchors={preset}: unknown for {cls.name}; known: '
-                f'{", ".join(sorted(cls.anchor_presets))}.')
+                f'--anchors={preset}: no file, and unknown for {cls.name}; '
+                f'known: {", ".join(sorted(cls.anchor_presets))}.')
         return params._replace(anchor_sizes=cls.anchor_presets[preset])
 
     def trunk(self, images: tf.Tensor,
@@ -86,6 +89,15 @@ class SSDNet:
         """
         del names
         return {}
+
+    def in_trunk(self, name: str) -> bool:
+        """Returns whether a variable of the network is its trunk's.
+
+        Else it is of an extra block or of what predicts, `<layer>_box`.
+        """
+        scope = name.removeprefix(f'{self.name}/').partition('/')[0]
+        return not scope.endswith('_box') and scope not in {
+            block.name for block in self.params.extra_blocks}
 
     def depth(self, channels: int) -> int:
         """Returns the number of channels at this network's width."""
@@ -104,12 +116,15 @@ class SSDNet:
         if from_scratch:
             initializer = tf.initializers.variance_scaling(2.)
         convolutions = [slim.conv2d, layers.atrous_conv2d]
+        normalizer_fn = None if self.batch_norm is None else layers.batch_norm
         with (slim.arg_scope([*convolutions, slim.separable_conv2d],
-                             weights_initializer=initializer),
+                             weights_initializer=initializer,
+                             normalizer_fn=normalizer_fn),
               slim.arg_scope(
                   [*convolutions, layers.l2_normalization],
                   weights_regularizer=layers.l2_regularizer(weight_decay)),
-              slim.arg_scope([layers.batch_norm], is_training=is_training),
+              slim.arg_scope([layers.batch_norm], is_training=is_training,
+                             **(self.batch_norm or {})),
               slim.arg_scope([slim.max_pool2d], padding='SAME') as scope):
             return scope
 

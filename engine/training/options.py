@@ -35,9 +35,9 @@ class Model(NamedTuple):
     model_name: Annotated[
         str, 'ssd_300_vgg, ssd_512_vgg or ssd_300_vgg_quarter.'] = 'ssd_300_vgg'
     anchors: Annotated[
-        Literal['voc', 'coco'] | None, "Sizes of the anchors: Caffe's for VOC "
-        'or COCO. Default: those of the checkpoint, else coco, the '
-        "original's. Recorded in the checkpoints."] = None
+        str | None, "Anchors: voc or coco, the sizes of Caffe's, or a file of "
+        'inspect_data.py --suggest_anchors. Default: those of the checkpoint, '
+        "else coco, the original's. Recorded in the checkpoints."] = None
     compute_dtype: Annotated[
         Literal['float32', 'bfloat16', 'float16'], 'What the network computes '
         'in. Weights, losses and checkpoints are float32 always.'] = 'float32'
@@ -78,6 +78,9 @@ class Optimizer(NamedTuple):
     lr_decay_factors: Annotated[
         Sequence[str | float], 'Factors, for piecewise.'] = ('1', '0.1', '0.01')
     warmup_steps: Annotated[int, 'Steps while the rate rises.', 0] = 500
+    backbone_learning_rate_factor: Annotated[
+        float, "Of the trunk's learning rate: below 1, the trunk learns slower "
+        'than what is new above it.', 0] = 1.
     moving_average_decay: Annotated[
         float | None, 'Of the weights; default: no moving averages.'] = None
     momentum: Annotated[float, 'Of the momentum optimizer.'] = .9
