@@ -1,4 +1,4 @@
-"""Files of results: names that every system takes, written as a whole."""
+"""Paths of users; files of results, whole, with names for every system."""
 import contextlib
 import hashlib
 import os
@@ -12,6 +12,30 @@ _MAX_NAME_BYTES = 200
 _UNSAFE_IN_FILE_NAMES = '<>:"/\\|?*%'
 # In the names of files that are not whole yet.
 PARTIAL = '.partial'
+
+
+def user_path(text: str) -> str:
+    """Returns the path that a user means; all characters stand for themselves.
+
+    ~ is the home folder. Backslashes are what they are on Windows where that
+    leads into a folder, and there is no file of that very name.
+
+    Raises:
+      ValueError: TensorFlow cannot use it: an address, or not UTF-8.
+    """
+    if '://' in text:
+        raise ValueError(f'{text}: an address; give the path of a file or '
+                         'folder of this machine.')
+    path = os.path.expanduser(text)
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f'{path}: its name is not UTF-8, which TensorFlow '
+                         'cannot open; rename it.') from None
+    slashed = path.replace('\\', '/')
+    is_meant = os.path.isdir(os.path.dirname(slashed) or '.') and (
+        not os.path.lexists(path))
+    return slashed if is_meant else path
 
 
 @contextlib.contextmanager

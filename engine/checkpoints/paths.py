@@ -1,23 +1,24 @@
 """Which checkpoint a path means: a folder, a prefix, a file, an archive."""
+import contextlib
+import ntpath
 import os
 import re
 import shutil
-import struct
 import sys
+import tarfile
 import zipfile
-import zlib
 
 import tensorflow.compat.v1 as tf
 
 from common import files
+from engine.checkpoints import file_kinds
 from engine.checkpoints import reader
 
 # A part of a checkpoint of format V2, behind its prefix, and one of format
 # V1, which is a single file, its prefix's namesake.
 _PART = re.compile(r'(.+)\.(?:index|meta|data-\d{5}-of-\d{5})$')
 _WHOLE = re.compile(r'(.+\.ckpt(?:-\d+)?)$')
-# The last bytes of a table: of a V1 checkpoint, as of an .index.
-_TABLE_MAGIC = 0xdb4775248b80fb57.to_bytes(8, 'little')
+_CHUNK_BYTES = 1 << 20
 
 
 def find(path: str) -> str:
@@ -25,38 +26,58 @@ def find(path: str) -> str:
 
     Args:
       path: a folder (its latest checkpoint), a prefix, any of a checkpoint's
-        files, or the archive (.zip) of one, which is unpacked beside it.
+        files, or the archive (.zip, .tar, .tar.gz) of one, which is unpacked
+        beside it.
 
     Raises:
-      ValueError: there is no checkpoint, or several that could be meant.
+      ValueError: there is no checkpoint, or several that could be meant; says
+        what is there instead.
     """
-    path = os.path.expanduser(path)
+    path = files.user_path(path)
     if os.path.isdir(path):
         prefix = latest(path)
         if prefix is not None:
             return prefix
-        names = os.listdir(path)
-        found = prefixes(names) or [name for name in names if name.endswith(
-            '.ckpt.zip') and not name.startswith('._')]
-        if not found:
-            raise ValueError(f'{path}: the folder has no checkpoint.')
-        if len(found) > 1:
-            raise ValueError(
-                f'{path}: the folder has several checkpoints and no file '
-                'named "checkpoint"; give the path of one: '
-                f'{", ".join(os.path.join(path, name) for name in found)}.')
-        path = os.path.join(path, found[0])
-        if f'{found[0]}.zip' in names:  # Which may be newer: it is compared.
-            path += '.zip'
+        path = _only_one(path)
+    if _is_archive(path):
+        return _unpack(path)
     prefix = prefix_of(path) or path.removesuffix('.zip')
-    is_archive = path.endswith('.zip') and os.path.exists(path)
-    if tf.train.checkpoint_exists(prefix) and not is_archive:
+    if exists(prefix):
+        what = file_kinds.describe(prefix)
+        if what is not None:
+            raise ValueError(f'{prefix}: {what}')
         return prefix
-    if not os.path.exists(prefix + '.zip'):
+    if _is_archive(prefix + '.zip'):
+        return _unpack(prefix + '.zip')
+    raise ValueError(
+        f'{prefix}.index: is missing; a checkpoint has it beside its .data-...'
+        if os.path.isfile(path) else
+        f'{path}: no such checkpoint; give a folder, or a path without its '
+        'ending .index or .data-....')
+
+
+def _only_one(folder):
+    """Returns the path of a folder's only checkpoint, or of its archive."""
+    names = os.listdir(folder)
+    found = prefixes(names) or [name for name in names if name.endswith(
+        '.ckpt.zip') and not name.startswith('._')]
+    if not found:
+        what = file_kinds.describe(folder)
         raise ValueError(
-            f'{path}: no such checkpoint; give a folder, or a path '
-            'without its ending .index or .data-....')
-    return _unpack(prefix + '.zip')
+            f'{folder}: {what or "the folder has no checkpoint."}')
+    if len(found) > 1:
+        raise ValueError(
+            f'{folder}: the folder has several checkpoints and no file '
+            'named "checkpoint"; give the path of one: '
+            f'{", ".join(os.path.join(folder, name) for name in found)}.')
+    path = os.path.join(folder, found[0])
+    # The archive may be newer: it is compared.
+    return f'{path}.zip' if f'{found[0]}.zip' in names else path
+
+
+def exists(prefix: str) -> bool:
+    """Whether there is a checkpoint; tf.train's takes [ ] for a pattern."""
+    return os.path.isfile(f'{prefix}.index') or os.path.isfile(prefix)
 
 
 def latest(folder: str) -> str | None:
@@ -89,14 +110,27 @@ def latest(folder: str) -> str | None:
 
 
 def named_latest(folder: str) -> str | None:
-    """Returns the prefix that the file "checkpoint" names, None if none."""
+    """Returns the prefix that the file "checkpoint" names, None if none.
+
+    Whatever folder it names, even one of Windows, `folder` is meant.
+    """
     try:
         state = tf.train.get_checkpoint_state(folder)
     except (tf.errors.OpError, ValueError):  # It is cut, or no text.
         return None
-    name = '' if state is None else os.path.basename(
+    name = '' if state is None else ntpath.basename(
         state.model_checkpoint_path)
     return None if not name or '\0' in name else os.path.join(folder, name)
+
+
+def newest(folder: str) -> str | None:
+    """Returns the prefix that is named, else that of the highest step.
+
+    Only what is there, however damaged; `latest` reads it. None if none is.
+    """
+    named = named_latest(folder)
+    return next(filter(exists, [*filter(None, [named]), *numbered(folder)]),
+                None)
 
 
 def numbered(folder: str) -> list[str]:
@@ -123,19 +157,20 @@ def prefixes(names: list[str]) -> list[str]:
 
 
 def is_checkpoint(path: str) -> bool:
-    """Whether a path is that of a checkpoint, not of a .caffemodel."""
+    """Whether a path is that of a checkpoint, not of another's weights."""
     if not os.path.isfile(path):
         return os.path.isdir(path) or any(
             os.path.exists(path + ending) for ending in ('.index', '.zip'))
-    if _PART.match(path) or path.endswith('.zip'):
-        return True
-    with open(path, 'rb') as file:
-        file.seek(max(os.path.getsize(path) - len(_TABLE_MAGIC), 0))
-        return file.read() == _TABLE_MAGIC
+    return (_PART.match(path) is not None or _is_archive(path)
+            or file_kinds.kind(path) == 'checkpoint')
+
+
+def _is_archive(path):
+    return file_kinds.kind(path) in ('zip', 'tar')
 
 
 def _unpack(path):
-    """Unpacks a zipped checkpoint beside its archive; returns its prefix.
+    """Unpacks a checkpoint beside its archive; returns its prefix.
 
     Folders in it are dropped. A file that is there already, with the same
     content, is left as it is.
@@ -146,42 +181,55 @@ def _unpack(path):
     """
     folder = os.path.dirname(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            infos = [info for info in archive.infolist()
-                     if prefix_of(info.filename)]
-            members = {
-                os.path.basename(info.filename): info for info in infos}
-            names = prefixes(list(members))
-            if len(names) != 1 or len(members) < len(infos):
+        with _opened(path) as (names, members, open_member):
+            parts = {os.path.basename(name): member for name, member
+                     in zip(names, members, strict=True) if prefix_of(name)}
+            found = prefixes(list(parts))
+            if len(found) != 1 or len(parts) < sum(
+                    prefix_of(name) is not None for name in names):
                 raise ValueError(
                     'it must hold one checkpoint (.index and .data-..., or '
-                    'one .ckpt); it holds '
-                    f'{sorted(archive.namelist())[:5]}.')
-            for name, info in members.items():
-                _extract(archive, info, os.path.join(folder, name))
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError,
-            RuntimeError, ValueError) as error:
+                    f'one .ckpt); it holds {sorted(names)[:5]}.')
+            for name, member in parts.items():
+                _extract(open_member, member, os.path.join(folder, name))
+    except file_kinds.ARCHIVE_ERRORS as error:
+        if getattr(error, 'errno', None) is not None:  # Of writing it.
+            raise
         raise ValueError(f'{path}: cannot be unpacked: {error}') from None
-    return os.path.join(folder, names[0])
+    return os.path.join(folder, found[0])
 
 
-def _extract(archive, info, path):
+@contextlib.contextmanager
+def _opened(path):
+    """Opens an archive; yields names, members, and what opens a member."""
+    if file_kinds.kind(path) == 'zip':
+        with zipfile.ZipFile(path) as archive:
+            yield archive.namelist(), archive.infolist(), archive.open
+    else:
+        with tarfile.open(path) as archive:
+            members = [member for member in archive if member.isfile()]
+            yield ([member.name for member in members], members,
+                   archive.extractfile)
+
+
+def _extract(open_member, member, path):
     if os.path.lexists(path):
-        if os.path.isfile(path) and _crc(path) == info.CRC:
-            return
+        with open_member(member) as source:
+            if os.path.isfile(path) and _is_same(source, path):
+                return
         raise ValueError(
             f'{path} is there, and is not what the archive holds; move it '
             f'away, or give {prefix_of(path)} if it is the one you mean.')
     with files.whole(path) as partial_path:
-        with archive.open(info) as source, open(
+        with open_member(member) as source, open(
                 partial_path, 'wb') as target:
             shutil.copyfileobj(source, target)
 
 
-def _crc(path):
-    """Returns a file's checksum, as archives hold it."""
-    crc = 0
+def _is_same(source, path):
+    """Whether an open file has the content of another."""
     with open(path, 'rb') as file:
-        while chunk := file.read(1 << 20):
-            crc = zlib.crc32(chunk, crc)
-    return crc
+        while chunk := file.read(_CHUNK_BYTES):
+            if chunk != source.read(len(chunk)):
+                return False
+    return not source.read(1)

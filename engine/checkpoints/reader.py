@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from common import errors
+from engine.checkpoints import file_kinds
 
 # What TensorFlow's reader raises: IndexError where a .data file is cut off,
 # MemoryError where a flipped bit makes a size of an .index immense.
@@ -26,12 +27,15 @@ def open_reader(prefix: str):
     Raises:
       ValueError: the files are not there, or not whole; names them.
     """
+    is_v2 = os.path.exists(f'{prefix}.index')
     try:
-        stored = tf.train.NewCheckpointReader(prefix)
+        stored = tf.train.NewCheckpointReader(
+            prefix if is_v2 else _escape(prefix))
     except _ERRORS as error:
+        _check_kinds(prefix, f'{prefix}.index' if is_v2 else prefix)
         raise ValueError(f'{prefix}: not a whole checkpoint: '
                          f'{errors.reason(str(error))}') from None
-    if os.path.exists(f'{prefix}.index'):
+    if is_v2:
         _check_data_files(prefix, stored)
     return stored
 
@@ -130,6 +134,20 @@ class Saver(tf.train.Saver):
                 f'{errors.reason(error.message)}') from None
 
 
+def _escape(path):
+    """Returns a pattern that is a path: of V1 TensorFlow takes patterns."""
+    return path if os.sep == '\\' else re.sub(r'([*?[\]\\])', r'\\\1', path)
+
+
+def _check_kinds(prefix, *paths):
+    """Raises ValueError if a checkpoint's file is known as something else."""
+    for path in paths:
+        what = file_kinds.describe(path)
+        if what is not None:
+            raise ValueError(
+                f'{prefix}: not a whole checkpoint: {path} is {what}')
+
+
 def _check_data_files(prefix, stored):
     """Raises ValueError if a .data file is missing or they are too short."""
     paths = glob.glob(glob.escape(prefix) + '.data-?????-of-?????')
@@ -146,6 +164,7 @@ def _check_data_files(prefix, stored):
         for name, shape in stored.get_variable_to_shape_map().items())
     size = sum(map(os.path.getsize, paths))
     if size < num_bytes:
+        _check_kinds(prefix, *paths)
         raise ValueError(
             f'{prefix}: not a whole checkpoint: its .data files are cut off: '
             f'they have {size} bytes, its variables {num_bytes}.')

@@ -10,7 +10,7 @@ from engine import checkpoints
 def write_zip(path, *names):
     with zipfile.ZipFile(path, 'w') as archive:
         for name in names:
-            archive.writestr(name, f'content of {name}')
+            archive.writestr(name, f'\0content of {name}')
 
 
 def test_zip_is_unpacked_beside_itself(tmp_path):
@@ -21,26 +21,26 @@ def test_zip_is_unpacked_beside_itself(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         'ssd.ckpt.data-00000-of-00001', 'ssd.ckpt.index', 'ssd.ckpt.zip']
     text = (tmp_path / 'ssd.ckpt.index').read_text()
-    assert text == 'content of folder/ssd.ckpt.index'
+    assert text == '\0content of folder/ssd.ckpt.index'
 
 
 def test_the_same_file_is_kept_and_another_one_is_refused(tmp_path):
     path = tmp_path / 'a.ckpt.zip'
     write_zip(path, 'a.ckpt.index')
     there = tmp_path / 'a.ckpt.index'
-    there.write_text('content of a.ckpt.index')
+    there.write_text('\0content of a.ckpt.index')
     time = there.stat().st_mtime_ns
     assert checkpoints.paths.find(str(path)) == str(tmp_path / 'a.ckpt')
     assert there.stat().st_mtime_ns == time
     # As long as the member, but older or newer weights.
-    there.write_text('CONTENT of a.ckpt.index')
+    there.write_text('\0CONTENT of a.ckpt.index')
     for meant in path, tmp_path:
         with pytest.raises(ValueError, match=(
                 r'a.ckpt.zip: cannot be unpacked: .*a.ckpt.index is there, '
                 r'and is not what the archive holds; move it away, or give '
                 '.*ckpt if it is the one you mean')):
             checkpoints.paths.find(str(meant))
-    assert there.read_text() == 'CONTENT of a.ckpt.index'
+    assert there.read_text() == '\0CONTENT of a.ckpt.index'
 
 
 @pytest.mark.parametrize('names', [
@@ -115,7 +115,7 @@ def test_checkpoints_are_known_by_what_they_are(
         tmp_path, name, is_checkpoint):
     (tmp_path / 'a.caffemodel').write_bytes(b'\xa2\x06\x00')
     (tmp_path / 'a.ckpt').write_bytes(
-        bytes(40) + checkpoints.paths._TABLE_MAGIC)
+        bytes(40) + checkpoints.file_kinds._TABLE_MAGIC)
     (tmp_path / 'a.ckpt.data-00000-of-00001').touch()
     for prefix in 'a.ckpt', 'b.ckpt':
         (tmp_path / f'{prefix}.index').touch()
