@@ -40,14 +40,16 @@ def l2_regularizer(scale: float) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def mixed_precision(compute_dtype: tf.DType | str):
-    """Returns a context in which biases have gradients that can be used.
+    """Returns a context in which layers have gradients that can be used.
 
     TensorFlow's BiasAddGrad adds up bfloat16 in bfloat16 on a CPU: of a sum
-    over 90,000 cells three quarters are lost. Here it is done in float32.
+    over 90,000 cells three quarters are lost; of a depthwise kernel's, in
+    float16, a sixth. Here both are done in float32.
     """
     return tf.get_default_graph().gradient_override_map(
         {} if tf.as_dtype(compute_dtype) == tf.float32
-        else {'BiasAdd': 'BiasAddFloat32'})
+        else {'BiasAdd': 'BiasAddFloat32',
+              'DepthwiseConv2dNative': 'DepthwiseConv2dFloat32'})
 
 
 @tf.RegisterGradient('BiasAddFloat32')
@@ -57,10 +59,55 @@ def _bias_add_gradient(operation, gradient):
         tf.cast(gradient, tf.float32), [0, 1, 2]), gradient.dtype)
 
 
+@tf.RegisterGradient('DepthwiseConv2dFloat32')
+def _depthwise_gradient(operation, gradient):
+    attributes = {name: operation.get_attr(name) for name in (
+        'strides', 'padding', 'explicit_paddings', 'dilations')}
+    dtype, own_dtype = tf.float32, gradient.dtype
+    if own_dtype == tf.bfloat16 and attributes['strides'][1] == 1:
+        dtype = own_dtype  # Summed in float32; with a stride it is slow.
+    inputs, weights, gradient = (
+        tf.cast(tensor, dtype) for tensor in (*operation.inputs, gradient))
+    gradients = (
+        tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
+            input_sizes=tf.shape(inputs), filter=weights,
+            out_backprop=gradient, **attributes),
+        tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
+            input=inputs, filter_sizes=tf.shape(weights),
+            out_backprop=gradient, **attributes))
+    return [tf.cast(tensor, own_dtype) for tensor in gradients]
+
+
+@slim.add_arg_scope
+def depthwise_conv2d(inputs: tf.Tensor, kernel_size: int, scope: str,
+                     stride: int = 1, pad: int | None = None,
+                     **kwargs) -> tf.Tensor:
+    """Convolution of each channel for itself; `depthwise_weights`.
+
+    slim.separable_conv2d without its second half, with its arguments.
+
+    Args:
+      inputs: float [batch, height, width, channels]; the result likewise.
+      kernel_size: side of the kernel, in cells, as are stride and pad.
+      pad: on each side, as in Caffe; None for SAME, which where stride and
+        size are even pads the far side more.
+    """
+    if pad is not None:
+        inputs = pad2d(inputs, pad)
+    # By He et al. 2015: of these weights, each output sees one channel's.
+    initializer = tf.initializers.random_normal(
+        stddev=2 ** .5 / kernel_size)
+    return slim.separable_conv2d(
+        inputs, None, kernel_size, depth_multiplier=1, stride=stride,
+        padding='SAME' if pad is None else 'VALID', scope=scope,
+        weights_initializer=initializer, **kwargs)
+
+
 @slim.add_arg_scope
 def atrous_conv2d(inputs: tf.Tensor, num_outputs: int, kernel_size: int,
                   rate: int, scope: str,
                   activation_fn: Callable = tf.nn.relu,
+                  normalizer_fn: Callable | None = None,
                   weights_initializer: Callable | None = None,
                   weights_regularizer: Callable | None = None) -> tf.Tensor:
     """Dilated convolution, stride 1, SAME, by the native kernel.
@@ -73,6 +120,7 @@ def atrous_conv2d(inputs: tf.Tensor, num_outputs: int, kernel_size: int,
       num_outputs: channels of the result, which is like the inputs else.
       kernel_size: side of the kernel, in cells.
       rate: distance between the kernel's taps, in cells.
+      normalizer_fn: in place of biases, such as batch_norm.
     """
     with tf.variable_scope(scope):
         weights = slim.model_variable(
@@ -80,14 +128,16 @@ def atrous_conv2d(inputs: tf.Tensor, num_outputs: int, kernel_size: int,
             [kernel_size, kernel_size, inputs.shape[-1], num_outputs],
             dtype=inputs.dtype.base_dtype, initializer=weights_initializer,
             regularizer=weights_regularizer)
-        biases = slim.model_variable(
-            'biases', [num_outputs], dtype=inputs.dtype.base_dtype,
-            initializer=tf.zeros_initializer())
         # Not tf.custom_gradient: that keeps every graph to the program's end.
         with tf.get_default_graph().gradient_override_map(
                 {'Conv2D': 'DilatedConv2D'}):
             outputs = tf.nn.conv2d(
                 inputs, weights, strides=1, padding='SAME', dilations=rate)
+        if normalizer_fn is not None:
+            return activation_fn(normalizer_fn(outputs))
+        biases = slim.model_variable(
+            'biases', [num_outputs], dtype=inputs.dtype.base_dtype,
+            initializer=tf.zeros_initializer())
         return activation_fn(tf.nn.bias_add(outputs, biases))
 
 
