@@ -25,6 +25,7 @@ class Gradients(NamedTuple):
     gradients: list[tf.Tensor]  # Of the loss, float32, in their order.
     decays: list[tf.Tensor | None]  # Of the decay; None where none is.
     statistics: list[layers.MovingStatistic]  # Of the chief's first share.
+    in_trunk: list[bool]  # Whether each of the variables is the trunk's.
 
 
 def of_batch(model: options.Model, loss: options.Loss, run: options.Run,
@@ -63,7 +64,8 @@ def of_batch(model: options.Model, loss: options.Loss, run: options.Run,
         losses.Losses(*map(tf.add_n, zip(*all_losses, strict=True))),
         regularization, variables, [gradient / loss_scale for gradient in sums],
         tf.gradients(regularization, variables),
-        list(statistics.values()) if run.is_chief else [])
+        list(statistics.values()) if run.is_chief else [],
+        [network.in_trunk(variable.op.name) for variable in variables])
 
 
 def split(structure: Any, num_parts: int) -> list:

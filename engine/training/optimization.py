@@ -100,8 +100,9 @@ def train_op(step: gradients.Gradients, optimizer: options.Optimizer,
     Weights decay; gradients whose norm over all variables is above
     --clip_gradient_norm are scaled down to it; biases learn at twice the
     rate, as in Caffe, for optimisers that are not indifferent to the scale
-    of a gradient. Batch norm's statistics follow the step, and moving
-    averages, if asked for, follow both.
+    of a gradient. The trunk learns at --backbone_learning_rate_factor times
+    the rate, for all of them. Batch norm's statistics follow the step, and
+    moving averages, if asked for, follow both.
 
     Args:
       step: Gradients; nothing is done if they fail.
@@ -109,14 +110,13 @@ def train_op(step: gradients.Gradients, optimizer: options.Optimizer,
       global_step: int64 variable, which the step increases.
       aggregator: of several workers, or None.
     """
-    opt = make_optimizer(optimizer, rate)
     with tf.control_dependencies(step.gradients):
         updates = [statistic.update() for statistic in step.statistics]
 
     def apply(loss_gradients, updates=()):
-        applied = tf.group(opt.apply_gradients(_complete(
+        applied = tf.group(_apply(_complete(
             loss_gradients, step, optimizer.clip_gradient_norm),
-            global_step), *updates)
+            step.in_trunk, optimizer, rate, global_step), *updates)
         if optimizer.moving_average_decay is None:
             return applied
         average = tf.train.ExponentialMovingAverage(
@@ -130,6 +130,19 @@ def train_op(step: gradients.Gradients, optimizer: options.Optimizer,
         return apply(step.gradients, updates)
     # There the gradients are applied apart from the batch they are of.
     return tf.group(aggregator.train_op(apply, step, global_step), *updates)
+
+
+def _apply(pairs, in_trunk, optimizer, rate, global_step):
+    """Returns what applies pairs of gradient and variable, at their rates."""
+    factor = optimizer.backbone_learning_rate_factor
+    by_factor = {}
+    for pair, is_trunk in zip(pairs, in_trunk, strict=True):
+        by_factor.setdefault(factor if is_trunk else 1., []).append(pair)
+    applied = [
+        make_optimizer(optimizer, rate * part).apply_gradients(by_factor[part])
+        for part in sorted(by_factor, key=lambda part: part != 1)]
+    with tf.control_dependencies(applied):
+        return tf.assign_add(global_step, 1).op
 
 
 def _complete(loss_gradients, step, clip_gradient_norm):

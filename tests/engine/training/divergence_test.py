@@ -39,7 +39,8 @@ class Training:
             self.train_op = optimization.train_op(
                 self.guard.checked(loss, gradients.Gradients(
                     None, None, [self.weights], [gradient], [None],
-                    [layers.MovingStatistic(self.mean, tf.constant(1.), .5)]),
+                    [layers.MovingStatistic(self.mean, tf.constant(1.), .5)],
+                    [True]),
                     {'filename': tf.constant(['a.jpg'])}, self.number, 1.),
                 optimizer, 1., self.number)
             self.session = tf.Session()

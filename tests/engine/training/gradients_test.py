@@ -57,9 +57,10 @@ def compute(num_clones=1, accumulate_steps=1, loss_scale=1., **changes):
             {variable.initializer.inputs[1]: weights(index, variable.shape)
              for index, variable in enumerate(variables)})
         names = [variable.op.name for variable in result.variables]
-        tensors = result._replace(variables=[], decays=[
+        tensors = result._replace(variables=[], in_trunk=[], decays=[
             decay for decay in result.decays if decay is not None])
-        return session.run(tensors)._replace(variables=names)
+        return session.run(tensors)._replace(
+            variables=names, in_trunk=result.in_trunk)
 
 
 @pytest.fixture(scope='module')
@@ -77,6 +78,9 @@ def test_parts_add_up_to_the_whole(whole, num_clones, accumulate_steps):
     np.testing.assert_allclose(
         parts.regularization, whole.regularization, rtol=1e-6)
     assert parts.variables == whole.variables
+    assert parts.in_trunk == whole.in_trunk == [
+        '_box/' not in name and '/block4/' not in name
+        for name in whole.variables]
     np.testing.assert_allclose(parts.losses, whole.losses, rtol=1e-5)
     for name, value, other in zip(
             whole.variables, whole.gradients, parts.gradients, strict=True):

@@ -67,7 +67,8 @@ def test_schedules_that_do_not_fit(changes, message):
 def minimize(num_steps, decay=0., **changes):
     """Returns the losses of steps on squares, and the variables.
 
-    Weights decay by a constant; a batch gives 7 to the statistic.
+    Weights decay by a constant and are the trunk; a batch gives 7 to the
+    statistic.
     """
     with tf.Graph().as_default(), tf.Session() as session:
         weights = tf.get_variable('a/weights', initializer=[3.])
@@ -80,7 +81,8 @@ def minimize(num_steps, decay=0., **changes):
         step = gradients.Gradients(
             None, None, trained, tf.gradients(loss, trained),
             [decay if variable is weights else None for variable in trained],
-            [layers.MovingStatistic(mean, tf.constant(7.), .5)])
+            [layers.MovingStatistic(mean, tf.constant(7.), .5)],
+            [variable is weights for variable in trained])
         optimizer, _ = options(**changes)
         train_op = optimization.train_op(
             step, optimizer, tf.constant(optimizer.learning_rate),
@@ -125,6 +127,37 @@ def test_moving_averages_follow_the_weights_and_statistics_of_the_step():
         np.testing.assert_allclose(
             values[f'a/{name}/ExponentialMovingAverage'],
             before * 2 / 11 + after * 9 / 11, rtol=1e-6)
+
+
+@pytest.mark.parametrize('optimizer, step', [
+    # Of the gradient, 6, and the decay, 2.
+    ('sgd', .1 * 8), ('momentum', .1 * 8),
+    ('adam', .1),  # Its first step is as long as the rate.
+    ('adagrad', .1 * 8 / (8 ** 2 + .1) ** .5)])
+def test_the_trunk_learns_slower(optimizer, step):
+    _, values = minimize(1, optimizer=optimizer, decay=2.)
+    _, slower = minimize(1, optimizer=optimizer, decay=2.,
+                         backbone_learning_rate_factor=.25)
+    np.testing.assert_allclose(values['a/weights'], [3 - step], rtol=1e-6)
+    np.testing.assert_allclose(slower['a/weights'], [3 - step / 4], rtol=1e-6)
+    assert slower['a/biases'] == values['a/biases'] != 3
+    assert slower['global_step'] == 1
+
+
+def test_the_trunks_momentum_is_not_slower():
+    _, values = minimize(2, optimizer='momentum', decay=2., momentum=.9,
+                         backbone_learning_rate_factor=.25)
+    # The weights go to 2.8, where the gradient is 2 * 2.8 + 2 = 7.6.
+    np.testing.assert_allclose(
+        values['a/weights'], [2.8 - .025 * (.9 * 8 + 7.6)], rtol=1e-6)
+
+
+def test_a_trunk_that_is_not_trained_has_no_rate():
+    _, values = minimize(
+        1, optimizer='sgd', trainable_scopes=['a/biases'],
+        backbone_learning_rate_factor=.25)
+    assert values['a/weights'] == 3 and values['global_step'] == 1
+    np.testing.assert_allclose(values['a/biases'], [1.8], rtol=1e-6)
 
 
 def test_trainable_scopes():
