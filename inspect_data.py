@@ -21,6 +21,12 @@ class Options(NamedTuple):
     dataset_split_name: Annotated[str, 'Split to look at.'] = 'train'
     dataset_dir: Annotated[str | None, 'Folder of the TFRecords.'] = None
     output_dir: Annotated[str, 'Folder of the picture; made if missing.'] = './'
+    suggest_anchors: Annotated[
+        bool, 'Find anchors that fit the boxes better than the defaults, and '
+        'write them to a file for --anchors of the training.'] = False
+    model_name: Annotated[
+        str | None, 'Network to suggest anchors for; default: the one that is '
+        'advised.'] = None
 
 
 GROUPS = (Options,)

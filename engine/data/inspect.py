@@ -15,13 +15,17 @@ import tqdm
 
 from common import files
 from common import tables
+from datasets import balance
 from datasets import dataset_factory
 from datasets import records
 from datasets import tfrecords
+from detection import anchor_search
 from detection import anchors
 from detection import boxes
 from engine.data import contact_sheet
+from nets import anchor_files
 from nets import nets_factory
+from nets import ssd
 
 MIN_OVERLAP = 0.5  # Of a match; Caffe SSD, ssd_pascal.py, overlap_threshold.
 # A box's side is the square root of its area, of the image's.
@@ -40,8 +44,12 @@ class Fit(NamedTuple):
 
 
 def inspect(dataset_name: str, split_name: str, dataset_dir: str,
-            output_dir: str):
+            output_dir: str, suggest_anchors: bool = False,
+            model_name: str | None = None):
     """Prints counts and sizes; writes <name>_<split>.png, a contact sheet.
+
+    With suggest_anchors also a file of anchors for the network model_name,
+    or for the one that is advised.
 
     Raises:
       ValueError: the records are missing, damaged, or have other classes.
@@ -62,6 +70,16 @@ def inspect(dataset_name: str, split_name: str, dataset_dir: str,
         f'{dataset_name}_{split_name}.png'))
     _write_sheet(path, samples, dataset)
     print(f'Images with boxes and names: {path}')
+    if suggest_anchors:
+        if not len(bboxes):
+            raise ValueError(
+                f'--suggest_anchors: {dataset_name} {split_name} has no '
+                'object that anchors could fit.')
+        network = nets_factory.get_network(
+            model_name or advise(anchor_fits(bboxes)).names[0])
+        path = os.path.join(output_dir, files.file_name(
+            f'{dataset_name}_{network.name}_anchors.json'))
+        print('\n'.join(suggestion_lines(bboxes, network, path)))
 
 
 def class_lines(samples: Sequence[tfrecords.Sample],
@@ -85,6 +103,14 @@ def class_lines(samples: Sequence[tfrecords.Sample],
     missing = [name for name, *counts in rows[1:-1] if not counts[0]]
     if missing:
         lines.append(f'No object is of class {", ".join(missing)}.')
+    shares = balance.class_shares(per_image, len(class_names))
+    most, least = shares.argmax(), np.where(shares, shares, np.inf).argmin()
+    if shares[most] >= balance.MIN_IMBALANCE * shares[least] > 0:
+        lines.append(
+            f'{files.quote(class_names[least])} is in '
+            f'{shares[most] / shares[least]:.0f} times fewer images than '
+            f'{files.quote(class_names[most])}: train with '
+            '--sampling=balanced.')
     return lines
 
 
@@ -109,6 +135,32 @@ def size_lines(bboxes: np.ndarray) -> list[str]:
         f'Advice: --model_name={advised.names[0]} --anchors={advised.preset} '
         f'({100 * advised.share:.1f} %). A larger input is advised where it '
         f'gains {100 * MIN_GAIN:g} points: it costs its area in time.']
+
+
+def suggestion_lines(bboxes: np.ndarray, network: type[ssd.SSDNet],
+                     path: str) -> list[str]:
+    """Writes anchors that fit the bboxes to `path`; returns what to say.
+
+    bboxes: float [n, 4], relative, at least one.
+    """
+    own = network.default_params
+    fixed = own.feat_shapes, own.img_shape
+    sizes, ratios = anchor_search.search(
+        bboxes, *fixed, own.anchor_sizes, own.anchor_ratios, own.anchor_steps,
+        own.anchor_offset)
+    anchor_files.write(path, network, sizes, ratios)
+    found = own._replace(anchor_sizes=sizes, anchor_ratios=ratios)
+    choices = {f'--anchors={preset}': network.with_anchors(own, preset)
+               for preset in sorted(network.anchor_presets)}
+    rows = [('anchors', 'objects that fit', 'mean overlap')]
+    for name, params in {**choices, 'suggested': found}.items():
+        overlaps = anchors.best_overlaps(
+            bboxes, *fixed, params.anchor_sizes, params.anchor_ratios,
+            params.anchor_steps, params.anchor_offset)
+        rows.append((name, f'{(overlaps >= MIN_OVERLAP).mean():.1%}',
+                     f'{overlaps.mean():.3f}'))
+    return ['', f'Anchors of {network.name}:', *tables.lines(rows),
+            f'Train with: --model_name={network.name} --anchors={path}']
 
 
 def anchor_fits(bboxes: np.ndarray) -> list[Fit]:

@@ -1,4 +1,6 @@
 """What is said and shown of records, on data that can be counted by hand."""
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -7,6 +9,8 @@ from common import drawing
 from datasets import tfrecords
 from datasets.shapes import drawing as shape_drawing
 from datasets.shapes import synthetic_shapes
+from detection import anchors
+from engine import models
 from engine.data import contact_sheet
 from engine.data import inspect
 from nets import nets_factory
@@ -43,6 +47,34 @@ def test_classes_are_counted():
         'all              4          1       3',
         '1 images have no object.',
         'No object is of class red panda.']
+
+
+def test_rare_classes_are_told():
+    lines = inspect.class_lines(
+        [sample([1])] * 20 + [sample([2, 2, 2])], ['cat', 'dog'])
+    assert lines[-1] == ('dog is in 20 times fewer images than cat: train '
+                         'with --sampling=balanced.')
+    lines = inspect.class_lines([sample([1])] * 9 + [sample([2])], 'ab')
+    assert lines[-1].startswith('all')
+
+
+def test_suggested_anchors(tmp_path):
+    """Thin boxes: no default anchor is wider than 3 to 1."""
+    bboxes = np.array([[y, x, y + .1, x + .6] for y in (.1, .5, .8)
+                       for x in (.05, .2, .35)])
+    network = nets_factory.get_network('ssd_300_vgg_quarter')
+    path = str(tmp_path / 'anchors.json')
+    lines = inspect.suggestion_lines(bboxes, network, path)
+    rows = {line.split()[0]: line.split()[1:] for line in lines[3:-1]}
+    assert list(rows) == ['--anchors=coco', '--anchors=voc', 'suggested']
+    assert rows['--anchors=voc'][0] == '33.3%'
+    assert rows['suggested'][0] == '100.0%'
+    assert lines[-1].endswith(
+        f'--model_name=ssd_300_vgg_quarter --anchors={path}')
+    trained = models.make_network(network.name, ['bar'], None, path).params
+    assert (anchors.best_overlaps(
+        bboxes, trained.feat_shapes, trained.img_shape, trained.anchor_sizes,
+        trained.anchor_ratios, trained.anchor_steps) >= .5).all()
 
 
 def test_anchors_of_a_box():
@@ -123,7 +155,8 @@ def shapes(tmp_path_factory):
 def test_the_command(shapes):
     process = scripts.run(
         shapes, 'inspect_data.py --dataset_dir=. --dataset_name=shapes '
-        '--output_dir=new/folder')
+        '--output_dir=new/folder --suggest_anchors '
+        '--model_name=ssd_300_vgg_quarter')
     assert 'Warning' not in process.stderr
     lines = process.stdout.splitlines()
     assert lines[0] == 'shapes train, in .:'
@@ -131,7 +164,11 @@ def test_the_command(shapes):
     assert rows['all'][2] == '7'
     assert int(rows['all'][0]) == sum(
         int(rows[name][0]) for name in shape_drawing.CLASSES)
-    assert lines[-1].startswith('Images with boxes and names: new')
+    assert any(line.startswith('Images with boxes and names: new')
+               for line in lines)
+    name = 'shapes_ssd_300_vgg_quarter_anchors.json'
+    assert lines[-1].endswith(f'--anchors={os.path.join("new/folder", name)}')
+    assert (shapes / 'new' / 'folder' / name).exists()
     sheet = cv2.imread(str(shapes / 'new' / 'folder' / 'shapes_train.png'))
     num_columns = contact_sheet.NUM_COLUMNS
     assert sheet.shape[1] == num_columns * (
@@ -144,6 +181,8 @@ def test_data_without_objects(shapes, tmp_path, capsys):
         shapes / 'shapes', tmp_path, 'none_train', shape_drawing.CLASSES)
     inspect.inspect('none', 'train', str(tmp_path), str(tmp_path))
     assert '7 images have no object.' in capsys.readouterr().out
+    with pytest.raises(ValueError, match='none train has no object that anc'):
+        inspect.inspect('none', 'train', str(tmp_path), str(tmp_path), True)
     assert (tmp_path / 'none_train.png').exists()
 
 
