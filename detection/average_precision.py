@@ -22,7 +22,9 @@ class GroundTruths(typing.NamedTuple):
     images: np.ndarray  # int [num_objects], the image's number.
     classes: np.ndarray  # int [num_objects].
     bboxes: np.ndarray  # float [num_objects, 4].
-    difficult: np.ndarray  # bool [num_objects].
+    # bool [num_objects]: neither to be found nor wrong to find; so are crowds.
+    difficult: np.ndarray
+    areas: np.ndarray  # float [num_objects], of the outlines, else the bboxes.
 
 
 class Detections(typing.NamedTuple):
@@ -49,15 +51,26 @@ class Matches(typing.NamedTuple):
     is_ignored: np.ndarray  # bool [num_detections]: the object is difficult.
 
 
+class OperatingPoint(typing.NamedTuple):
+    """A threshold on scores, and what the detections above it are worth."""
+    threshold: float
+    f1: float  # The harmonic mean of precision and recall.
+    precision: float
+    recall: float
+
+
 class ClassResult(typing.NamedTuple):
     """What is measured of one class; the curve is by descending score."""
     name: str
     metrics: dict[str, float]  # NaN without an object to find.
     num_objects: int  # Without the difficult ones.
     num_detections: int  # With the ignored ones.
-    scores: np.ndarray  # float [detections not ignored], the curve.
-    precision: np.ndarray  # As scores.
-    recall: np.ndarray  # As scores.
+    # float [detections not ignored], the curve; empty of a rule without one.
+    scores: np.ndarray = np.zeros(0)
+    precision: np.ndarray = np.zeros(0)  # As scores.
+    recall: np.ndarray = np.zeros(0)  # As scores.
+    # Where the F1 of this curve is best; None if it never is above 0.
+    best: OperatingPoint | None = None
 
 
 class Results(typing.NamedTuple):
@@ -68,6 +81,8 @@ class Results(typing.NamedTuple):
     """
     metrics: dict[str, float]  # NaN without an object to find.
     classes: list[ClassResult]
+    # The curve of the detections of all classes, whatever their class.
+    pooled: ClassResult | None = None
 
 
 def overlap(bboxes_a: np.ndarray, bboxes_b: np.ndarray) -> np.ndarray:
@@ -151,9 +166,16 @@ METRICS = {'AP_VOC07': average_precision_voc07,
 
 
 def evaluate(groundtruths: GroundTruths, detections: Detections,
-             class_names: list[str],
-             matching_threshold: float = 0.5) -> Results:
-    """Returns the METRICS of a data set; class_names are from class 1 on.
+             class_names: list[str], matching_threshold: float = 0.5,
+             min_score: float = 0.) -> Results:
+    """Returns the METRICS of a data set, and the curves.
+
+    Args:
+      groundtruths, detections: of all images.
+      class_names: from class 1 on.
+      matching_threshold: the overlap from which a detection is right.
+      min_score: what the scores of the detections are above; what is below
+        is unknown, so that no best threshold lies there.
 
     Raises:
       ValueError: the class of an object or a detection has no name.
@@ -166,20 +188,87 @@ def evaluate(groundtruths: GroundTruths, detections: Detections,
                 f'The class of {of_what} is {unknown[0]}; it must be in 1 to '
                 f'{len(class_names)}, the number of names.')
     matches = match_detections(groundtruths, detections, matching_threshold)
-    order, results = by_score(detections), []
+    order, results, all_right = by_score(detections), [], []
     for label, name in enumerate(class_names, 1):
         num_objects = np.count_nonzero(
             (groundtruths.classes == label) & ~groundtruths.difficult)
         rows = order[detections.classes[order] == label]
         kept = rows[~matches.is_ignored[rows]]
-        num_right = np.cumsum(matches.is_true_positive[kept])
-        precision = num_right / np.arange(1, len(kept) + 1)
-        recall = num_right / (num_objects or np.nan)
-        results.append(ClassResult(
-            name, {key: measure(precision, recall) if num_objects else np.nan
-                   for key, measure in METRICS.items()},
-            num_objects, len(rows), detections.scores[kept], precision, recall))
-    return mean_over_classes(results)
+        is_right = matches.is_true_positive[kept]
+        all_right.append(is_right)
+        curve = _curve(name, num_objects, len(rows), detections.scores[kept],
+                       is_right, min_score)
+        results.append(curve._replace(metrics={
+            key: measure(curve.precision, curve.recall) if num_objects
+            else np.nan for key, measure in METRICS.items()}))
+    return mean_over_classes(results)._replace(
+        pooled=_pool(results, all_right, min_score))
+
+
+def _curve(name, num_objects, num_detections, scores, is_right, min_score):
+    """Returns a ClassResult of detections by descending score, unmeasured."""
+    num_right = np.cumsum(is_right)
+    precision = num_right / np.arange(1, len(scores) + 1)
+    recall = num_right / (num_objects or np.nan)
+    return ClassResult(
+        name, {}, num_objects, num_detections, scores, precision, recall,
+        _best(scores, precision, recall, min_score) if num_objects else None)
+
+
+def _pool(classes, all_right, min_score):
+    """Returns the curve of all classes' detections by descending score."""
+    scores = np.concatenate([result.scores for result in classes])
+    order = np.argsort(-scores, kind='stable')
+    return _curve(
+        'all', sum(result.num_objects for result in classes),
+        sum(result.num_detections for result in classes), scores[order],
+        np.concatenate(all_right)[order], min_score)
+
+
+def _best(scores, precision, recall, min_score):
+    """Returns the OperatingPoint of the best F1, or None.
+
+    Its threshold lies midway between the last score that is above it and the
+    next, with as few digits as tell them apart. Equal scores stay together.
+    """
+    ends = np.flatnonzero(np.diff(scores, append=-1))
+    f1 = harmonic_mean(precision[ends], recall[ends])
+    if not f1.any():
+        return None
+    row = ends[np.argmax(f1)]
+    high = scores[row]
+    low = scores[row + 1] if row + 1 < len(scores) else min_score
+    middle = (float(high) + float(low)) / 2
+    threshold = next(
+        (value for digits in range(2, 10)
+         # As a graph compares it.
+         if low < np.float32(value := round(middle, digits)) < high),
+        float(low))
+    return OperatingPoint(
+        threshold, float(f1.max()), float(precision[row]), float(recall[row]))
+
+
+def harmonic_mean(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
+    """Returns F1, [n]: 0 where nothing is right."""
+    total = precision + recall
+    return np.divide(2 * precision * recall, total,
+                     out=np.zeros_like(total), where=total > 0)
+
+
+def combine(chosen: list[Results], curves: Results) -> Results:
+    """Returns the metrics of `chosen`, in that order, in one Results.
+
+    Counts and curves are those of `curves`. All are of the same classes.
+    """
+    return curves._replace(
+        metrics={name: value for results in chosen
+                 for name, value in results.metrics.items()},
+        classes=[result._replace(metrics={
+            name: value for part in parts
+            for name, value in part.metrics.items()})
+            for result, *parts in zip(
+                curves.classes, *(results.classes for results in chosen),
+                strict=True)])
 
 
 def mean_over_classes(classes: list[ClassResult]) -> Results:

@@ -7,9 +7,11 @@ from detection import average_precision
 def objects(*rows):
     """rows: image, class, bbox, is_difficult."""
     images, classes, bboxes, difficult = zip(*rows) if rows else ((),) * 4
+    bboxes = np.reshape(bboxes, (-1, 4)).astype(float)
     return average_precision.GroundTruths(
-        np.array(images, int), np.array(classes, int),
-        np.reshape(bboxes, (-1, 4)).astype(float), np.array(difficult, bool))
+        np.array(images, int), np.array(classes, int), bboxes,
+        np.array(difficult, bool),
+        np.prod(bboxes[:, 2:] - bboxes[:, :2], axis=1))
 
 
 def found(*rows, dtype=float):

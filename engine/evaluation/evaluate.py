@@ -1,11 +1,11 @@
 """Scores checkpoints; docs/evaluate_and_detect.md shows it from Python."""
-import functools
 import gc
 import os
 import time
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+import tf_slim as slim
 import tqdm
 
 from common import files
@@ -38,12 +38,17 @@ def run(data: options.Data, model: options.Model,
     dataset = models.open_dataset(data)
     run = run._replace(eval_dir=os.path.expanduser(run.eval_dir))
     files.check_folder(run.eval_dir)
-    score = functools.partial(_score, dataset, data, model, detection, run)
+
+    def score_and_report(prefix):
+        scored = score(dataset, data, model, detection, run, prefix)
+        _report(dataset, run, prefix, scored)
+        return scored.results
+
     if not run.wait_for_checkpoints:
-        return score(checkpoints.paths.find(model.checkpoint_path))
+        return score_and_report(checkpoints.paths.find(model.checkpoint_path))
     for prefix in _as_they_come(model.checkpoint_path):
         try:
-            score(prefix)
+            score_and_report(prefix)
         except (ValueError, OSError):
             if tf.train.checkpoint_exists(prefix):
                 raise
@@ -75,8 +80,13 @@ def _as_they_come(folder):
         time.sleep(SECONDS_BETWEEN_CHECKPOINTS)
 
 
-def _score(dataset, data, model, detection, run, prefix):
-    """Returns the Results of one checkpoint; prints and writes them."""
+def score(dataset: slim.dataset.Dataset, data: options.Data,
+          model: options.Model, detection: options.Detection,
+          run: options.Run, prefix: str) -> results.Scored:
+    """Returns what a checkpoint finds in a data set, and its metrics.
+
+    Writes nothing. Raises ValueError if they do not fit together.
+    """
     metadata = checkpoints.metadata.read(prefix)
     if metadata is not None:
         models.check_same_classes(
@@ -98,11 +108,9 @@ def _score(dataset, data, model, detection, run, prefix):
             except tf.errors.InvalidArgumentError:
                 _check_images(dataset.data_sources)
                 raise
-    scored = scored._replace(results=average_precision.evaluate(
+    return scored._replace(results=average_precision.evaluate(
         scored.groundtruths, scored.detections, dataset.labels,
         run.matching_threshold))
-    _report(dataset, run, prefix, scored)
-    return scored.results
 
 
 def _build(dataset, network, data, model, detection):
@@ -111,7 +119,8 @@ def _build(dataset, network, data, model, detection):
         model.preprocessing_name)
     params = network.params
     items = ('image', 'bbox_img', 'shape', 'filename', 'object/label',
-             'object/bbox', 'object/difficult', 'object/is_crowd')
+             'object/bbox', 'object/difficult', 'object/is_crowd',
+             'object/area')
 
     def transform(sample):
         image, sample['bbox_img'] = preprocessing.preprocess_for_eval(
@@ -170,7 +179,8 @@ def _collect(session, outputs, num_batches):
                 values['object/label'][i, is_object],
                 # Annotations are in pixels; the records' float32 is not.
                 np.round(values['object/bbox'][i, is_object] * pixels, 3),
-                values['object/difficult'][i, is_object] > 0)
+                values['object/difficult'][i, is_object] > 0,
+                values['object/area'][i, is_object])
             num = found.num[i]
             detections = (found.classes[i, :num], found.scores[i, :num],
                           found.bboxes[i, :num] * pixels)

@@ -140,6 +140,54 @@ def test_a_class_without_objects_to_find_is_left_out_of_the_mean():
         True, True]
 
 
+def best(scores_of_right, scores_of_wrong, num_objects=2, **kwargs):
+    """Returns the best OperatingPoint of one class."""
+    found = [(image, 1, score, OBJECT)
+             for image, score in enumerate(scores_of_right)]
+    found += [(0, 1, score, FAR) for score in scores_of_wrong]
+    results = average_precision.evaluate(
+        rows.objects(*((image, 1, OBJECT, False)
+                       for image in range(num_objects))),
+        rows.found(*found, dtype=np.float32), ['cat'], **kwargs)
+    assert results.pooled.best == results.classes[0].best
+    return results.classes[0].best
+
+
+def test_the_best_threshold():
+    # F1 is 2 * right / (found + objects): 2 / 3, 2 / 4, 4 / 5, 4 / 6.
+    point = best([.9, .6], [.8, .3])
+    assert point == pytest.approx((.45, .8, 2 / 3, 1))
+    # Of equal scores none can be left out.
+    assert best([.9, .6], [.8, .6]).threshold == .85
+    assert best([.9, .6], []).threshold == .3
+    assert best([.9, .6], [], min_score=.2).threshold == .4
+    assert best([], [.9]) is None
+    assert best([.9], [], num_objects=0) is None
+
+
+@pytest.mark.parametrize('low, threshold', [
+    (.5, .55), (.59, .595), (.5999, .59995), (.5999999, .59999996),
+    (np.nextafter(np.float32(.6), 0), .59999996)])
+def test_a_threshold_parts_scores_with_few_digits(low, threshold):
+    point = best([.6], [low, .1], 1)
+    assert point.threshold == pytest.approx(threshold, rel=0, abs=2e-8)
+    assert np.float32(low) <= np.float32(point.threshold) < np.float32(.6)
+    assert len(f'{point.threshold:.9g}') <= len('0.599999993')
+
+
+def test_the_best_threshold_of_all_classes():
+    results = evaluate(
+        [(0, 1, OBJECT, False), (0, 2, OBJECT, False), (0, 2, FAR, True)],
+        [(0, 1, .9, OBJECT), (0, 2, .6, OBJECT), (0, 2, .95, FAR),
+         (0, 3, .7, OBJECT), (0, 1, .3, FAR)], ['cat', 'dog', 'never'])
+    assert results.pooled.best == pytest.approx((.45, .8, 2 / 3, 1))
+    assert results.pooled.scores.tolist() == [.9, .7, .6, .3]
+    assert results.pooled.num_objects == 2
+    assert results.pooled.num_detections == 5
+    assert results.classes[1].best.f1 == 1
+    assert results.classes[2].best is None
+
+
 @pytest.mark.parametrize('label', [0, 2])
 def test_a_class_without_a_name_is_refused(label):
     with pytest.raises(ValueError, match=f'a detection is {label}; it must'):
@@ -200,10 +248,10 @@ def test_equals_the_devkit_on_odd_data(
         corners = rng.integers(0, 12, (num, 2))
         return np.hstack([corners, corners + rng.integers(0, 9, (num, 2))])
 
-    objects = average_precision.GroundTruths(
+    objects = rows.objects(*zip(
         rng.integers(0, num_images, num_objects),
-        rng.integers(1, 3, num_objects), bboxes(num_objects).astype(float),
-        rng.uniform(size=num_objects) < share_difficult)
+        rng.integers(1, 3, num_objects), bboxes(num_objects),
+        rng.uniform(size=num_objects) < share_difficult))
     found = average_precision.Detections(
         rng.integers(0, num_images, num_found),
         rng.integers(1, 4, num_found),
@@ -212,4 +260,4 @@ def test_equals_the_devkit_on_odd_data(
     results = average_precision.evaluate(objects, found, ['a', 'b', 'never'])
     for label, result in enumerate(results.classes, 1):
         assert tuple(result.metrics.values()) == pytest.approx(
-            by_devkit(objects, found, label), abs=1e-12, nan_ok=True)
+            by_devkit(objects[:4], found, label), abs=1e-12, nan_ok=True)
