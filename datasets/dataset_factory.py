@@ -25,7 +25,8 @@ def get_dataset(
     Returns:
       num_classes does not count the background, labels_to_names ({id: name})
       has it as 0. Also has `name`, `split_name`, `labels`, the class names
-      in the order of their ids, and `notes`, sentences about what was found.
+      in the order of their ids, `category_ids`, those of the COCO file that
+      they are of or 1, 2, ..., and `notes`, sentences about what was found.
 
     Raises:
       ValueError: the records are missing, empty, not those of their
@@ -50,7 +51,8 @@ def get_dataset(
         decoder=tfrecords.decoder(*schemas), num_samples=num_samples,
         items_to_descriptions=tfrecords.ITEMS_TO_DESCRIPTIONS,
         num_classes=len(labels), labels_to_names=label_map.names_of(labels),
-        labels=labels, name=name, split_name=split_name,
+        labels=labels, category_ids=_category_ids(sets.values(), labels),
+        name=name, split_name=split_name,
         notes=tuple(filter(None, (one.note for one in sets.values()))))
 
 
@@ -77,7 +79,9 @@ def _read_set(name, record_name, dataset_dir, paths):
     if manifest is not None:
         return foreign_records.Set(
             paths, tfrecords.OWN, manifest['num_images'],
-            tuple(manifest['classes']), '')
+            tuple(manifest['classes']), '', tuple(
+                manifest.get('category_ids', {}).get(label)
+                for label in manifest['classes']))
     if name in pascalvoc.RECORD_PREFIXES and _is_own(paths[0]):
         return foreign_records.Set(
             paths, tfrecords.OWN, sum(map(records.count_records, paths)),
@@ -104,6 +108,17 @@ def _same_labels(all_labels, dataset_dir):
         raise ValueError(f'{dataset_dir}: the classes of the parts differ: '
                          f'{lists}. Convert them with the same --labels.')
     return labels
+
+
+def _category_ids(sets, labels):
+    """Returns the ids of labels in COCO files: ints that all sets share."""
+    found = {one.category_ids for one in sets}
+    if len(found) == 1:
+        ids = found.pop()
+        if len(set(ids)) == len(labels) and all(
+                isinstance(number, int) for number in ids):
+            return ids
+    return tuple(range(1, len(labels) + 1))
 
 
 def _missing(record_name, dataset_dir, present):

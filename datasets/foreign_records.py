@@ -27,6 +27,7 @@ class Set(NamedTuple):
     num_records: int
     labels: tuple[str, ...]
     note: str  # A sentence that tells what was found.
+    category_ids: tuple[int, ...] = ()  # COCO's, of the labels, if known.
 
 
 def patterns(folder: str) -> dict[str, tuple[str, list[str]]]:

@@ -10,7 +10,8 @@ from datasets import records
 from datasets import tfrecords
 
 
-def write_records(folder, name, num_records, labels=None, index=0):
+def write_records(
+        folder, name, num_records, labels=None, index=0, **manifest):
     """Writes a file of records and, if there are labels, its manifest."""
     with tf.Graph().as_default(), tf.Session() as session:
         encoded = session.run(tf.io.encode_png(np.zeros((2, 3, 3), np.uint8)))
@@ -26,7 +27,7 @@ def write_records(folder, name, num_records, labels=None, index=0):
             'classes': labels, 'files': [{
                 'name': file_name, 'num_records': num_records,
                 'sha256': 'of earlier versions',
-                'bytes': (folder / file_name).stat().st_size}]}))
+                'bytes': (folder / file_name).stat().st_size}], **manifest}))
 
 
 def get(folder, name='toy', split_name='train'):
@@ -41,9 +42,19 @@ def test_records_that_describe_themselves_need_no_code(tmp_path):
         'toy_train_000.tfrecord'[-20:]]
     assert (dataset.num_samples, dataset.num_classes) == (3, 2)
     assert dataset.labels == ('a', 'b')
+    assert dataset.category_ids == (1, 2)
     assert dataset.labels_to_names == {0: 'background', 1: 'a', 2: 'b'}
     assert (dataset.name, dataset.split_name) == ('toy', 'train')
     assert get(tmp_path, 'toy_train', 'more').labels == ('c',)
+
+
+@pytest.mark.parametrize('category_ids, expected', [
+    ({'b': 0, 'a': 7}, (7, 0)), ({'a': 7}, (1, 2)),
+    ({'a': 'x', 'b': 'y'}, (1, 2)), ({}, (1, 2))])
+def test_ids_of_cocos_categories_are_known(tmp_path, category_ids, expected):
+    write_records(tmp_path, 'toy_train', 1, ['a', 'b'],
+                  category_ids=category_ids)
+    assert get(tmp_path).category_ids == expected
 
 
 def test_records_of_the_original_are_counted(tmp_path):
