@@ -8,6 +8,8 @@ import glob
 import math
 import os
 import re
+import shlex
+from collections.abc import Iterable
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -108,17 +110,18 @@ def check_complete(prefix: str, variables: dict[str, tf.Tensor]):
             "--num_classes and the data set's classes.")
 
 
+def is_hikapok(names: Iterable[str]) -> bool:
+    """Whether variables are those of a detector of HiKapok/SSD.TensorFlow."""
+    return any('/multibox_head/' in name for name in names)
+
+
 def check_origin(stored, prefix: str):
-    """Raises ValueError for weights of a project that cannot be converted."""
-    # Variables of github.com/HiKapok/SSD.TensorFlow.
-    if any('/multibox_head/' in name
-           for name in stored.get_variable_to_shape_map()):
+    """Raises ValueError for weights that have to be converted first."""
+    if is_hikapok(stored.get_variable_to_shape_map()):
         raise ValueError(
-            f'{prefix}: a checkpoint of HiKapok/SSD.TensorFlow. Its anchors '
-            'have another order (the larger square first) and other sizes '
-            '(112.5 pixels for 111), and its extra layers pad on one side '
-            'only, so that its weights detect wrongly in this network; use a '
-            'Caffe model or start from VGG-16 instead.')
+            f'{prefix}: a checkpoint of HiKapok/SSD.TensorFlow; convert it '
+            'first: python caffe_to_tensorflow.py '
+            f'--caffemodel_path={shlex.quote(prefix)}')
 
 
 class Saver(tf.train.Saver):

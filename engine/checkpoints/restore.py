@@ -19,6 +19,8 @@ from nets import ssd
 
 # What tf.train.ExponentialMovingAverage adds to a variable's name.
 AVERAGE = '/ExponentialMovingAverage'
+FIRST_KERNEL = 'conv1/conv1_1/weights'
+_FC6 = '/fc6/weights'
 
 
 class Entry(NamedTuple):
@@ -26,6 +28,7 @@ class Entry(NamedTuple):
     variable: tf.Variable
     source: str | None  # Its name in the checkpoint; None for a new start.
     reason: str | None  # Why it starts anew.
+    is_bgr: bool = False  # Whether the source is a kernel for BGR images.
 
 
 def plan(variables: list[tf.Variable], prefix: str, network: ssd.SSDNet,
@@ -66,8 +69,31 @@ def plan(variables: list[tf.Variable], prefix: str, network: ssd.SSDNet,
         else _entry(variable, shapes, f'{scope}/{name}',
                     f'{scope}/{sources.get(name)}')
         for variable, name in zip(variables, names, strict=True)]
+    if scope in bgr_scopes(shapes):
+        entries = [entry._replace(
+            is_bgr=entry.source == f'{scope}/{FIRST_KERNEL}')
+                   for entry in entries]
+        if any(entry.is_bgr for entry in entries):
+            warnings.append(
+                f'{prefix}: a reduced VGG-16 for BGR images, as '
+                'HiKapok/SSD.TensorFlow has it; its first layer is turned to '
+                'RGB.')
     _check(entries, shapes, prefix, network.name, ignore_missing)
     return entries, warnings
+
+
+def bgr_scopes(shapes: dict[str, list[int]]) -> list[str]:
+    """Returns the scopes of VGG-16 whose images are BGR.
+
+    That is HiKapok/SSD.TensorFlow's, made of Caffe's with a reduced fc6; the
+    one of slim, with the same names, has 7x7 taps there, and takes RGB.
+
+    Args:
+      shapes: {name of a variable: shape}.
+    """
+    return [name.removesuffix(_FC6) for name, shape in sorted(shapes.items())
+            if name.endswith(_FC6) and shape[:2] == [3, 3]
+            and f'{name.removesuffix(_FC6)}/{FIRST_KERNEL}' in shapes]
 
 
 def _find_scope(shapes, names, network_name, model_scope, prefix):
@@ -141,6 +167,8 @@ def initializer(entries: list[Entry],
                 if np.asarray(values).dtype.kind in 'OSU':  # Strings.
                     raise ValueError(
                         f'{prefix}: {entry.source} holds no numbers.')
+                if entry.is_bgr:
+                    values = values[:, :, ::-1]
                 entry.variable.load(subsample(
                     values, entry.variable.shape.as_list()), session)
     return initialize

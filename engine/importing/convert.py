@@ -2,14 +2,18 @@
 import json
 import math
 import os
+import shlex
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from common import errors
+from common import files
 from datasets import label_map
 from engine import checkpoints
 from engine import runtime
 from engine.importing import caffe
+from engine.importing import hikapok
 from engine.importing import weights
 
 # Of files; see weights for what they have. TensorFlow's checkpoints have names
@@ -30,14 +34,23 @@ def convert(path: str, model_name: str | None = None,
         been written then.
     """
     runtime.prepare()
-    path = os.path.expanduser(path)
+    path = files.user_path(path)
+    if checkpoints.paths.is_checkpoint(path):
+        path = checkpoints.paths.find(path)
     source = _source(path)
+    if absolute_coordinates and source is not hikapok:
+        raise ValueError(f'{path}: leave out --absolute_coordinates, which is '
+                         "for HiKapok's SSD300 alone.")
     output_path = _output_path(path, output_path)
     options = weights.Options(
         model_name, num_classes, _labels(labels, labels_file), anchors,
         absolute_coordinates)
     print(f'Converting {path} ...', flush=True)
     read = source.read(path, options)
+    for name, value in read.values.items():
+        if not np.isfinite(value).all():
+            raise ValueError(f'{path}: what is to be {name} has numbers that '
+                             'are not finite.')
     _save(output_path, read)
     print(f'{output_path}: {next(iter(read.values)).partition("/")[0]}')
     if read.unused:
@@ -45,17 +58,18 @@ def convert(path: str, model_name: str | None = None,
     script, argument = 'train_ssd_network.py', '...'
     if read.metadata is not None:
         script, argument = 'detect_ssd_network.py', '--input=IMAGE'
-        sizes = ('..'.join(map(str, sizes))
+        sizes = ('..'.join(f'{size:g}' for size in sizes)
                  for sizes in read.metadata['anchor_sizes'])
         print(f'classes: {", ".join(read.metadata["classes"])}')
         print(f'anchors: {", ".join(sizes)} pixels')
-    print(f'next: python {script} --checkpoint_path={output_path} {argument}')
+    print(f'next: python {script} --checkpoint_path={shlex.quote(output_path)} '
+          f'{argument}')
 
 
 def inspect(path: str):
     """Prints what is in a file of weights or a checkpoint."""
     runtime.prepare()
-    path = os.path.expanduser(path)
+    path = files.user_path(path)
     print('\n'.join(
         _describe_checkpoint(path) if checkpoints.paths.is_checkpoint(path)
         else _source(path).describe(path)))
@@ -64,26 +78,32 @@ def inspect(path: str):
 def _source(path):
     """Returns the module that reads a file; raises ValueError if none does."""
     if checkpoints.paths.is_checkpoint(path):
-        prefix = checkpoints.paths.find(path)
-        checkpoints.reader.check_origin(
-            checkpoints.reader.open_reader(prefix), prefix)
-        raise ValueError(f'{prefix}: a TensorFlow checkpoint already; the '
+        if hikapok.matches(path):
+            return hikapok
+        raise ValueError(f'{path}: a TensorFlow checkpoint already; the '
                          'other scripts take it as --checkpoint_path.')
     source = next((source for source in SOURCES if source.matches(path)), None)
     if source is None:
-        raise ValueError(f'{path}: not a .caffemodel or another model that '
-                         'can be converted.')
+        what = checkpoints.file_kinds.describe(path)
+        raise ValueError(f'{path}: {what or "not a known kind of file."}')
     return source
 
 
 def _output_path(path, output_path):
     """Returns the checkpoint to write; raises ValueError if it cannot be."""
-    output_path = os.path.expanduser(
-        output_path or os.path.splitext(path)[0] + '.ckpt')
+    if output_path is None:
+        stem, ending = os.path.splitext(path)
+        # A checkpoint is not to be written over.
+        stem += '_converted' if ending.startswith('.ckpt') else ''
+        return f'{stem}.ckpt'
+    output_path = files.user_path(output_path)
     if os.path.isdir(output_path):
         raise ValueError(
             f'--output_path={output_path}: a folder; add the name of the '
             'checkpoint, such as model.ckpt.')
+    if os.path.abspath(output_path) == os.path.abspath(path):
+        raise ValueError(f'--output_path={output_path}: this is what is '
+                         'converted; give another name.')
     return output_path
 
 
@@ -131,6 +151,11 @@ def _describe_checkpoint(path):
                 and os.path.dirname(name) not in shapes)
     yield f'{len(shapes)} variables, {total:,} parameters'
     metadata = checkpoints.metadata.read(prefix)
-    yield (f'no {checkpoints.metadata.NAME}: the flags and defaults say the '
-           'rest' if metadata is None else
-           f'{checkpoints.metadata.NAME}: {json.dumps(metadata, indent=2)}')
+    theirs = hikapok.kind(shapes)
+    if metadata is not None:
+        yield f'{checkpoints.metadata.NAME}: {json.dumps(metadata, indent=2)}'
+    elif theirs is not None:
+        yield f'{theirs}; caffe_to_tensorflow.py converts it'
+    else:
+        yield (f'no {checkpoints.metadata.NAME}: the flags and defaults say '
+               'the rest')

@@ -108,7 +108,8 @@ def test_variable_that_a_detector_lacks(tmp_path):
 
 @pytest.mark.parametrize('shapes, message', [
     ({'resnet/conv1/kernel': [1]}, 'nothing in it fits net; it holds'),
-    (HIKAPOK, 'HiKapok.* another order .* other sizes')])
+    (HIKAPOK, 'HiKapok.*; convert it first: python caffe_to_tensorflow.py '
+     '--caffemodel_path=/.*model.ckpt$')])
 def test_checkpoint_that_gives_nothing(tmp_path, shapes, message):
     with pytest.raises(ValueError, match=f'model.ckpt: .*{message}'):
         make_plan(tmp_path, shapes)
@@ -134,7 +135,8 @@ def test_subsample_takes_every_third_tap_and_every_fourth_output():
         checkpoints.restore.subsample(np.arange(12), [3]), [0, 4, 8])
 
 
-def test_a_network_starts_from_vgg_16(tmp_path):
+def save_vgg_16(tmp_path, **fully_connected):
+    """Saves a VGG-16 with a quarter of the channels; returns its prefix."""
     shapes, inputs = {}, 3
     for block, (num_layers, channels) in enumerate(
             ((2, 16), (2, 32), (3, 64), (3, 128), (3, 128)), 1):
@@ -142,15 +144,18 @@ def test_a_network_starts_from_vgg_16(tmp_path):
             shapes[f'conv{block}/conv{block}_{layer}'] = [
                 3, 3, inputs, channels]
             inputs = channels
-    shapes |= {'fc6': [7, 7, 128, 1024], 'fc7': [1, 1, 1024, 1024],
-               'fc8': [1, 1, 1024, 10]}
-    prefix = save(tmp_path, {
-        f'vgg_16/{layer}/{name}': size for layer, shape in shapes.items()
+    return save(tmp_path, {
+        f'vgg_16/{layer}/{name}': size
+        for layer, shape in (shapes | fully_connected).items()
         for name, size in (('weights', shape), ('biases', shape[-1:]))})
+
+
+def start(prefix):
+    """Returns {variable: value} that a network starts with, and warnings."""
     net = ssd_vgg_300.SSDQuarterNet()
     with tf.Graph().as_default(), tf.Session() as session:
         net.net(tf.zeros([1, 300, 300, 3]), is_training=False)
-        entries, _ = checkpoints.restore.plan(
+        entries, warnings = checkpoints.restore.plan(
             slim.get_model_variables(), prefix, net)
         session.run(tf.global_variables_initializer())
         checkpoints.restore.initializer(entries, prefix)(session)
@@ -158,8 +163,17 @@ def test_a_network_starts_from_vgg_16(tmp_path):
             entry.variable.op.name.removeprefix(f'{net.name}/'):
             entry.variable for entry in entries})
     assert '30 of 71 variables' in checkpoints.restore.format_plan(entries, '')
+    return values, warnings
+
+
+def test_a_network_starts_from_vgg_16(tmp_path):
+    prefix = save_vgg_16(tmp_path, fc6=[7, 7, 128, 1024],
+                         fc7=[1, 1, 1024, 1024], fc8=[1, 1, 1024, 10])
+    values, warnings = start(prefix)
+    assert not warnings
     stored = checkpoints.reader.open_reader(prefix)
     for name, source, slices in (
+            ('conv1/conv1_1/weights', 'conv1/conv1_1/weights', np.s_[:]),
             ('conv5/conv5_3/weights', 'conv5/conv5_3/weights', np.s_[:]),
             # Taps 0, 3 and 6 of seven; one of four outputs, and for fc7 the
             # inputs that those are.
@@ -169,6 +183,25 @@ def test_a_network_starts_from_vgg_16(tmp_path):
             ('conv7/biases', 'fc7/biases', np.s_[::4])):
         np.testing.assert_array_equal(
             values[name], stored.get_tensor(f'vgg_16/{source}')[slices])
+
+
+def test_a_reduced_vgg_16_with_the_same_names_takes_bgr(tmp_path):
+    prefix = save_vgg_16(
+        tmp_path, fc6=[3, 3, 128, 256], fc7=[1, 1, 256, 256])
+    values, warnings = start(prefix)
+    assert warnings == [
+        f'{prefix}: a reduced VGG-16 for BGR images, as HiKapok/SSD.TensorFlow '
+        'has it; its first layer is turned to RGB.']
+    stored = checkpoints.reader.open_reader(prefix)
+    for name, source, order in (
+            ('conv1/conv1_1/weights', 'conv1/conv1_1/weights', [2, 1, 0]),
+            ('conv1/conv1_1/biases', 'conv1/conv1_1/biases', None),
+            ('conv1/conv1_2/weights', 'conv1/conv1_2/weights', None),
+            ('conv6/weights', 'fc6/weights', None)):
+        expected = stored.get_tensor(f'vgg_16/{source}')
+        np.testing.assert_array_equal(
+            values[name],
+            expected if order is None else expected[:, :, order])
 
 
 @pytest.fixture
