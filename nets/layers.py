@@ -80,7 +80,8 @@ def _depthwise_gradient(operation, gradient):
 
 @slim.add_arg_scope
 def depthwise_conv2d(inputs: tf.Tensor, kernel_size: int, scope: str,
-                     stride: int = 1, pad: int | None = None,
+                     stride: int = 1,
+                     pad: int | tuple[int, int] | None = None,
                      **kwargs) -> tf.Tensor:
     """Convolution of each channel for itself; `depthwise_weights`.
 
@@ -89,8 +90,8 @@ def depthwise_conv2d(inputs: tf.Tensor, kernel_size: int, scope: str,
     Args:
       inputs: float [batch, height, width, channels]; the result likewise.
       kernel_size: side of the kernel, in cells, as are stride and pad.
-      pad: on each side, as in Caffe; None for SAME, which where stride and
-        size are even pads the far side more.
+      pad: see pad2d; None for SAME, which where stride and size are even
+        pads the far side more.
     """
     if pad is not None:
         inputs = pad2d(inputs, pad)
