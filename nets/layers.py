@@ -7,6 +7,7 @@ import tf_slim as slim
 
 # Collection of the MovingStatistics of networks that are built for training.
 MOVING_STATISTICS = 'moving_statistics'
+BATCH_NORM_EPSILON = 0.001
 
 
 class MovingStatistic(NamedTuple):
@@ -187,7 +188,7 @@ def l2_normalization(inputs: tf.Tensor, scale: float,
 
 @slim.add_arg_scope
 def batch_norm(inputs: tf.Tensor, is_training: bool, decay: float = 0.997,
-               epsilon: float = 0.001, has_scale: bool = True,
+               epsilon: float = BATCH_NORM_EPSILON, has_scale: bool = True,
                scope: str = 'BatchNorm') -> tf.Tensor:
     """Batch normalisation (Ioffe and Szegedy 2015), as a normalizer_fn.
 

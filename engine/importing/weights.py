@@ -77,7 +77,7 @@ def shapes(net: ssd.SSDNet) -> dict[str, tuple[int, ...]]:
                 is_training=False)
         return {variable.op.name.partition('/')[2]:
                 tuple(variable.shape.as_list())
-                for variable in tf.trainable_variables()}
+                for variable in tf.model_variables()}
 
 
 def check_shape(source: str, shape: tuple[int, ...], variable: str,
