@@ -4,5 +4,7 @@ from engine.checkpoints import metadata
 from engine.checkpoints import paths
 from engine.checkpoints import reader
 from engine.checkpoints import restore
+from engine.checkpoints import thresholds
 
-__all__ = ['file_kinds', 'metadata', 'paths', 'reader', 'restore']
+__all__ = ['file_kinds', 'metadata', 'paths', 'reader', 'restore',
+           'thresholds']
