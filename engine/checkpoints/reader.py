@@ -9,6 +9,9 @@ import math
 import os
 import re
 import shlex
+import shutil
+import tempfile
+import weakref
 from collections.abc import Iterable
 
 import numpy as np
@@ -21,6 +24,8 @@ from engine.checkpoints import file_kinds
 # MemoryError where a flipped bit makes a size of an .index immense.
 _ERRORS = (tf.errors.OpError, ValueError, RuntimeError, IndexError,
            MemoryError)
+# Not on Windows: there names have none, and \ stands between them.
+_PATTERN_CHARACTERS = '' if os.sep == '\\' else '*?[\\'
 
 
 def open_reader(prefix: str):
@@ -31,14 +36,36 @@ def open_reader(prefix: str):
     """
     is_v2 = os.path.exists(f'{prefix}.index')
     try:
-        stored = tf.train.NewCheckpointReader(
-            prefix if is_v2 else _escape(prefix))
+        stored = _open_literally(prefix)
     except _ERRORS as error:
         _check_kinds(prefix, f'{prefix}.index' if is_v2 else prefix)
         raise ValueError(f'{prefix}: not a whole checkpoint: '
                          f'{errors.reason(str(error))}') from None
     if is_v2:
         _check_data_files(prefix, stored)
+    return stored
+
+
+def _open_literally(prefix):
+    """Returns TensorFlow's reader, to which a path is a pattern.
+
+    One that would be is linked to, until the reader goes.
+    """
+    if not set(prefix) & set(_PATTERN_CHARACTERS):
+        return tf.train.NewCheckpointReader(prefix)
+    folder = tempfile.mkdtemp()
+    link = os.path.join(folder, 'model')
+    try:
+        for path in [prefix, f'{prefix}.index', *_data_paths(prefix)]:
+            os.symlink(os.path.abspath(path),
+                       link + path.removeprefix(prefix))
+        stored = tf.train.NewCheckpointReader(link)
+    except BaseException as error:
+        shutil.rmtree(folder)
+        if isinstance(error, _ERRORS):
+            raise ValueError(str(error).replace(link, prefix)) from None
+        raise
+    weakref.finalize(stored, shutil.rmtree, folder, ignore_errors=True)
     return stored
 
 
@@ -125,21 +152,27 @@ def check_origin(stored, prefix: str):
 
 
 class Saver(tf.train.Saver):
-    """A Saver whose errors on restoring name the checkpoint."""
+    """A Saver that restores what `open_reader` reads, from any folder.
+
+    It has all variables of the graph, or those of a dict by their names in
+    the checkpoint.
+    """
+
+    def __init__(self, variables: dict[str, tf.Variable] | None = None,
+                 **options):
+        self._variables = variables or {
+            variable.op.name: variable for variable in tf.global_variables()}
+        super().__init__(self._variables, **options)
 
     def restore(self, sess, save_path):
-        """As tf.train.Saver's, but a damaged one raises ValueError."""
-        try:
-            super().restore(sess, save_path)
-        except tf.errors.OpError as error:
-            raise ValueError(
-                f'{save_path}: cannot be restored: '
-                f'{errors.reason(error.message)}') from None
-
-
-def _escape(path):
-    """Returns a pattern that is a path: of V1 TensorFlow takes patterns."""
-    return path if os.sep == '\\' else re.sub(r'([*?[\]\\])', r'\\\1', path)
+        """As tf.train.Saver's; raises ValueError if it is damaged."""
+        check_complete(save_path, self._variables)
+        stored = open_reader(save_path)
+        initializers = {name: variable.initializer
+                        for name, variable in self._variables.items()}
+        sess.run(list(initializers.values()), {
+            initializer.inputs[1]: read(stored, save_path, name)
+            for name, initializer in initializers.items()})
 
 
 def _check_kinds(prefix, *paths):
@@ -153,7 +186,7 @@ def _check_kinds(prefix, *paths):
 
 def _check_data_files(prefix, stored):
     """Raises ValueError if a .data file is missing or they are too short."""
-    paths = glob.glob(glob.escape(prefix) + '.data-?????-of-?????')
+    paths = _data_paths(prefix)
     num_files = max((int(re.search(r'-of-(\d+)$', path)[1])
                      for path in paths), default=1)
     for number in range(num_files):
@@ -171,3 +204,7 @@ def _check_data_files(prefix, stored):
         raise ValueError(
             f'{prefix}: not a whole checkpoint: its .data files are cut off: '
             f'they have {size} bytes, its variables {num_bytes}.')
+
+
+def _data_paths(prefix):
+    return glob.glob(glob.escape(prefix) + '.data-?????-of-?????')

@@ -2,6 +2,7 @@
 import contextlib
 import os
 import random
+import shlex
 import sys
 
 import tensorflow.compat.v1 as tf
@@ -19,6 +20,7 @@ from engine.training import initialization
 from engine.training import log
 from engine.training import options
 from engine.training import record_checks
+from engine.training import saver
 from engine.training import train_dir
 
 
@@ -45,23 +47,25 @@ def run(data: options.Data, model: options.Model = options.Model(),
     with train_dir.locked(folder) if run.is_chief else (
             contextlib.nullcontext()):
         latest = (train_dir.recover(folder) if run.is_chief
-                  else tf.train.latest_checkpoint(folder))
+                  else checkpoints.paths.newest(folder))
         try:
             interruption = _train(
                 (data, model, loss, optimizer, run), dataset, latest)
         except KeyboardInterrupt:
             print('Interrupted; the last checkpoint is '
-                  f'{tf.train.latest_checkpoint(folder)}.', file=sys.stderr)
+                  f'{checkpoints.paths.newest(folder)}.', file=sys.stderr)
             raise
-    latest = tf.train.latest_checkpoint(folder)
+    latest = checkpoints.paths.newest(folder)
     if interruption is not None:
         print(f'Saved {latest}. The same command goes on from there.')
         raise interruption
     if run.is_chief:
-        print(f'Trained: {latest}. Next: python eval_ssd_network.py '
-              f'--checkpoint_path={folder} --dataset_dir={data.dataset_dir} '
-              f'--dataset_name={data.dataset_name} --dataset_split_name=test '
-              f'--eval_dir={os.path.join(folder, "eval")}')
+        evaluation = shlex.join([
+            'eval_ssd_network.py', f'--checkpoint_path={folder}',
+            f'--dataset_dir={data.dataset_dir}',
+            f'--dataset_name={data.dataset_name}', '--dataset_split_name=test',
+            f'--eval_dir={os.path.join(folder, "eval")}'])
+        print(f'Trained: {latest}. Next: python {evaluation}')
 
 
 def _train(groups, dataset, latest):
@@ -166,8 +170,7 @@ def _loop(run, step, start_step, initialize, guard, aggregator):
     training_log = log.TrainingLog(run, start_step)
     scaffold = tf.train.Scaffold(
         init_fn=initialize and (lambda _, session: initialize(session)),
-        saver=tf.train.Saver(max_to_keep=5, keep_checkpoint_every_n_hours=1,
-                             save_relative_paths=True))  # Folders are moved.
+        saver=saver.Saver())
     hooks = [tf.train.FinalOpsHook(distributed.done_ops(run))]
     if aggregator is not None:
         hooks.append(aggregator.hook)

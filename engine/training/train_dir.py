@@ -7,6 +7,7 @@ batch size, ...) may change.
 import contextlib
 import glob
 import json
+import ntpath
 import os
 import socket
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import tensorflow.compat.v1 as tf
 
 from common import files
 from engine import checkpoints
+from engine.training import saver
 
 _CONFIG_NAME = 'training_config.json'
 
@@ -51,9 +53,10 @@ def locked(folder: str) -> Iterator[None]:
 def recover(folder: str) -> str | None:
     """Returns the prefix of the checkpoint to go on from, None without any.
 
-    It is checkpoints.paths.latest; if that is not what the file "checkpoint"
-    names, the file is written anew. What a save left behind that was killed
-    is removed. Raises ValueError if all checkpoints are damaged.
+    It is checkpoints.paths.latest. If the file "checkpoint" names another
+    one, or those of another folder, it is written anew. What a save left
+    behind that was killed is removed. Raises ValueError if all checkpoints
+    are damaged.
     """
     for path in glob.glob(os.path.join(
             glob.escape(folder), 'model.ckpt-*.tempstate*')):
@@ -63,15 +66,30 @@ def recover(folder: str) -> str | None:
     except ValueError as error:
         raise ValueError(f'{error} Give another --train_dir, or remove them '
                          'to start anew.') from None
-    if prefix not in (None, checkpoints.paths.named_latest(folder)):
-        numbered = checkpoints.paths.numbered(folder)
-        names = [os.path.basename(older)
-                 for older in numbered[numbered.index(prefix):]]
-        # Of an absolute folder names stay relative, and it can be moved.
-        tf.train.update_checkpoint_state(
-            os.path.abspath(folder), names[0],
-            all_model_checkpoint_paths=names[::-1])
+    if prefix is not None:
+        _correct_state(folder, prefix)
     return prefix
+
+
+def _correct_state(folder, latest):
+    """Makes the file "checkpoint" name `latest`, and only what is here.
+
+    What it did not name, such as one that is kept of an hour, stays unnamed:
+    it will not be removed.
+    """
+    state = None
+    with contextlib.suppress(ValueError):  # It is no text.
+        state = tf.train.get_checkpoint_state(folder)
+    paths = [] if state is None else state.all_model_checkpoint_paths
+    names = {ntpath.basename(path) for path in paths}
+    if state is None or state.model_checkpoint_path != latest or any(
+            path != os.path.join(folder, name)
+            for path, name in zip(paths, map(ntpath.basename, paths))):
+        numbered = checkpoints.paths.numbered(folder)
+        saver.write_state([
+            prefix for prefix in numbered[numbered.index(latest):][::-1]
+            if state is None or prefix == latest
+            or os.path.basename(prefix) in names])
 
 
 def describe_last(folder: str) -> str:
@@ -88,7 +106,7 @@ def check_saved(folder: str, step: int):
     A session takes some errors of saving, such as that of a file that grows
     too large, for the end of the data.
     """
-    latest = tf.train.latest_checkpoint(folder)
+    latest = checkpoints.paths.newest(folder)
     saved = 0 if latest is None else checkpoints.reader.global_step(latest)
     if saved < step:
         raise OSError(
