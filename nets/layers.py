@@ -2,6 +2,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
@@ -195,6 +196,8 @@ def batch_norm(inputs: tf.Tensor, is_training: bool, decay: float = 0.997,
     slim.batch_norm does not run on today's TensorFlow; its variables are
     beta, gamma, moving_mean and moving_variance, as here. What a batch gives
     to the last two is added to MOVING_STATISTICS, for the training to apply.
+    With constants for weights, as for detection, the convolution before it
+    does its work.
 
     Args:
       inputs: float [batch, height, width, channels]; the result likewise.
@@ -202,6 +205,9 @@ def batch_norm(inputs: tf.Tensor, is_training: bool, decay: float = 0.997,
       decay: of the moving statistics.
       epsilon: added to the variance.
       has_scale: whether there is a gamma.
+
+    Raises:
+      ValueError: the batch has no variance, being one cell of one image.
     """
     channels = inputs.shape[-1:]
     moving = {'trainable': False,
@@ -218,15 +224,51 @@ def batch_norm(inputs: tf.Tensor, is_training: bool, decay: float = 0.997,
         mean = variable('moving_mean', 0, **moving)
         variance = variable('moving_variance', 1, **moving)
         if not is_training:
+            folded = _folded(inputs, gamma, beta, mean, variance, epsilon)
             return tf.nn.fused_batch_norm(
                 inputs, gamma, beta, mean, variance, epsilon,
-                is_training=False)[0]
+                is_training=False)[0] if folded is None else folded
+        if inputs.shape[:3].num_elements() == 1:
+            raise ValueError(
+                f'{tf.get_variable_scope().name}: batch norm sees one cell of '
+                'one image, which have no variance; train with a --batch_size '
+                'of 2 or more, or with --freeze_batch_norm.')
         outputs, *values = tf.nn.fused_batch_norm(
             inputs, gamma, beta, epsilon=epsilon)
         for moved, value in zip((mean, variance), values, strict=True):
             tf.add_to_collection(
                 MOVING_STATISTICS, MovingStatistic(moved, value, decay))
         return outputs
+
+
+def _folded(inputs, gamma, beta, mean, variance, epsilon):
+    """Returns batch_norm's result as a convolution with biases, or None.
+
+    That is, where inputs are a convolution's and all weights are constants.
+    TensorFlow fuses batch norm and ReLU with some convolutions itself; with
+    depthwise ones, and in bfloat16, it does not.
+    """
+    convolution = inputs.op
+    if convolution.type not in ('Conv2D', 'DepthwiseConv2dNative'):
+        return None
+    images, kernel = convolution.inputs
+    if kernel.op.type == 'Cast':  # By float32_variable.
+        kernel, = kernel.op.inputs
+    values = [tf.get_static_value(tensor) for tensor in (
+        kernel, gamma, beta, mean, variance)]
+    if any(value is None for value in values):
+        return None
+    kernel, gamma, beta, mean, variance = values
+    scale = gamma / np.sqrt(variance + epsilon)
+    # [..., outputs]; if depthwise [..., inputs, outputs of each].
+    kernel = kernel * (scale if convolution.type == 'Conv2D'
+                       else scale.reshape(kernel.shape[2:]))
+    outputs = getattr(tf.raw_ops, convolution.type)(
+        input=images, filter=tf.cast(kernel, inputs.dtype), **{
+            name: convolution.get_attr(name) for name in (
+                'strides', 'padding', 'explicit_paddings', 'dilations')})
+    return tf.nn.bias_add(
+        outputs, tf.cast(beta - mean * scale, inputs.dtype))
 
 
 def pad2d(inputs: tf.Tensor, pad: int | tuple[int, int]) -> tf.Tensor:

@@ -152,14 +152,14 @@ class SSDLiteV2Net(ssd.SSDNet):
 
     def _bottleneck(self, inputs, expansion, num_outputs, stride):
         """Returns an inverted residual, and what it is inside, expanded."""
+        num_inputs = inputs.shape.as_list()[-1]
         net = inside = inputs if expansion == 1 else slim.conv2d(
-            inputs, _divisible(expansion * inputs.shape[-1]), 1,
-            scope='expand')
+            inputs, _divisible(expansion * num_inputs), 1, scope='expand')
         net = layers.depthwise_conv2d(
             net, 3, stride=stride, scope='depthwise')
         net = slim.conv2d(
             net, num_outputs, 1, activation_fn=None, scope='project')
-        if net.shape == inputs.shape:
+        if stride == 1 and num_inputs == num_outputs:
             net += inputs
         return net, inside
 
