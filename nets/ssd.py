@@ -170,6 +170,7 @@ class SSDNet:
               tf.variable_scope(self.name, reuse=reuse,
                                 custom_getter=layers.float32_variable)):
             net = self.trunk(tf.cast(images, compute_dtype), end_points)
+            self._check_cells(end_points)
             for block in params.extra_blocks:
                 net = end_points[block.name] = self.extra_block(net, block)
             heads = [self._multibox_head(end_points[layer], index)
@@ -232,6 +233,19 @@ class SSDNet:
             net, num_outputs, self.params.head_kernel, scope=scope,
             activation_fn=None, normalizer_fn=None,
             weights_initializer=weights_initializer)
+
+    def _check_cells(self, end_points):
+        """Raises ValueError if the trunk's layers have another size."""
+        params = self.params
+        for layer, cells in zip(
+                params.feat_layers, params.feat_shapes, strict=True):
+            if layer in end_points and (
+                    end_points[layer].shape.as_list()[1:3] != list(cells)):
+                raise ValueError(
+                    f'{self.name}: {layer} has '
+                    f'{end_points[layer].shape.as_list()[1:3]} cells of images '
+                    f'of {params.img_shape}, not {cells}; img_shape, '
+                    'feat_shapes and anchor_steps go together.')
 
     def _multibox_head(self, net, index):
         """Returns logits and localisations of one layer, anchors flat."""
