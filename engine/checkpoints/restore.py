@@ -161,6 +161,7 @@ def initializer(entries: list[Entry],
     """Returns a function of a session that loads what a plan restores."""
     def initialize(session):
         stored = reader.open_reader(prefix)
+        assigned = {}  # In one run; hundreds of them take seconds.
         for entry in entries:
             if entry.source is not None:
                 values = reader.read(stored, prefix, entry.source)
@@ -169,8 +170,12 @@ def initializer(entries: list[Entry],
                         f'{prefix}: {entry.source} holds no numbers.')
                 if entry.is_bgr:
                     values = values[:, :, ::-1]
-                entry.variable.load(subsample(
-                    values, entry.variable.shape.as_list()), session)
+                assigned[entry.variable] = subsample(
+                    values, entry.variable.shape.as_list())
+        session.run(
+            [variable.initializer for variable in assigned],
+            {variable.initializer.inputs[1]: values
+             for variable, values in assigned.items()})
     return initialize
 
 
