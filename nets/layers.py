@@ -231,8 +231,8 @@ def batch_norm(inputs: tf.Tensor, is_training: bool, decay: float = 0.997,
         if inputs.shape[:3].num_elements() == 1:
             raise ValueError(
                 f'{tf.get_variable_scope().name}: batch norm sees one cell of '
-                'one image, which have no variance; train with a --batch_size '
-                'of 2 or more, or with --freeze_batch_norm.')
+                'one image, which has no variance; give --batch_size=2 or '
+                'more or, with --checkpoint_path, --freeze_batch_norm.')
         outputs, *values = tf.nn.fused_batch_norm(
             inputs, gamma, beta, epsilon=epsilon)
         for moved, value in zip((mean, variance), values, strict=True):

@@ -104,7 +104,8 @@ def _clone_losses(model, loss, run, network, part, num_positives):
         kind = 'CPU' if run.clone_on_cpu else 'GPU'  # Virtual CPUs.
         with tf.device(f'/device:{kind}:{index}'):
             logits, localisations, _ = network.net(
-                images, is_training=True, weight_decay=loss.weight_decay,
+                images, is_training=not model.freeze_batch_norm,
+                weight_decay=loss.weight_decay,
                 from_scratch=model.checkpoint_path is None,
                 reuse=tf.AUTO_REUSE, compute_dtype=model.compute_dtype)
             clone_losses.append(network.losses(

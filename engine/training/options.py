@@ -37,7 +37,8 @@ class Model(NamedTuple):
     anchors: Annotated[
         str | None, "Anchors: voc or coco, the sizes of Caffe's, or a file of "
         'inspect_data.py --suggest_anchors. Default: those of the checkpoint, '
-        "else coco, the original's. Recorded in the checkpoints."] = None
+        "else the network's own, of VGG coco. Recorded in the "
+        'checkpoints.'] = None
     compute_dtype: Annotated[
         Literal['float32', 'bfloat16', 'float16'], 'What the network computes '
         'in. Weights, losses and checkpoints are float32 always.'] = 'float32'
@@ -49,6 +50,11 @@ class Model(NamedTuple):
     trainable_scopes: Annotated[_Names, 'Scopes to train; default: all.'] = None
     ignore_missing_vars: Annotated[
         bool, 'Variables that the checkpoint lacks start anew.'] = False
+    freeze_batch_norm: Annotated[
+        bool | None, 'Batch norm keeps the means and variances of the '
+        'checkpoint; new layers are not normalised. Its gamma and beta are '
+        'trained. Default: if training starts from --checkpoint_path in '
+        'batches of fewer than 16 images a device.'] = None
 
 
 class Loss(NamedTuple):

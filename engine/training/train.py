@@ -22,6 +22,10 @@ from engine.training import options
 from engine.training import record_checks
 from engine.training import saver
 from engine.training import train_dir
+from engine.training import validation
+
+# Images of a device whose statistics are as good as those of a trunk.
+_MIN_BATCH_TO_NORMALISE = 16
 
 
 def run(data: options.Data, model: options.Model = options.Model(),
@@ -78,7 +82,8 @@ def _train(groups, dataset, latest):
     if latest is None and model.checkpoint_path is not None:
         source = checkpoints.paths.find(model.checkpoint_path)
     network = _make_network(model, dataset, source)
-    run = _configure(groups, network, dataset, is_resumed=latest is not None)
+    model, run = _configure(
+        groups, network, dataset, is_resumed=latest is not None)
     start_step = 0 if latest is None else checkpoints.reader.global_step(latest)
     last_step = run.max_number_of_steps
     if last_step is not None and start_step >= last_step:
@@ -102,6 +107,10 @@ def _train(groups, dataset, latest):
                 for variable in tf.global_variables()})
             print(f'{latest}: training goes on from step {start_step}.')
         elif run.is_chief:
+        if model.freeze_batch_norm and tf.moving_average_variables():
+            print('Batch norm keeps its means and variances '
+                  f'(--freeze_batch_norm); batches have {run.batch_size} '
+                  'images.')
             initialize = _start(data, model, dataset, network, source)
         return _loop(run, step, start_step, initialize, guard, aggregator)
 
@@ -118,10 +127,11 @@ def _make_network(model, dataset, source):
 def _configure(groups, network, dataset, is_resumed):
     """Checks and writes the train_dir's configuration.
 
-    Returns options.Run with the seed that was given, else that of the run
-    which is resumed, so that it is the same run; else a new one.
+    Returns options.Model and Run with freeze_batch_norm and the seed that
+    were given, else those of the run which is resumed, so that it is the same
+    run; else what this batch size asks for, and a new one.
     """
-    _, model, _, optimizer, run = groups
+    data, model, loss, optimizer, run = groups
     config = None
     if is_resumed or not run.is_chief:  # The chief may have just begun.
         config = train_dir.read_config(run.train_dir)
@@ -143,9 +153,24 @@ def _configure(groups, network, dataset, is_resumed):
             'moving_averages': optimizer.moving_average_decay is not None,
         }
         train_dir.write_config(run.train_dir, config, trained, {
-            name: value for group in (*groups[:-1], run)
+            name: value for group in (data, model, loss, optimizer, run)
             for name, value in group._asdict().items()})
-    return run
+    return model, run
+
+
+def _freezes_batch_norm(model, batch_size, config):
+    """Returns --freeze_batch_norm; see _configure."""
+    is_frozen = model.freeze_batch_norm
+    if is_frozen and model.checkpoint_path is None and config is None:
+        raise ValueError(
+            '--freeze_batch_norm: keeps the means and variances of a '
+            'checkpoint; give --checkpoint_path, or leave it out.')
+    if is_frozen is None and config is not None:
+        is_frozen = config['flags'].get('freeze_batch_norm')
+    if is_frozen is None:
+        is_frozen = (model.checkpoint_path is not None
+                     and batch_size < _MIN_BATCH_TO_NORMALISE)
+    return is_frozen
 
 
 def _start(data, model, dataset, network, source):
@@ -153,6 +178,8 @@ def _start(data, model, dataset, network, source):
     if source is None:
         print(f'No --checkpoint_path: {network.name} starts from random '
               'weights. The paper starts from VGG-16; without it expect a '
+    model = model._replace(freeze_batch_norm=_freezes_batch_norm(
+        model, run.batch_size, config))
               'longer training and a lower mAP.', file=sys.stderr)
         return initialization.fit_to_data(data, dataset, network)
     plan, warnings = checkpoints.restore.plan(
