@@ -59,7 +59,8 @@ def all_anchors(feat_shapes: Sequence[tuple[int, int]],
 
     Args:
       clip: None; 'corners', at the image's edges (Caffe's clip: true); or
-        'sides', centres and sides to 0..1 each (the PyTorch SSDs' clip).
+        'sides', heights and widths to 0..1 (torchvision's clip); or
+        'centres_and_sides', all four numbers (that of other PyTorch SSDs).
 
     Raises:
       ValueError: clip is something else.
@@ -72,11 +73,15 @@ def all_anchors(feat_shapes: Sequence[tuple[int, int]],
     if clip is None:
         return all_layers
     if clip == 'sides':
+        return np.clip(all_layers, [-np.inf, -np.inf, 0, 0], [
+            np.inf, np.inf, 1, 1]).astype(np.float32)
+    if clip == 'centres_and_sides':
         return np.clip(all_layers, 0, 1)
     if clip == 'corners':
         return boxes.to_centres(
             np.clip(boxes.to_corners(all_layers, np), 0, 1), np)
-    raise ValueError(f'anchor_clip is {clip!r}, not corners, sides or null.')
+    raise ValueError(f'anchor_clip is {clip!r}, not corners, sides, '
+                     'centres_and_sides or null.')
 
 
 def layer_offsets(offset: float | Sequence[float],

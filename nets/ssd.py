@@ -46,6 +46,8 @@ class SSDParams(NamedTuple):
     scale: float = 1.
     head_kernel: int = 3  # Side of the kernels that predict, in cells.
     unused_labels: tuple[int, ...] = ()  # Outputs that are never detected.
+    # Of what is detected, before suppression, as in torchvision; not Caffe.
+    clips_bboxes: bool = False
 
 
 class SSDNet:
@@ -206,6 +208,8 @@ class SSDNet:
         """Returns the Detections of a batch; see select_detections."""
         bboxes = boxes.decode(
             localisations, self.anchors(), self.params.prior_scaling)
+        if self.params.clips_bboxes:
+            bboxes = boxes.clip(bboxes, (0., 0., 1., 1.))
         scores = tf.nn.softmax(logits)
         if self.params.unused_labels:
             used = np.ones(self.params.num_classes, np.float32)

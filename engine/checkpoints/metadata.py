@@ -21,7 +21,7 @@ _PARAMS_KEYS = {
                             'anchor_offset', 'prior_scaling')},
     'image_shape': 'img_shape', 'mean_pixel': 'mean', 'scale': 'scale'}
 # Of version 2, where they are not the network's own, as are paddings.
-_FIELDS_OF_2 = ('anchor_clip', 'unused_labels')
+_FIELDS_OF_2 = ('anchor_clip', 'unused_labels', 'clips_bboxes')
 
 
 def make(network: ssd.SSDNet, class_names: Sequence[str]) -> dict:

@@ -24,18 +24,20 @@ def test_cells_come_by_row_then_column():
 
 
 def test_clipped_anchors_and_offsets_of_layers():
-    geometry = [(1, 1), (1, 2)], (10, 20), [(8,), (20,)], [(), ()], [10, 10]
+    geometry = [(1, 1), (1, 2)], (10, 20), [(8,), (20,)], [(), ()], [10, 25]
     offsets = .5, 0.
 
     def clipped(clip):
         return anchors.all_anchors(*geometry, offsets, clip) * (10, 20, 10, 20)
 
     np.testing.assert_allclose(clipped(None), [
-        [5, 5, 8, 8], [0, 0, 20, 20], [0, 10, 20, 20]])
+        [5, 5, 8, 8], [0, 0, 20, 20], [0, 25, 20, 20]])
     np.testing.assert_allclose(clipped('sides'), [
-        [5, 5, 8, 8], [0, 0, 10, 20], [0, 10, 10, 20]])
+        [5, 5, 8, 8], [0, 0, 10, 20], [0, 25, 10, 20]])
+    np.testing.assert_allclose(clipped('centres_and_sides'), [
+        [5, 5, 8, 8], [0, 0, 10, 20], [0, 20, 10, 20]])
     np.testing.assert_allclose(clipped('corners'), [
-        [5, 5, 8, 8], [5, 5, 10, 10], [5, 10, 10, 20]])
+        [5, 5, 8, 8], [5, 5, 10, 10], [5, 17.5, 10, 5]])
     with pytest.raises(ValueError, match="anchor_clip is 'edges', not corne"):
         clipped('edges')
 

@@ -190,6 +190,27 @@ def test_heads_start_near_0_and_the_signal_keeps_its_size(from_scratch):
         assert all(.1 < deviation < 10 for deviation in deviations), deviations
 
 
+def test_unused_labels_and_clipped_bboxes_are_numbers_of_a_network():
+    network = nets_factory.get_network('ssd_300_vgg')
+    params = network.default_params._replace(
+        num_classes=3, feat_shapes=((1, 1),), anchor_sizes=((300, 300),),
+        anchor_ratios=((),), anchor_steps=(300,))
+    # Two whole images, of which the second is as much again to the left.
+    localisations = [[[0., 0, 0, 0], [-5, 0, np.log(2) / .2, 0]]]
+
+    def detected(**changes):
+        with tf.Graph().as_default(), tf.Session() as session:
+            found = session.run(network(params._replace(**changes)).detect(
+                tf.constant([[[0., 2, 5], [0, 1, 4]]]),
+                tf.constant(localisations, tf.float32), nms_threshold=.6))
+        return [values[0, :found.num[0]].tolist() for values in (
+            found.classes, found.bboxes)]
+
+    left = pytest.approx([0, -1, 1, 1], abs=1e-6)
+    assert detected(unused_labels=(2,)) == [[1, 1], [[0, 0, 1, 1], left]]
+    assert detected(clips_bboxes=True) == [[2, 1], [[0, 0, 1, 1]] * 2]
+
+
 def test_errors_name_the_value_and_what_is_known():
     with pytest.raises(ValueError, match='inception_v3.*ssd_300_vgg'):
         nets_factory.get_network('inception_v3')

@@ -45,6 +45,7 @@ def test_metadata_comes_back(tmp_path):
 def test_what_readers_of_version_1_do_not_heed_is_of_version_2():
     first, *others = VGG.default_params.extra_blocks
     for change in ({'anchor_clip': 'sides'}, {'unused_labels': (1,)},
+                   {'clips_bboxes': True},
                    {'anchor_offset': (.5, .6, .7, .8, .9, 1.)},
                    {'extra_blocks': (first._replace(pad=(0, 1)), *others)}):
         params = NETWORK.params._replace(**change)
