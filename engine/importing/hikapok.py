@@ -81,13 +81,13 @@ def read(path: str, options: weights.Options) -> weights.Weights:
             raise ValueError('its anchors are known; leave out '
                              f'--anchors={options.anchors}.')
         net = (_trunk if is_trunk else _detector)(shapes, options)
+        if not is_trunk:
+            metadata = checkpoints.metadata.make(
+                net, weights.class_names(net.params.num_classes, options))
         needed = weights.shapes(net)
         sources = (_trunk_sources(shapes) if is_trunk
                    else _sources(shapes, needed))
         _check(stored, sources, needed)
-        if not is_trunk:
-            metadata = checkpoints.metadata.make(
-                net, weights.class_names(net.params.num_classes, options))
     except ValueError as error:
         raise ValueError(f'{prefix}: {error}') from error
     model_name = weights.BACKBONE if is_trunk else net.name
@@ -210,4 +210,4 @@ def _unused(names, shapes):
         if os.path.dirname(name) in shapes)
     return sorted(name for name in names
                   if os.path.dirname(name) not in shapes) + [
-        f'{count} variables {name}' for name, count in sorted(slots.items())]
+        f'{name} of {count} variables' for name, count in sorted(slots.items())]
