@@ -159,3 +159,32 @@ def detections(network: ssd.SSDNet, images: tf.Tensor, bbox_img: tf.Tensor,
     bbox_img = bbox_img[:, None]
     return found._replace(bboxes=boxes.resize(
         boxes.clip(found.bboxes, bbox_img), bbox_img))
+
+
+def save_weights(prefix: str, output_path: str, averages: bool = False,
+                 about: dict | None = None):
+    """Copies a checkpoint without the optimiser's state.
+
+    Args:
+      prefix: of a checkpoint with metadata.
+      output_path: prefix to write.
+      averages: whether the variables get the values of their moving averages.
+      about: what is added to the metadata.
+    """
+    metadata = checkpoints.metadata.read(prefix)
+    ending = checkpoints.restore.AVERAGE if averages else ''
+    network = make_network(None, metadata['classes'], metadata)
+    with tf.Graph().as_default(), tf.Session() as session:
+        network.net(tf.placeholder(
+            tf.float32, [None, *network.params.img_shape, 3]),
+            is_training=False)
+        variables = slim.get_model_variables()
+        step = tf.train.get_or_create_global_step()
+        text = checkpoints.metadata.variable({**metadata, **(about or {})})
+        checkpoints.reader.Saver({
+            step.op.name: step, **{variable.op.name + ending: variable
+                                   for variable in variables},
+        }).restore(session, prefix)
+        session.run(text.initializer)
+        tf.train.Saver([*variables, step, text]).save(
+            session, output_path, write_meta_graph=False, write_state=False)

@@ -4,9 +4,6 @@ python -m engine.exporting.weights logs checkpoints/mine.ckpt
 """
 import argparse
 
-import tensorflow.compat.v1 as tf
-import tf_slim as slim
-
 from engine import checkpoints
 from engine import models
 from engine import runtime
@@ -36,21 +33,7 @@ def export(checkpoint_path: str, output_path: str, averages: bool = False):
     if has_averages and not averages:
         print(f'{prefix}: its moving averages are left out; --averages '
               'exports them in place of the weights.')
-    ending = checkpoints.restore.AVERAGE if averages else ''
-    network = models.make_network(None, metadata['classes'], metadata)
-    with tf.Graph().as_default(), tf.Session() as session:
-        network.net(tf.placeholder(
-            tf.float32, [None, *network.params.img_shape, 3]),
-            is_training=False)
-        variables = slim.get_model_variables()
-        others = [tf.train.get_or_create_global_step(),
-                  checkpoints.metadata.variable(metadata)]
-        checkpoints.reader.Saver({
-            **{variable.op.name + ending: variable for variable in variables},
-            **{variable.op.name: variable for variable in others},
-        }).restore(session, prefix)
-        tf.train.Saver([*variables, *others]).save(
-            session, output_path, write_meta_graph=False, write_state=False)
+    models.save_weights(prefix, output_path, averages)
 
 
 def main():

@@ -42,6 +42,10 @@ class TrainingLog:
             f'regularization {values.regularization:.4f}), '
             f'learning rate {values.rate:.3g}{self._speed}')
 
+    def pause(self):
+        """Leaves out of the next line the time that goes by until a step."""
+        self._since, self._num_steps, self._waited = None, 0, 0.
+
     def _measure(self):
         now = time.monotonic()
         seconds = now - self._since
@@ -51,6 +55,9 @@ class TrainingLog:
         self._since, self._num_steps, self._waited = now, 0, 0.
         self._speed = (f', {images_per_second:.1f} images/s, '
                        f'{wait_share:.1%} of the time waiting for data')
+        if self._run.max_number_of_steps is not None:
+            num_left = self._run.max_number_of_steps - self.number
+            self._speed += f', {duration(num_left / steps_per_second)} left'
         if self._run.is_chief:
             tf.summary.FileWriterCache.get(self._run.train_dir).add_summary(
                 tf.Summary(value=[
@@ -74,3 +81,12 @@ class TrainingLog:
         # What a process took at the most, only some systems tell.
         self._most_bytes = max(
             self._most_bytes, psutil.Process().memory_info().rss)
+
+
+def duration(seconds: float) -> str:
+    """Returns 12 s, 5 min or 3 h 20 min."""
+    if seconds < 100:
+        return f'{seconds:.0f} s'
+    minutes = round(seconds / 60)
+    return f'{minutes} min' if minutes < 100 else (
+        f'{minutes // 60} h {minutes % 60} min')

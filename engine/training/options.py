@@ -126,6 +126,13 @@ class Run(NamedTuple):
     save_interval_secs: Annotated[int, 'Between checkpoints.'] = 600
     save_interval_steps: Annotated[
         int | None, 'Steps between checkpoints, beside the seconds.', 1] = None
+    eval_split_name: Annotated[
+        str | None, 'Split to score the training on as it goes: '
+        '<train_dir>/metrics.csv, results.png, and best.ckpt, the weights of '
+        'the best score. Default: none.'] = None
+    eval_every_n_steps: Annotated[int, 'Steps between these scores.', 1] = 500
+    patience: Annotated[
+        int | None, 'End after so many scores without a better one.', 1] = None
     ps_hosts: Annotated[_Names, 'host:port of each parameter server.'] = None
     worker_hosts: Annotated[_Names, 'host:port of each worker.'] = None
     job_name: Annotated[

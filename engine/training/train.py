@@ -92,6 +92,13 @@ def _train(groups, dataset, latest):
         if run.num_ps:
             distributed.tell_done(run)
         return None
+    scores = None
+    if run.eval_split_name is not None and run.is_chief:
+        scores = validation.Validation(data, model, optimizer, run, dataset)
+        _say(scores.resume(latest, start_step))
+        if scores.end is not None:
+            print(scores.end)
+            return None
     # Variables go to parameter servers, if there are any.
     with tf.Graph().as_default(), tf.device(tf.train.replica_device_setter(
             run.num_ps, worker_device=f'/job:worker/task:{run.task}')):
@@ -100,6 +107,10 @@ def _train(groups, dataset, latest):
         aggregator = distributed.Aggregator(run) if run.sync_replicas else None
         step = graph.build((data, model, loss, optimizer, run), dataset,
                            network, start_step, guard, aggregator)
+        if model.freeze_batch_norm and tf.moving_average_variables():
+            print('Batch norm keeps its means and variances '
+                  f'(--freeze_batch_norm); batches have {run.batch_size} '
+                  'images.')
         initialize = None
         if latest is not None:
             checkpoints.reader.check_complete(latest, {
@@ -107,12 +118,23 @@ def _train(groups, dataset, latest):
                 for variable in tf.global_variables()})
             print(f'{latest}: training goes on from step {start_step}.')
         elif run.is_chief:
-        if model.freeze_batch_norm and tf.moving_average_variables():
-            print('Batch norm keeps its means and variances '
-                  f'(--freeze_batch_norm); batches have {run.batch_size} '
-                  'images.')
             initialize = _start(data, model, dataset, network, source)
-        return _loop(run, step, start_step, initialize, guard, aggregator)
+        interruption = _loop(
+            run, step, start_step, initialize, guard, aggregator, scores)
+    if scores is not None and interruption is None:
+        last = checkpoints.paths.newest(run.train_dir)
+        _say(scores.finish(last, checkpoints.reader.global_step(last)))
+        _say(scores.end)
+        if scores.best is not None:
+            print(f'{scores.best_prefix}: the best weights, {scores.best}; '
+                  'the eval and detect scripts take them of '
+                  f'--checkpoint_path={run.train_dir}.')
+    return interruption
+
+
+def _say(line):
+    if line is not None:
+        print(line, flush=True)
 
 
 def _make_network(model, dataset, source):
@@ -141,6 +163,8 @@ def _configure(groups, network, dataset, is_resumed):
     if seed is None:
         seed = random.SystemRandom().randrange(2 ** 31)
     run = run._replace(random_seed=seed)
+    model = model._replace(freeze_batch_norm=_freezes_batch_norm(
+        model, run.batch_size, config))
     if run.is_chief:
         trained = {
             'model_name': network.name,
@@ -178,8 +202,6 @@ def _start(data, model, dataset, network, source):
     if source is None:
         print(f'No --checkpoint_path: {network.name} starts from random '
               'weights. The paper starts from VGG-16; without it expect a '
-    model = model._replace(freeze_batch_norm=_freezes_batch_norm(
-        model, run.batch_size, config))
               'longer training and a lower mAP.', file=sys.stderr)
         return initialization.fit_to_data(data, dataset, network)
     plan, warnings = checkpoints.restore.plan(
@@ -192,7 +214,7 @@ def _start(data, model, dataset, network, source):
     return checkpoints.restore.initializer(plan, source)
 
 
-def _loop(run, step, start_step, initialize, guard, aggregator):
+def _loop(run, step, start_step, initialize, guard, aggregator, scores):
     """Runs steps until the last, saving and reporting; see _train."""
     training_log = log.TrainingLog(run, start_step)
     scaffold = tf.train.Scaffold(
@@ -210,7 +232,8 @@ def _loop(run, step, start_step, initialize, guard, aggregator):
                 initial=start_step, total=run.max_number_of_steps,
                 unit='step', disable=None) as progress:
             interruption = _run_steps(
-                session, step, guard, training_log, progress)
+                session, step, guard, training_log, progress, scores,
+                scaffold.saver)
     except (tf.errors.OpError, IndexError, RuntimeError) as error:
         # The last two are what a writer of summaries raises.
         raise _explained(error, run.train_dir) from None
@@ -220,7 +243,7 @@ def _loop(run, step, start_step, initialize, guard, aggregator):
     return interruption
 
 
-def _run_steps(session, step, guard, training_log, progress):
+def _run_steps(session, step, guard, training_log, progress, scores, saver):
     """Runs steps; returns the KeyboardInterrupt that ended them, or None."""
     try:
         while not session.should_stop():
@@ -228,8 +251,22 @@ def _run_steps(session, step, guard, training_log, progress):
             progress.update()
             line = None if values is None else training_log.line(values)
             if line is not None:
-                progress.write(line + guard.note())
+                best = '' if scores is None or scores.best is None else (
+                    f', best {scores.best}')
+                progress.write(line + guard.note() + best)
                 sys.stdout.flush()
+            if scores is not None and values is not None:
+                scores.add(values)
+                if scores.is_due(training_log.number):
+                    # Of the session itself: its hooks have no part in it.
+                    progress.write(session.run_step_fn(
+                        lambda step_context: scores.score(
+                            step_context.session, saver,
+                            training_log.number)))
+                    sys.stdout.flush()
+                    training_log.pause()
+                    if scores.end is not None:
+                        break
     except KeyboardInterrupt as interruption:
         progress.write('Interrupted; saving.')
         return interruption
