@@ -25,8 +25,8 @@ class Options(NamedTuple):
         bool, 'Find anchors that fit the boxes better than the defaults, and '
         'write them to a file for --anchors of the training.'] = False
     model_name: Annotated[
-        str | None, 'Network to suggest anchors for; default: the one that is '
-        'advised.'] = None
+        str | None, 'Network to describe, and to suggest anchors for; default '
+        'for these: the one that is advised.'] = None
 
 
 GROUPS = (Options,)

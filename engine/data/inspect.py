@@ -22,8 +22,10 @@ from datasets import tfrecords
 from detection import anchor_search
 from detection import anchors
 from detection import boxes
+from engine import runtime
 from engine.data import contact_sheet
 from nets import anchor_files
+from nets import flops
 from nets import nets_factory
 from nets import ssd
 
@@ -48,8 +50,8 @@ def inspect(dataset_name: str, split_name: str, dataset_dir: str,
             model_name: str | None = None):
     """Prints counts and sizes; writes <name>_<split>.png, a contact sheet.
 
-    With suggest_anchors also a file of anchors for the network model_name,
-    or for the one that is advised.
+    With model_name also what that network is. With suggest_anchors also a
+    file of anchors for it, or for the one that is advised.
 
     Raises:
       ValueError: the records are missing, damaged, or have other classes.
@@ -66,6 +68,9 @@ def inspect(dataset_name: str, split_name: str, dataset_dir: str,
     bboxes = np.concatenate([sample.bboxes for sample in samples])
     if len(bboxes):
         print('\n'.join(['', *size_lines(bboxes)]))
+    if model_name is not None:
+        print('\n'.join(['', *network_lines(
+            nets_factory.get_network(model_name))]))
     path = os.path.join(output_dir, files.file_name(
         f'{dataset_name}_{split_name}.png'))
     _write_sheet(path, samples, dataset)
@@ -125,16 +130,40 @@ def size_lines(bboxes: np.ndarray) -> list[str]:
             f'{100 * low:g}-{100 * high:g}'
             for low, high in itertools.pairwise(SIDES))),
         ('objects', len(bboxes), *map(np.count_nonzero, _by_size(bboxes))),
-        *((f'{", ".join(fit.names)} {fit.preset}', *(
+        *((f'{fit.names[0]} {fit.preset}', *(
             '-' if np.isnan(share) else f'{100 * share:.1f} %'
             for share in (fit.share, *fit.shares))) for fit in fits)]
     advised = advise(fits)
+    others = {first: names for first, *names in (fit.names for fit in fits)}
     return [
         f'Objects whose best anchor overlaps them by {MIN_OVERLAP} and more, '
         'by network and --anchors:', *tables.lines(rows),
+        *(f'As {first}: {", ".join(names)}.'
+          for first, names in others.items() if names),
         f'Advice: --model_name={advised.names[0]} --anchors={advised.preset} '
         f'({100 * advised.share:.1f} %). A larger input is advised where it '
         f'gains {100 * MIN_GAIN:g} points: it costs its area in time.']
+
+
+def network_lines(network: type[ssd.SSDNet]) -> list[str]:
+    """Returns lines about a network: its cost, its layers that predict."""
+    params = network.default_params
+    with runtime.quiet():
+        cost = flops.of_network(network())
+    rows = [('layer', 'cells', 'anchors', 'of a cell')]
+    for layer, shape, sizes, ratios in zip(
+            params.feat_layers, params.feat_shapes, params.anchor_sizes,
+            params.anchor_ratios, strict=True):
+        num_kinds = anchors.num_kinds(sizes, ratios)
+        rows.append((layer, '{} x {}'.format(*shape),
+                     shape[0] * shape[1] * num_kinds, num_kinds))
+    return [
+        '{}, of {} x {} pixels, with {} anchors:'.format(
+            network.name, *params.img_shape, sum(row[2] for row in rows[1:])),
+        *tables.lines(rows),
+        f'{cost.num_parameters / 1e6:.1f} million parameters, '
+        f'{cost.multiply_adds / 1e9:.2f} GMAC (10^9 multiply-adds) an image, '
+        f'with {params.num_classes - 1} classes.']
 
 
 def suggestion_lines(bboxes: np.ndarray, network: type[ssd.SSDNet],

@@ -84,9 +84,9 @@ def test_anchors_of_a_box():
     (4 / 7) ** 2 = 0.33 and of 10 % by 0.16.
     """
     fits = inspect.anchor_fits(np.array([square(.04)]))
-    assert {(fit.names[0], fit.preset): fit.share for fit in fits} == {
-        ('ssd_300_vgg', 'coco'): 0, ('ssd_300_vgg', 'voc'): 0,
-        ('ssd_512_vgg', 'coco'): 1, ('ssd_512_vgg', 'voc'): 0}
+    shares = {(fit.names[0], fit.preset): fit.share for fit in fits}
+    assert [shares[name, preset] for name in ('ssd_300_vgg', 'ssd_512_vgg')
+            for preset in ('coco', 'voc')] == [0, 0, 1, 0]
     # Every network and preset is tried.
     assert {(name, fit.preset) for fit in fits for name in fit.names} == {
         (name, preset) for name, network in nets_factory.networks_map.items()
@@ -96,14 +96,32 @@ def test_anchors_of_a_box():
 def test_sizes_and_advice():
     bboxes = np.array([square(.04), square(.5), square(1), square(.1)])
     lines = inspect.size_lines(bboxes)
-    table = [line.split('  ') for line in lines[1:-1]]
+    num_others = sum(line.startswith('As ') for line in lines)
+    table = [line.split('  ') for line in lines[1:-1 - num_others]]
     cells = [[cell.strip() for cell in row if cell.strip()] for row in table]
     assert cells[0][1:] == ['all', '0-5', '5-10', '10-20', '20-40', '40-100']
     assert cells[1] == ['objects', '4', '1', '0', '1', '0', '2']
-    assert cells[2] == ['ssd_300_vgg, ssd_300_vgg_quarter coco', '75.0 %',
+    assert cells[2] == ['ssd_300_vgg coco', '75.0 %',
                         '0.0 %', '-', '100.0 %', '-', '100.0 %']
+    assert lines[-1 - num_others].startswith(
+        'As ssd_300_vgg: ssd_300_vgg_quarter, ')
     assert lines[-1].startswith(
         'Advice: --model_name=ssd_512_vgg --anchors=coco (100.0 %).')
+
+
+def test_what_a_network_is():
+    assert inspect.network_lines(
+        nets_factory.get_network('ssd_300_mobilenet_v1')) == [
+        'ssd_300_mobilenet_v1, of 300 x 300 pixels, with 1917 anchors:',
+        'layer      cells  anchors  of a cell',
+        'block11  19 x 19     1083          3',
+        'block13  10 x 10      600          6',
+        'block14    5 x 5      150          6',
+        'block15    3 x 3       54          6',
+        'block16    2 x 2       24          6',
+        'block17    1 x 1        6          6',
+        '5.8 million parameters, 1.15 GMAC (10^9 multiply-adds) an image, '
+        'with 20 classes.']
 
 
 def test_a_larger_input_is_advised_only_where_it_gains():
