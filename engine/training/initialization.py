@@ -52,7 +52,10 @@ def fit_to_data(data: options.Data, dataset: slim.dataset.Dataset,
     with tf.control_dependencies(
             [value for pair in moments.values() for value in pair]):
         for scope, (mean, deviation) in moments.items():
-            weights = variables[f'{scope}/weights']
+            # A separable layer has two kernels; this is its last.
+            weights = variables.get(
+                f'{scope}/weights',
+                variables.get(f'{scope}/pointwise_weights'))
             biases = variables[f'{scope}/biases']
             assignments += [weights.assign(weights / deviation).op,
                             biases.assign((biases - mean) / deviation).op]

@@ -41,3 +41,22 @@ def test_features_vary_and_predictions_stay_near_zero(records):
     for values in predictions:
         assert np.all(np.isfinite(values))
         assert np.abs(values).mean() < 2
+
+
+def test_a_separable_layer_without_a_norm_is_fitted(records):
+    data = scripts.training_options(
+        dataset_name='toy', dataset_dir=str(records))[0]
+    dataset = models.open_dataset(data)
+    network = nets_factory.get_network('ssd_300_inception_v2_quarter')()
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        network.net(
+            tf.constant(initialization._first_images(
+                data, dataset, network.params)),
+            is_training=False, from_scratch=True)
+        fit = initialization.fit_to_data(data, dataset, network)
+        session.run(tf.global_variables_initializer())
+        fit(session)
+        values = session.run(graph.get_tensor_by_name(
+            f'{network.name}/Conv2d_1a_7x7/BiasAdd:0'))
+    np.testing.assert_allclose(values.mean((0, 1, 2)), 0, atol=1e-4)
+    assert .5 < values.std() < 1.01
