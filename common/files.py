@@ -14,7 +14,7 @@ _UNSAFE_IN_FILE_NAMES = '<>:"/\\|?*%'
 PARTIAL = '.partial'
 
 
-def user_path(text: str) -> str:
+def user_path(text: str | os.PathLike) -> str:
     """Returns the path that a user means; all characters stand for themselves.
 
     ~ is the home folder. Backslashes are what they are on Windows where that
@@ -23,10 +23,10 @@ def user_path(text: str) -> str:
     Raises:
       ValueError: TensorFlow cannot use it: an address, or not UTF-8.
     """
-    if '://' in text:
-        raise ValueError(f'{text}: an address; give the path of a file or '
-                         'folder of this machine.')
     path = os.path.expanduser(text)
+    if '://' in path:
+        raise ValueError(f'{path}: an address; give the path of a file or '
+                         'folder of this machine.')
     try:
         path.encode()
     except UnicodeEncodeError:

@@ -22,8 +22,9 @@ from common import files
 # A shell's exit statuses of what Ctrl-C and SIGTERM ended.
 INTERRUPTED = 130
 TERMINATED = 143
-# Of flags whose values are paths.
-_PATH_ENDINGS = ('_dir', '_file', '_path')
+# Of flags whose values are paths; of the last three they may be.
+_PATH_ENDINGS = ('_dir', '_file', '_path', 'inspect', 'anchors',
+                 'select_threshold')
 _DEFINE = {
     bool: flags.DEFINE_boolean, int: flags.DEFINE_integer,
     float: flags.DEFINE_float, str: flags.DEFINE_string,
@@ -114,12 +115,20 @@ def values(*groups: type,
            flag_values: flags.FlagValues = flags.FLAGS) -> list[tuple]:
     """Returns the NamedTuples that `define` made flags of, filled in.
 
-    In a path ~ is the home folder, as a shell has it only after a blank.
+    Paths are those that files.user_path says: a shell, for one, takes ~ for
+    the home folder only after a blank.
+
+    Raises:
+      ValueError: a path cannot be used; names the flag.
     """
     def value(name):
         given = flag_values[name].value
-        is_path = isinstance(given, str) and name.endswith(_PATH_ENDINGS)
-        return os.path.expanduser(given) if is_path else given
+        if not isinstance(given, str) or not name.endswith(_PATH_ENDINGS):
+            return given
+        try:
+            return files.user_path(given)
+        except ValueError as error:
+            raise ValueError(f'--{name}={error}') from None
 
     return [group(*map(value, group._fields)) for group in groups]
 

@@ -126,8 +126,11 @@ def named_latest(folder: str) -> str | None:
 def newest(folder: str) -> str | None:
     """Returns the prefix that is named, else that of the highest step.
 
-    Only what is there, however damaged; `latest` reads it. None if none is.
+    Only what is there, however damaged; `latest` reads it. None if none is,
+    or no such folder.
     """
+    if not os.path.isdir(folder):
+        return None
     named = named_latest(folder)
     return next(filter(exists, [*filter(None, [named]), *numbered(folder)]),
                 None)

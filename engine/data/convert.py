@@ -47,9 +47,9 @@ def convert(dataset_name: str, dataset_dir: str, output_name: str,
     Raises:
       ValueError: they, or something in the folders, is wrong.
     """
-    output_dir = os.path.expanduser(output_dir)
+    output_dir = files.user_path(output_dir)
     given = _labels(labels_file, labels)
-    sources = _sources(dataset_name, os.path.expanduser(dataset_dir),
+    sources = _sources(dataset_name, files.user_path(dataset_dir),
                        output_name, layout)
     with contextlib.ExitStack() as stack:  # Ends the bars before an error.
         results = conversion.convert(
@@ -131,7 +131,7 @@ def _found(dataset_dir, output_name, layout):
 
 
 def _expanded(path):
-    return None if path is None else os.path.expanduser(path)
+    return None if path is None else files.user_path(path)
 
 
 def _labels(labels_file, labels):

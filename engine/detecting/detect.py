@@ -1,12 +1,12 @@
 """Detects in files, videos and cameras, and writes what was found."""
 import contextlib
-import os
 import sys
 
 import cv2
 import tqdm
 
 from common import drawing
+from common import files
 from common import threads
 from datasets import label_map
 from engine import runtime
@@ -29,7 +29,7 @@ def run(model: options.Model, detection: options.Detection,
         could be read.
     """
     runtime.prepare()
-    output_dir = os.path.expanduser(where.output_dir)
+    output_dir = files.user_path(where.output_dir)
     source = sources.open_source(where.input, where.camera_size, capture_class)
     sink = sinks.make(source, output_dir, where.output_name, where.save_xml)
     is_video = isinstance(source, sources.Video)

@@ -15,6 +15,7 @@ from collections import abc
 import cv2
 import numpy as np
 
+from common import files
 from common import threads
 from datasets import image_files
 from datasets import image_folder
@@ -50,7 +51,7 @@ def open_source(what: str, camera_size: str | None = None,
     # name is OpenCV's until 4.11; 0 is silent.
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
     (getattr(cv2, 'setLogLevel', None) or cv2.utils.logging.setLogLevel)(0)
-    path = os.path.expanduser(what)
+    path = what if '://' in what else files.user_path(what)
     is_there = os.path.exists(path)
     is_camera = what.isdecimal() and not is_there
     if camera_size is not None and not is_camera:
@@ -63,7 +64,10 @@ def open_source(what: str, camera_size: str | None = None,
         return Video(what, 'stream', capture_class, is_live=True)
     if os.path.isfile(path) and not path.lower().endswith(
             IMAGE_EXTENSIONS) and not cv2.haveImageReader(path):
-        return Video(path, path, capture_class, is_live=False)
+        # FFmpeg takes what is before a : for a protocol.
+        return Video(
+            path, path, lambda path: capture_class(os.path.abspath(path)),
+            is_live=False)
     return Images(_image_paths(what, path))
 
 
@@ -78,7 +82,11 @@ def _image_paths(what, path):
         fault = ('the folder has no image; they end in '
                  f'{", ".join(IMAGE_EXTENSIONS)}.')
     else:
-        paths = filter(os.path.isfile, glob.glob(path, recursive=True))
+        folder = os.path.dirname(path)  # As far as it is there, no pattern.
+        while folder and not os.path.isdir(folder):
+            folder = os.path.dirname(folder)
+        paths = filter(os.path.isfile, glob.glob(
+            glob.escape(folder) + path[len(folder):], recursive=True))
         fault = ('no such file, folder or pattern; a camera is a number, a '
                  'stream an address such as rtsp://host/path.')
     paths = sorted(paths)

@@ -36,7 +36,7 @@ def run(data: options.Data, model: options.Model,
     """
     runtime.prepare()
     dataset = models.open_dataset(data)
-    run = run._replace(eval_dir=os.path.expanduser(run.eval_dir))
+    run = run._replace(eval_dir=files.user_path(run.eval_dir))
     files.check_folder(run.eval_dir)
 
     def score_and_report(prefix):
@@ -50,7 +50,7 @@ def run(data: options.Data, model: options.Model,
         try:
             score_and_report(prefix)
         except (ValueError, OSError):
-            if tf.train.checkpoint_exists(prefix):
+            if checkpoints.paths.exists(prefix):
                 raise
             print(f'{prefix}: was removed before it was read; waiting for '
                   'the next.', flush=True)
@@ -59,7 +59,7 @@ def run(data: options.Data, model: options.Model,
 
 def _as_they_come(folder):
     """Yields the prefix of each checkpoint that a training writes."""
-    paths, folder = checkpoints.paths, os.path.expanduser(folder)
+    paths, folder = checkpoints.paths, files.user_path(folder)
     is_there = os.path.isdir(folder)
     if not is_there and (
             os.path.exists(folder) or paths.is_checkpoint(folder)
@@ -73,8 +73,11 @@ def _as_they_come(folder):
           flush=True)
     previous = None
     while True:
-        prefix = paths.named_latest(folder)
-        if prefix not in (None, previous):
+        named = paths.named_latest(folder)
+        prefix = paths.newest(folder) or named
+        # What is not named may be in the middle of being saved.
+        if prefix not in (None, previous) and (
+                prefix == named or checkpoints.reader.fault(prefix) is None):
             previous = prefix
             yield prefix
         time.sleep(SECONDS_BETWEEN_CHECKPOINTS)

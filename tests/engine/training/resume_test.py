@@ -15,6 +15,7 @@ from engine import checkpoints
 from engine import cli
 from engine.training import graph
 from engine.training import options
+from engine.training import saver
 from engine.training import train
 from tests import scripts
 from tests import small_trunk
@@ -176,7 +177,8 @@ def test_save_that_fails_leaves_the_last_checkpoint(run, train_dir):
 
 
 def test_end_that_was_not_saved_is_an_error(run, train_dir, monkeypatch):
-    monkeypatch.setattr(tf.train.Saver, 'save', lambda *args, **kwargs: None)
+    monkeypatch.setattr(
+        saver.Saver, 'save', lambda *args, **kwargs: None)
     with pytest.raises(OSError, match=(
             f'{train_dir}: step 3 could not be saved; is the disk full.* The '
             'last whole checkpoint is .*model.ckpt-2')):
