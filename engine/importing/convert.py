@@ -123,14 +123,16 @@ def _save(path, read):
         tf.train.get_or_create_global_step()
         if read.metadata is not None:
             checkpoints.metadata.variable(read.metadata)
-        session.run(tf.global_variables_initializer())
-        for name, value in read.values.items():
-            initializer = tf.get_variable(name, value.shape).initializer
-            session.run(initializer, {initializer.inputs[1]: value})
+        variables = tf.global_variables()
+        session.run(tf.variables_initializer(variables))
+        fed = {tf.placeholder(tf.float32, value.shape): value
+               for value in read.values.values()}
+        names = [*(variable.op.name for variable in variables), *read.values]
+        save = tf.raw_ops.SaveV2(
+            prefix=path, tensor_names=names, shape_and_slices=[''] * len(names),
+            tensors=[*variables, *fed])
         try:
-            # The folder may be a training's: its state stays what it is.
-            tf.train.Saver().save(
-                session, path, write_meta_graph=False, write_state=False)
+            session.run(save, fed)
         except tf.errors.OpError as error:
             raise ValueError(f'{path}: cannot be written: '
                              f'{errors.reason(error.message)}') from None
