@@ -33,6 +33,7 @@ _HEIC = (b'heic', b'heix', b'heim', b'heis', b'hevc', b'hevx', b'mif1',
          b'msf1')
 _AVIF = (b'avif', b'avis')
 _BITS_PER_SAMPLE = 0x102  # TIFF's tag.
+_ANIMATION = b'\0\0\0\x08acTL'  # Begins the chunk that makes a PNG one.
 
 # Python's filters of warnings are those of all threads.
 _WARNINGS = threading.Lock()
@@ -67,6 +68,9 @@ def decode_deep(content: bytes) -> np.ndarray:
 
 
 def _by_opencv(content, flags):
+    start = content.find(_ANIMATION)
+    if start >= 0:  # Its reader of them hangs, or crashes, on damaged ones.
+        content = content[:start] + content[start + len(_ANIMATION) + 8 + 4:]
     try:
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8),
                               flags | cv2.IMREAD_IGNORE_ORIENTATION)

@@ -186,6 +186,14 @@ def test_of_several_frames_the_first_is_taken(reader, image_format):
     assert (decode_with_tensorflow(image.encoded) == (255, 0, 0)).all()
 
 
+def test_of_an_animated_png_the_picture_is_taken():
+    """Where a frame's chunk is damaged too, which OpenCV may hang on."""
+    content = animated('PNG')
+    for damaged in content, content.replace(b'fcTL', b'fkTL', 1):
+        pixels = other_images.decode_as_stored(damaged)
+        assert pixels.shape == (4, 6, 3) and (pixels == (255, 0, 0)).all()
+
+
 def test_avif(reader):
     if not features.check('avif'):
         pytest.skip('Pillow has no AVIF here')
