@@ -13,12 +13,16 @@ from datasets import data_provider
 from datasets import image_files
 from datasets import records
 from detection import average_precision
+from detection import coco_metrics
 from engine import checkpoints
 from engine import models
 from engine import runtime
+from engine.evaluation import comparison
+from engine.evaluation import detection_files
 from engine.evaluation import options
 from engine.evaluation import results
 
+METRICS = ('voc', 'coco')
 SECONDS_BETWEEN_CHECKPOINTS = 10
 _DETECTION, _RUN = options.Detection(), options.Run()
 
@@ -35,13 +39,23 @@ def run(data: options.Data, model: options.Model,
       OSError: the eval_dir cannot be written to.
     """
     runtime.prepare()
+    if not run.metrics or set(run.metrics) - set(METRICS):
+        raise ValueError(f'--metrics={",".join(run.metrics)}: name one or '
+                         f'more of {", ".join(METRICS)}.')
     dataset = models.open_dataset(data)
     run = run._replace(eval_dir=files.user_path(run.eval_dir))
     files.check_folder(run.eval_dir)
 
+    about = _about(dataset, data, run)
+    # Now, as it may be of the same folder.
+    other = run.compare and comparison.read(run.compare, about)
+
     def score_and_report(prefix):
         scored = score(dataset, data, model, detection, run, prefix)
-        _report(dataset, run, prefix, scored)
+        _report(dataset, run, {
+            'checkpoint': prefix,
+            'step': checkpoints.reader.global_step(prefix), **about},
+            scored, other)
         return scored.results
 
     if not run.wait_for_checkpoints:
@@ -85,7 +99,7 @@ def _as_they_come(folder):
 
 def score(dataset: slim.dataset.Dataset, data: options.Data,
           model: options.Model, detection: options.Detection,
-          run: options.Run, prefix: str) -> results.Scored:
+          run: options.Run, prefix: str) -> detection_files.Scored:
     """Returns what a checkpoint finds in a data set, and its metrics.
 
     Writes nothing. Raises ValueError if they do not fit together.
@@ -107,13 +121,25 @@ def score(dataset: slim.dataset.Dataset, data: options.Data,
             num_batches = -(-dataset.num_samples // data.batch_size)
             try:
                 scored = _collect(session, outputs, min(
-                    num_batches, data.max_num_batches or num_batches))
+                    num_batches, data.max_num_batches or num_batches),
+                    dataset.category_ids)
             except tf.errors.InvalidArgumentError:
                 _check_images(dataset.data_sources)
                 raise
-    return scored._replace(results=average_precision.evaluate(
-        scored.groundtruths, scored.detections, dataset.labels,
-        run.matching_threshold))
+    return scored._replace(results=_measure(
+        scored, dataset.labels, detection.select_threshold, run))
+
+
+def _measure(scored, class_names, min_score, run):
+    """Returns the Results of --metrics, whose curves are always VOC's."""
+    by_voc = average_precision.evaluate(
+        scored.groundtruths, scored.detections, class_names,
+        run.matching_threshold, min_score)
+    return average_precision.combine([
+        by_voc if name == 'voc' else coco_metrics.evaluate(
+            scored.with_image_ids(scored.groundtruths),
+            scored.with_image_ids(scored.detections), class_names)
+        for name in run.metrics], by_voc)
 
 
 def _build(dataset, network, data, model, detection):
@@ -121,9 +147,9 @@ def _build(dataset, network, data, model, detection):
     preprocessing = models.get_preprocessing(
         model.preprocessing_name)
     params = network.params
-    items = ('image', 'bbox_img', 'shape', 'filename', 'object/label',
-             'object/bbox', 'object/difficult', 'object/is_crowd',
-             'object/area')
+    items = ('image', 'bbox_img', 'shape', 'filename', 'source_id',
+             'object/label', 'object/bbox', 'object/difficult',
+             'object/is_crowd', 'object/area')
 
     def transform(sample):
         image, sample['bbox_img'] = preprocessing.preprocess_for_eval(
@@ -165,18 +191,19 @@ def _check_images(paths):
                         f'decoded: {image}. Convert it again.')
 
 
-def _collect(session, outputs, num_batches):
+def _collect(session, outputs, num_batches, category_ids):
     """Runs the batches; returns their Scored, without results.
 
     The images are numbered in the order of their names, so that no result
     depends on the order of the records.
     """
-    images = []
+    collected, source_ids = [], []
     for _ in tqdm.trange(num_batches, unit='batch', disable=None):
         values = session.run(outputs)
         found = values['detections']
         for i, filename in enumerate(values['filename']):
-            pixels = np.tile(values['shape'][i, :2], 2).astype(np.float32)
+            shape = values['shape'][i, :2]
+            pixels = np.tile(shape, 2).astype(np.float32)
             is_object = values['object/label'][i] > 0  # others pad
             groundtruths = (
                 values['object/label'][i, is_object],
@@ -187,12 +214,17 @@ def _collect(session, outputs, num_batches):
             num = found.num[i]
             detections = (found.classes[i, :num], found.scores[i, :num],
                           found.bboxes[i, :num] * pixels)
-            name = records.image_name(filename.decode(), len(images))
-            images.append((name, len(images), groundtruths, detections))
-    images.sort(key=lambda image: image[0])
-    names, numbers, groundtruths, detections = zip(*images)
-    return results.Scored(
-        numbers, names, average_precision.GroundTruths(*_rows(groundtruths)),
+            name = records.image_name(filename.decode(), len(collected))
+            image = detection_files.Image(
+                name, len(collected), filename.decode() or name, 0,
+                *shape.tolist())
+            collected.append((image, groundtruths, detections))
+            source_ids.append(values['source_id'][i].decode())
+    collected.sort(key=lambda parts: parts[0].name)
+    images, groundtruths, detections = zip(*collected)
+    return detection_files.Scored(
+        detection_files.with_ids(images, source_ids), category_ids,
+        average_precision.GroundTruths(*_rows(groundtruths)),
         average_precision.Detections(*_rows(detections)), results=None)
 
 
@@ -203,22 +235,37 @@ def _rows(images):
     return numbers, *map(np.concatenate, zip(*images))
 
 
-def _report(dataset, run, prefix, scored):
-    """Prints the table; writes devkit files, metrics.json, scalars, report."""
-    about = {'checkpoint': prefix,
-             'step': checkpoints.reader.global_step(prefix),
-             'dataset': dataset.name, 'split': dataset.split_name,
-             'num_images': len(scored.image_names)}
+def _about(dataset, data, run):
+    """Returns what metrics.json says of what is scored, and how."""
+    most = (data.max_num_batches or dataset.num_samples) * data.batch_size
+    return {'dataset': dataset.name, 'split': dataset.split_name,
+            'num_images': min(dataset.num_samples, most),
+            'matching_threshold': run.matching_threshold,
+            'remove_difficult': data.remove_difficult}
+
+
+def _report(dataset, run, about, scored, other):
+    """Prints the table; writes all files, and the threshold, twice."""
     print('{checkpoint} (step {step}) on {num_images} images of {dataset} '
           '{split}:'.format(**about))
     print(results.format_table(scored.results))
     path = results.write_files(run.eval_dir, scored, about)
-    print(f'Results: {path}, devkit files beside it; curves: '
+    print(f"Results: {path}; devkit's and COCO's files beside it; curves: "
           f'tensorboard --logdir={run.eval_dir}', flush=True)
+    try:
+        checkpoints.thresholds.write(about['checkpoint'], {
+            **about, **results.thresholds(scored.results)})
+    except OSError as error:
+        print(f'No threshold is written beside the checkpoint ({error}); '
+              f'--select_threshold={run.eval_dir} finds it.', flush=True)
+    compared = other and comparison.compare(
+        other, scored, run.eval_dir, run.matching_threshold)
+    if compared:
+        print(compared.format(), flush=True)
     if run.report:
         # Not above: it imports matplotlib.
         from engine.evaluation import report
         path = report.write(
             os.path.join(run.eval_dir, 'report'), about,
-            dataset.data_sources, scored, run.matching_threshold)
+            dataset.data_sources, scored, run.matching_threshold, compared)
         print(f'Report: {path}', flush=True)

@@ -14,18 +14,8 @@ from matplotlib import figure
 from detection import average_precision
 
 DOTS_PER_INCH = 150
+MAX_NUMBERED = 24  # Classes, with background, whose matrix shows numbers.
 BLUE, DARK, GREY, LIGHT = '#2f6fb0', '#1f2933', '#9aa5b1', '#e4e7eb'
-
-
-def best_f1(result: average_precision.ClassResult) -> tuple[float, int | None]:
-    """Returns the best F1 of a class's curve and its row, or NaN and None."""
-    total = result.precision + result.recall
-    f1 = np.divide(2 * result.precision * result.recall, total,
-                   out=np.zeros_like(total), where=total > 0)
-    if not result.num_objects or not f1.any():
-        return math.nan, None
-    row = int(np.argmax(f1))
-    return float(f1[row]), row
 
 
 def precision_recall(result: average_precision.ClassResult) -> bytes:
@@ -40,14 +30,14 @@ def precision_recall(result: average_precision.ClassResult) -> bytes:
         for name, value in list(result.metrics.items())[:1]:
             title += f'   {name.split("_")[0]} {value:.3f}'
         axes.plot(result.recall, result.precision, color=BLUE, linewidth=1.8)
-    f1, row = best_f1(result)
-    if row is not None:
-        point = recall, precision = result.recall[row], result.precision[row]
+    best = result.best
+    if best is not None:
+        point = recall, precision = best.recall, best.precision
         axes.plot(*point, 'o', color=DARK, markersize=5, clip_on=False)
         # Where the curve, which falls to the right, leaves room.
         is_high, is_corner = precision > .5, min(recall, precision) > .5
         axes.annotate(
-            f'score {result.scores[row]:.2f}\nF1 {f1:.2f}', point,
+            f'threshold {best.threshold:.2g}\nF1 {best.f1:.3f}', point,
             xytext=(-8 if is_corner else 8, -8 if is_high else 8),
             textcoords='offset points', color=DARK, fontsize=9,
             ha='right' if is_corner else 'left',
@@ -56,6 +46,64 @@ def precision_recall(result: average_precision.ClassResult) -> bytes:
         axes.text(.5, .5, 'nothing found' if result.num_objects
                   else 'no object to find', ha='center', color=GREY)
     axes.set_title(title, parse_math=False, fontsize=10, color=DARK)
+    return png(axes)
+
+
+def f1_by_threshold(results: average_precision.Results) -> bytes:
+    """Returns the PNG of F1, precision and recall over the threshold."""
+    def draw(result, values, **style):
+        # What the detections above a threshold are worth.
+        num = np.searchsorted(-result.scores, -thresholds)
+        return axes.plot(thresholds, np.append(0, values)[num], **style)
+
+    def f1_of(result):
+        return average_precision.harmonic_mean(
+            result.precision, result.recall)
+
+    thresholds, pooled = np.linspace(0, 1, 401), results.pooled
+    axes = new_axes(5, 3.2, 'constrained')
+    for result in results.classes:
+        if result.num_objects:
+            classes, = draw(result, f1_of(result), color=GREY, linewidth=.7)
+    classes.set_label('F1 of a class')
+    draw(pooled, pooled.precision, color=DARK, linewidth=1.2, linestyle=':',
+         label='precision')
+    draw(pooled, pooled.recall, color=DARK, linewidth=1.2, linestyle='--',
+         label='recall')
+    draw(pooled, f1_of(pooled), color=BLUE, linewidth=2.2, label='F1')
+    axes.plot(pooled.best.threshold, pooled.best.f1, 'o', color=BLUE,
+              markersize=6)
+    axes.set(xlim=(0, 1), ylim=(0, 1.03), xlabel='threshold')
+    axes.grid(color=LIGHT)
+    axes.legend(fontsize=9, frameon=False, loc='lower left')
+    axes.set_title(
+        f'F1 {pooled.best.f1:.3f} at {pooled.best.threshold:.9g}',
+        fontsize=10, color=DARK, loc='left')
+    return png(axes)
+
+
+def confusion_matrix(matrix: np.ndarray, class_names: list[str]) -> bytes:
+    """Returns the PNG of a matrix of error_kinds, its background last.
+
+    A row's cells are as dark as their share of it.
+    """
+    matrix = np.roll(matrix, -1, (0, 1))
+    total, num = matrix.sum(axis=1, keepdims=True), len(matrix)
+    side = 1.6 + .42 * num if num <= MAX_NUMBERED else 3 + .16 * num
+    axes = new_axes(side + .6, side, 'constrained')
+    axes.imshow(matrix / np.maximum(total, 1), cmap='Blues', vmin=0, vmax=1)
+    if num <= MAX_NUMBERED:
+        for (row, column), value in np.ndenumerate(matrix):
+            axes.text(column, row, value or '', ha='center', va='center',
+                      fontsize=8, color='white' if value > total[row] / 2
+                      else DARK)
+    names = [_shortened(name, 16) for name in class_names]
+    axes.set_xticks(range(num), [*names, 'not found'], rotation=90,
+                    parse_math=False)
+    axes.set_yticks(range(num), [*names, 'no object'], parse_math=False)
+    axes.set(xlabel='found as', ylabel='object')
+    axes.tick_params(length=0, labelsize=8)
+    axes.spines[:].set_visible(False)
     return png(axes)
 
 
@@ -96,11 +144,16 @@ def new_axes(width: float, height: float,
              layout: str | None = None) -> matplotlib_axes.Axes:
     """Returns the axes of a new figure of a size in inches."""
     axes = figure.Figure(figsize=(width, height), layout=layout).add_subplot()
+    style(axes)
+    return axes
+
+
+def style(axes: matplotlib_axes.Axes):
+    """Gives axes the look of all figures."""
     axes.set_axisbelow(True)
     axes.spines[['top', 'right']].set_visible(False)
     axes.spines[['left', 'bottom']].set_color(GREY)
     axes.tick_params(labelsize=9, color=GREY)
-    return axes
 
 
 def png(axes: matplotlib_axes.Axes) -> bytes:

@@ -3,6 +3,7 @@
 Name, type, help, lowest value and default stand here alone. Nothing here needs
 TensorFlow, so that --help is quick.
 """
+from collections.abc import Sequence
 from typing import Annotated
 from typing import Literal
 from typing import NamedTuple
@@ -58,11 +59,19 @@ class Detection(NamedTuple):
 
 class Run(NamedTuple):
     """What is right, where it is computed, and what it leaves behind."""
-    matching_threshold: Annotated[float, 'Overlap that is right.'] = .5
+    matching_threshold: Annotated[
+        float, "Overlap that is right; COCO's metrics have their own."] = .5
+    metrics: Annotated[
+        Sequence[str], 'By whose rules it is scored, the first for the '
+        'headline: voc (11-point and area), coco (its 12 numbers).'] = (
+            'voc', 'coco')
     eval_dir: Annotated[str, 'Folder of the results.'] = '/tmp/tfmodel/'
     report: Annotated[
         bool, 'Write <eval_dir>/report/index.html: curves, errors by kind, '
         'and the images where most is wrong.'] = True
+    compare: Annotated[
+        str | None, 'The --eval_dir of another evaluation of the same images: '
+        'says what got better and what worse since.'] = None
     wait_for_checkpoints: Annotated[
         bool, 'Score each checkpoint as it comes.'] = False
     master: Annotated[str, 'TensorFlow server to run on.'] = ''

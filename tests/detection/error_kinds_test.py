@@ -70,6 +70,52 @@ def test_confusions():
             ((CAT, DOG), 2), ((DOG, CAT), 1)]
 
 
+def test_above_a_threshold():
+    detections = rows.found(
+        (0, CAT, .9, BESIDE_CAT), (0, CAT, .8, CATS_BBOX),
+        (0, DOG, .1, DOGS_BBOX), (2, CAT, .7, CATS_BBOX))
+    breakdown = error_kinds.above(
+        error_kinds.break_down(CAT_AND_DOG, detections), .1)
+    assert breakdown.is_counted.tolist() == [True, True, False, True]
+    assert breakdown.is_missed.tolist() == [False, True]
+    # Found, missed, wrong.
+    assert error_kinds.count_by_image(breakdown, 4).tolist() == [
+        [1, 1, 1], [0, 0, 0], [0, 0, 1], [0, 0, 0]]
+    assert breakdown.rows_of(0, 'correct', 'localisation').tolist() == [0, 1]
+    assert breakdown.rows_of(0, 'correct').tolist() == [1]
+
+
+def matrix(groundtruths, *found, threshold=.5):
+    return error_kinds.confusion_matrix(
+        groundtruths, rows.found(*found), 2, threshold).tolist()
+
+
+def test_confusion_matrix():
+    # Rows: no object, cats, dogs; columns: not found, as cat, as dog.
+    assert matrix(CAT_AND_DOG) == [[0, 0, 0], [1, 0, 0], [1, 0, 0]]
+    assert matrix(
+        CAT_AND_DOG, (0, CAT, .9, CATS_BBOX), (0, CAT, .8, DOGS_BBOX),
+        (0, CAT, .7, CATS_BBOX), (0, DOG, .5, DOGS_BBOX),
+        (1, DOG, .6, DOGS_BBOX)) == [[0, 1, 1], [0, 1, 0], [0, 1, 0]]
+    # The better score takes it, whatever its class.
+    assert matrix(CAT_AND_DOG, (0, DOG, .9, CATS_BBOX),
+                  (0, CAT, .8, CATS_BBOX)) == [
+        [0, 1, 0], [0, 0, 1], [1, 0, 0]]
+
+
+def test_a_confusion_matrix_takes_another_object_where_one_is_gone():
+    twins = rows.objects((0, CAT, CATS_BBOX, 0), (0, CAT, [0, 5, 99, 44], 0))
+    assert matrix(twins, (0, CAT, .9, CATS_BBOX), (0, CAT, .8, CATS_BBOX)) == [
+        [0, 0, 0], [0, 2, 0], [0, 0, 0]]
+
+
+def test_a_confusion_matrix_leaves_difficult_objects_out():
+    difficult = rows.objects((0, CAT, CATS_BBOX, 1), (0, DOG, DOGS_BBOX, 0))
+    assert matrix(difficult, (0, CAT, .9, CATS_BBOX), (0, DOG, .8, CATS_BBOX),
+                  (0, DOG, .7, DOGS_BBOX)) == [
+        [0, 0, 0], [0, 0, 0], [0, 0, 1]]
+
+
 def test_nothing():
     for groundtruths in (rows.objects(), CAT_AND_DOG):
         breakdown = error_kinds.break_down(groundtruths, rows.found())

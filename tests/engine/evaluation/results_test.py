@@ -1,10 +1,7 @@
-"""Tests of engine.evaluation.results.
-
-data/voc_eval: detections in the devkit's format, from an independent program.
-"""
+"""Tests of engine.evaluation.results."""
+import csv
 import json
 import math
-import os
 import pathlib
 
 import numpy as np
@@ -15,9 +12,8 @@ from detection import average_precision
 from engine.evaluation import results
 from tests import rows
 from tests import scripts
+from tests.engine.evaluation import detection_files_test
 from tests.engine.evaluation import report_test
-
-DATA = scripts.DATA / 'voc_eval'
 
 
 def class_result(name, num_objects, num_detections, **metrics):
@@ -35,19 +31,20 @@ OTHER = average_precision.Results({'AR10': .5, 'speed': 2.}, (
     class_result('cat', 2, 3, AR10=.25), class_result('dog', 4, 5, AR10=.75)))
 
 
-def comp4(folder, class_names, image_names, *found):
-    paths = results.write_comp4(str(folder), 'test', results.Scored(
-        (), image_names, None, rows.found(*found, dtype=np.float32),
-        average_precision.Results(
-            {}, [class_result(name, 1, 2) for name in class_names])))
-    return map(pathlib.Path, paths)
+BEST = average_precision.OperatingPoint(.125, .5, .4, 2 / 3)
+# With more than one metric of a rule, and a best threshold of all alone.
+SEVERAL = average_precision.Results(
+    {'AP_VOC07': .5, 'AP50-95_COCO': .25, 'AP50_COCO': .375,
+     'APsmall_COCO': math.nan}, (class_result(
+         'cat, "dog"', 1, 2, **{'AP_VOC07': .5, 'AP50_COCO': .375}),),
+    average_precision.ClassResult('all', {}, 1, 2, best=BEST))
 
 
 def write(folder, scores):
     """Returns what is in metrics.json, and what TensorBoard finds."""
     folder.mkdir(exist_ok=True)
     path = results.write_files(
-        str(folder), results.Scored((), (), None, rows.found(), scores),
+        str(folder), detection_files_test.scored((), scores, rows.found()),
         {'checkpoint': 'model', 'split': 'test', 'step': 7})
     assert path == str(folder / 'metrics.json')
     events, = folder.glob('events.out.tfevents.*')
@@ -73,18 +70,51 @@ def test_table():
         '\nThere is no object to find: nothing to score.')
 
 
+def test_the_table_has_a_column_for_each_rule():
+    assert results.format_table(SEVERAL).splitlines() == [
+        'class       AP VOC07  AP50-95 COCO  objects  detections',
+        '-------------------------------------------------------',
+        'cat, "dog"    0.5000                      1           2',
+        '-------------------------------------------------------',
+        'mAP           0.5000        0.2500        1           2',
+        'COCO: mAP50 0.3750, APsmall -',
+        'Best F1: 0.5000 (precision 0.4000, recall 0.6667) at '
+        '--select_threshold=0.125']
+
+
+def test_the_table_as_a_file(tmp_path):
+    results.write_table(str(tmp_path), SEVERAL)
+    with open(tmp_path / 'results.csv', newline='') as file:
+        one, whole = csv.DictReader(file)
+    best = {'best_f1': '0.5', 'precision': '0.4', 'recall': '0.666666667',
+            'select_threshold': '0.125'}
+    assert one == {
+        'class': 'cat, "dog"', 'AP_VOC07': '0.5', 'AP50-95_COCO': '',
+        'AP50_COCO': '0.375', 'APsmall_COCO': '', 'objects': '1',
+        'detections': '2', **dict.fromkeys(best, '')}
+    assert whole == {
+        'class': 'all', 'AP_VOC07': '0.5', 'AP50-95_COCO': '0.25',
+        'AP50_COCO': '0.375', 'APsmall_COCO': '', 'objects': '1',
+        'detections': '2', **best}
+
+
 def test_metrics_and_scalars(tmp_path):
     metrics, scalars = write(tmp_path / 'some', RESULTS)
     assert metrics == {
         'checkpoint': 'model', 'split': 'test', 'step': 7, 'mAP_VOC07': 0.5,
-        'mAP_VOC12': 0.25, 'classes': {
-            'cat': {'AP_VOC07': 0.5, 'AP_VOC12': 0.25, 'num_objects': 12,
-                    'num_detections': 345},
+        'mAP_VOC12': 0.25, 'best_f1': None, 'classes': {
+            'cat': {'AP_VOC07': 0.5, 'AP_VOC12': 0.25, 'best_f1': None,
+                    'num_objects': 12, 'num_detections': 345},
             'aeroplane': {'AP_VOC07': None, 'AP_VOC12': None,
-                          'num_objects': 0, 'num_detections': 6}}}
+                          'best_f1': None, 'num_objects': 0,
+                          'num_detections': 6}}}
     assert scalars == {
         'AP_VOC07/mAP': 0.5, 'AP_VOC07/cat': 0.5,
         'AP_VOC12/mAP': 0.25, 'AP_VOC12/cat': 0.25}
+    metrics, scalars = write(tmp_path / 'several', SEVERAL)
+    assert metrics['mAP50_COCO'] == scalars['AP50_COCO/mAP50'] == .375
+    assert metrics['best_f1'] == {
+        'select_threshold': .125, 'f1': .5, 'precision': .4, 'recall': 2 / 3}
     metrics, scalars = write(tmp_path / 'none', NOTHING)
     assert metrics['mAP_VOC07'] is None and not scalars
 
@@ -100,57 +130,23 @@ def test_another_metric_is_shown_everywhere(tmp_path, monkeypatch):
     metrics, scalars = write(tmp_path, OTHER)
     assert metrics['mAR10'] == .5 and metrics['speed'] == 2
     assert metrics['classes']['dog'] == {
-        'AR10': .75, 'num_objects': 4, 'num_detections': 5}
+        'AR10': .75, 'best_f1': None, 'num_objects': 4, 'num_detections': 5}
     assert scalars == {
         'AR10/cat': .25, 'AR10/dog': .75, 'AR10/mAR10': .5, 'speed/speed': 2}
     monkeypatch.setattr(average_precision, 'evaluate', lambda *_: OTHER)
     page = report_test.write(tmp_path)
-    assert page.row('cat') == ['cat', '0.250', '2', '3', '-', '-']
+    # It is beside COCO's; an empty cell is none to the reader.
+    assert page.row('cat') == ['cat', '0.250', '0.252', '2', '3']
     assert page.row('class')[:3] == ['class', 'AR10', 'speed']
     assert 'Evaluation: mAR10 0.500' in page.texts
     assert 'speed' in page.texts
-
-
-def test_comp4_lines_and_empty_files(tmp_path):
-    cat, dog = comp4(
-        tmp_path, ['cat', 'dog'], ['a 1', 'b'],
-        (1, 1, 0.5, [-2, 10.25, 30, 40]), (0, 1, 1 / 3, [1, 2, 3, 4.1]))
-    assert cat.name == 'comp4_det_test_cat.txt'
-    assert cat.read_text() == (
-        'b 0.500000 10.25 -2.0 40.0 30.0\n'
-        'a%201 0.33333334 2.0 1.0 4.1 3.0\n')
-    assert dog.read_text() == ''
-
-
-def test_comp4_equals_the_reference_files(tmp_path):
-    names = ['Platelets', 'RBC', 'WBC']
-    lines = [(label, *line.split()) for label, name in enumerate(names, 1)
-             for line in (DATA / f'comp4_det_test_{name}.txt')
-             .read_text().splitlines()]
-    stems = sorted({line[1] for line in lines})
-    for path in comp4(tmp_path, names, stems, *(
-            (stems.index(stem), label, score, [ymin, xmin, ymax, xmax])
-            for label, stem, score, xmin, ymin, xmax, ymax in lines)):
-        assert path.read_bytes() == (DATA / path.name).read_bytes()
-
-
-def test_class_names_of_any_length_and_kind_become_files(tmp_path):
-    names = {'../../etc/passwd': '..%2F..%2Fetc%2Fpasswd', '..': '..',
-             'a:b\n': 'a%3Ab%0A', '100%': '100%25', 'chat été': 'chat été',
-             'a\\b': 'a%5Cb', '\x1b[2J\0': '%1B[2J%00'}
-    long = '猫' * 200, '猫' * 199 + '犬', 'x' * 10000
-    paths = list(comp4(tmp_path, [*names, *long], ['a']))
-    assert {path.name for path in paths} == set(os.listdir(tmp_path))
-    assert len(set(paths)) == len(names) + 3
-    for path, written in zip(paths, names.values()):
-        assert path.name == f'comp4_det_test_{written}.txt'
 
 
 def test_a_full_disk_is_said_and_metrics_are_of_the_detections_beside_them(
         tmp_path):
     write(tmp_path, RESULTS)
     path = tmp_path / 'metrics.json'
-    with pytest.raises(OSError, match=f'too large, on writing: .*{path}'), (
+    with pytest.raises(OSError, match=f'too large, on writing: .*{tmp_path}'), (
             scripts.full_disk()):
         write(tmp_path, NOTHING)
     assert not path.exists()
