@@ -1,26 +1,56 @@
-"""Inception v2: trunk, variables and cost, beside slim's definition."""
+"""Inception v2 beside slim's definition."""
+import pytest
 from tf_slim.nets import inception_v2
 
 from nets import ssd_inception
 from tests import slim_trunks
 
 
-def test_slims_trunk(tmp_path):
-    network = ssd_inception.SSDNet()
-    images = slim_trunks.images(network)
+@pytest.fixture(scope='module')
+def started(tmp_path_factory):
+    """From slim's own inception_v2, with a classifier."""
+    return slim_trunks.start(
+        tmp_path_factory.mktemp('slim') / 'slim.ckpt', ssd_inception.SSDNet(),
+        lambda images: inception_v2.inception_v2(
+            images, num_classes=10, is_training=False,
+            spatial_squeeze=False)[1], has_scale=False)
 
-    def build(values):
-        _, end_points = inception_v2.inception_v2(
-            values, num_classes=10, is_training=False, spatial_squeeze=False)
-        return {module.name: end_points[module.name]
-                for module in ssd_inception.MODULES}
 
-    expected = slim_trunks.save(
-        tmp_path / 'slim.ckpt', images, build, has_scale=False)
-    end_points, new, unused = slim_trunks.restore(
-        tmp_path / 'slim.ckpt', network, images)
-    assert not new
-    assert unused == ['InceptionV2/Logits/Conv2d_1c_1x1/biases',
-                      'InceptionV2/Logits/Conv2d_1c_1x1/weights']
-    for name, values in expected.items():
-        slim_trunks.assert_near(end_points[name], values)
+def test_the_trunk_is_slims(started):
+    for module in ssd_inception.MODULES:
+        slim_trunks.assert_near(
+            started.end_points[module.name], started.expected[module.name])
+
+
+def test_slims_checkpoint_is_the_whole_trunk(started):
+    assert not started.new
+    assert started.unused == ['InceptionV2/Logits/Conv2d_1c_1x1/biases',
+                              'InceptionV2/Logits/Conv2d_1c_1x1/weights']
+
+
+def test_variables(started):
+    slim_trunks.assert_recorded(started.network, started.shapes)
+    # As slim's own test has it, with the moving averages.
+    assert slim_trunks.num_in_trunk(
+        started.network, started.shapes, '') == 10173112
+    assert round(started.multiply_adds / 1e9, 2) == 3.96
+    # Nothing of the separable layer.
+    assert started.decayed == {
+        name.removesuffix('/weights') for name in started.shapes
+        if name.endswith('/weights')}
+
+
+def test_layers_that_predict(started):
+    """As in the Object Detection API's ssd_inception_v2."""
+    network = started.network
+    assert [started.end_points[layer].shape
+            for layer in network.params.feat_layers] == [
+        (1, 19, 19, 576), (1, 10, 10, 1024), (1, 5, 5, 512), (1, 3, 3, 256),
+        (1, 2, 2, 256), (1, 1, 1, 128)]
+    assert len(network.anchors()) == 1917
+
+
+def test_no_layer_has_fewer_than_16_channels():
+    network = ssd_inception.SSDQuarterNet()
+    assert [network.depth(channels) for channels in (32, 64, 96)] == [
+        16, 16, 24]
