@@ -1,45 +1,52 @@
-"""Caffe's SSD to ours: variables by names of layers, anchors, classes.
+"""Caffe's SSDs to ours: variables by names of layers, anchors, classes.
 
-Caffe examples/ssd/ssd_pascal.py and model_libs.py name the layers (the
-original went through both networks in their order instead); PriorBox is
-src/caffe/layers/prior_box_layer.cpp, branch ssd.
+Caffe examples/ssd/ssd_pascal.py and model_libs.py name the layers over VGG
+(the original went through both networks in their order instead), chuanqi305's
+MobileNet-SSD those over MobileNet.
 """
 import collections
+import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
-import numpy as np
-
-from detection import anchors
 from engine import checkpoints
+from engine.importing import caffe_convolution
 from engine.importing import caffe_model
+from engine.importing import caffe_params
 from engine.importing import weights
+from nets import layers as network_layers
 from nets import nets_factory
+from nets import ssd
+from nets import ssd_mobilenet
+from nets import ssd_vgg
 
-# Caffe layer that predicts -> ours.
-SOURCES = {
-    'conv4_3_norm': 'block4', 'fc7': 'block7',
-    **{f'conv{number}_2': f'block{number + 2}' for number in range(6, 11)}}
-# Caffe layer -> scope of its convolution, below the network's.
-SCOPES = {
-    **{f'conv{block}_{index}': f'conv{block}/conv{block}_{index}'
-       for block, num in enumerate((2, 2, 3, 3, 3), 1)
-       for index in range(1, num + 1)},
-    'fc6': 'conv6', 'fc7': 'conv7',
-    **{f'conv{number}_1': f'block{number + 2}/conv1x1'
-       for number in range(6, 11)},
-    **{f'conv{number}_2': f'block{number + 2}/conv3x3'
-       for number in range(6, 10)},
-    'conv10_2': 'block12/conv4x4',
-    **{f'{source}_mbox_{head}': f'{layer}_box/{scope}'
-       for source, layer in SOURCES.items()
-       for head, scope in (('loc', 'conv_loc'), ('conf', 'conv_cls'))}}
-# Variable below the network's scope -> (Caffe layer, index of its blob).
-BLOBS = {
-    'block4_box/L2Normalization/gamma': ('conv4_3_norm', 0),
-    **{f'{scope}/{variable}': (layer, index)
-       for layer, scope in SCOPES.items()
-       for index, variable in enumerate(('weights', 'biases'))}}
-DEFAULT_VARIANCE = 0.1
+
+class Layout(NamedTuple):
+    """What a family of networks is called in Caffe, in the network's order."""
+    network: type[ssd.SSDNet]
+    trunk: dict[str, str]     # Layer -> scope; the first sees the image.
+    sources: tuple[str, ...]  # What predicts of the trunk, normalised or not.
+    extras: tuple[str, ...]   # conv6 for conv6_1 and conv6_2, which predicts.
+
+
+LAYOUTS = (
+    Layout(
+        ssd_vgg.SSDVGGNet,
+        {**{f'conv{block}_{index}': f'conv{block}/conv{block}_{index}'
+            for block, (num, _) in enumerate(ssd_vgg.VGG_BLOCKS, 1)
+            for index in range(1, num + 1)}, 'fc6': 'conv6', 'fc7': 'conv7'},
+        ('conv4_3_norm', 'fc7'),
+        tuple(f'conv{number}' for number in range(6, 11))),
+    Layout(
+        ssd_mobilenet.SSDV1Net,
+        {'conv0': 'Conv2d_0', **{
+            f'conv{number}{ending}': f'Conv2d_{number}_{kind}'
+            for number in range(1, 14)
+            for ending, kind in (('/dw', 'depthwise'), ('', 'pointwise'))}},
+        ('conv11', 'conv13'),
+        tuple(f'conv{number}' for number in range(14, 18))))
+FIRST_KERNELS = [f'{next(iter(layout.trunk.values()))}/weights'
+                 for layout in LAYOUTS]
 
 
 def matches(path: str) -> bool:
@@ -55,175 +62,146 @@ def describe(path: str) -> Iterator[str]:
 
 
 def read(path: str, options: weights.Options) -> weights.Weights:
-    """Returns the weights of a VGG SSD300 or SSD512, or of VGG-16.
+    """Returns the weights of an SSD over VGG or MobileNet v1, or of VGG-16.
 
     Anchors are needed only where the file has no priors, as V1 files. The
-    model_name is ssd_300_vgg if None.
+    file says which network it is, but for networks of other widths.
 
     Raises:
       ValueError: naming the file, what is needed and what it has.
     """
     layers = caffe_model.read(path)
-    model_name = options.model_name or 'ssd_300_vgg'
     try:
-        blobs = caffe_model.blobs_by_name(layers)
+        model = caffe_model.Model(layers)
+        model_name, metadata = options.model_name or _model_name(model), None
         if model_name == weights.BACKBONE:
-            metadata, net = None, nets_factory.get_network('ssd_300_vgg')()
-            shapes = {name: shape for name, shape in weights.shapes(net).items()
-                      if name.startswith('conv')}
+            net = nets_factory.get_network('ssd_300_vgg')()
+            names = {scope: name for name, scope in LAYOUTS[0].trunk.items()}
         else:
-            network = nets_factory.get_network(model_name)
-            net = network(_params(network, layers, blobs, options.anchors))
+            net, names = _network(nets_factory.get_network(model_name), model,
+                                  options.anchors)
             metadata = checkpoints.metadata.make(
                 net, weights.class_names(net.params.num_classes, options))
-            shapes = weights.shapes(net)
-        values, unused = _values(shapes, blobs)
+        model.require(names.values(), model_name)
+        used = set(names.values()).union(
+            norm.name for name in names.values() for norm in model.norms(name))
+        if metadata is not None:
+            _check_all_used(model, used, model_name)
+        shapes = {
+            variable: shape for variable, shape in weights.shapes(net).items()
+            if metadata is not None or net.in_trunk(variable)}
+        values = _values(net, shapes, names, model)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
-    return weights.Weights({f'{model_name}/{name}': value
-                            for name, value in values.items()},
-                           metadata, unused)
+    return weights.Weights(
+        {f'{model_name}/{name}': value for name, value in values.items()},
+        metadata, sorted(set(model.weighted) - used))
 
 
-def _values(shapes, blobs):
-    """Returns {variable: value}, and the names of layers not used."""
-    sources = {variable: BLOBS[variable] for variable in shapes}
-    counts = collections.Counter(layer for layer, _ in sources.values())
-    caffe_model.require(blobs, counts)
-    for name, count in counts.items():
-        if len(blobs[name]) != count:
-            raise ValueError(f'its layer {name} has {len(blobs[name])} blobs '
-                             f'of weights; {count} needed.')
-    unused = sorted(set(blobs) - set(counts))
-    heads = [name for name in unused if '_mbox_' in name]
-    if heads and any('_mbox_' in name for name in counts):
-        raise ValueError(f'it also predicts with {", ".join(heads)}, which '
-                         '--model_name does not have.')
-    return {variable: _value(variable, shapes[variable], layer,
-                             blobs[layer][index])
-            for variable, (layer, index) in sources.items()}, unused
+def _model_name(model):
+    """Returns the network, at its full width, whose layers a file has."""
+    def has(beginning):
+        return any(name.startswith(beginning) for name in model.weighted)
+
+    if has('conv1/dw'):
+        return ssd_mobilenet.SSDV1Net.name
+    if has('conv1_1') and not any('_mbox_' in name for name in model.weighted):
+        return weights.BACKBONE
+    return 'ssd_512_vgg' if has('conv10_2_mbox_') else 'ssd_300_vgg'
 
 
-def _value(variable, shape, layer_name, blob):
-    """Returns a variable's value: float32, of its shape."""
-    if len(shape) == 1 and max(blob.shape) == blob.size:
-        blob = blob.reshape(-1)  # (1, 1, 1, n) in files older than BlobShape.
-    value = weights.from_oihw(f'layer {layer_name}', blob, variable, shape)
-    if variable == 'conv1/conv1_1/weights':
+def _network(network, model, preset):
+    """Returns the SSDNet of a file, and {scope: its layer}."""
+    layout = next((layout for layout in LAYOUTS
+                   if issubclass(network, layout.network)), None)
+    if layout is None:
+        raise ValueError(
+            f'--model_name={network.name}: a .caffemodel can be a network over '
+            'VGG-16 or MobileNet v1, such as ssd_300_vgg, ssd_512_vgg and '
+            'ssd_300_mobilenet_v1.')
+    params = network.default_params
+    extras = dict(zip(layout.extras, params.extra_blocks, strict=False))
+    sources = (*layout.sources, *(f'{extra}_2' for extra in extras))
+    names = {scope: name for name, scope in layout.trunk.items()}
+    for extra, block in extras.items():
+        names[f'{block.name}/conv1x1'] = f'{extra}_1'
+        names[f'{block.name}/conv{block.kernel}x{block.kernel}'] = f'{extra}_2'
+    for source, layer, scale in zip(
+            sources, params.feat_layers, params.normalizations, strict=True):
+        if scale is not None:
+            names[f'{layer}_box/L2Normalization'] = source
+        for kind, scope in (('loc', 'conv_loc'), ('conf', 'conv_cls')):
+            names[f'{layer}_box/{scope}'] = _head(model, source, kind)
+    confs = [names[f'{layer}_box/conv_cls'] for layer in params.feat_layers]
+    model.require(confs, network.name)
+    return network(caffe_params.read(
+        network, model, sources, confs, preset)), names
+
+
+def _head(model, source, kind):
+    """Returns the name of the convolution that predicts from a layer.
+
+    Those of own classes have a postfix (conf_postfix, loc_postfix).
+    """
+    name, concatenation = f'{source}_mbox_{kind}', f'mbox_{kind}'
+    found = [other for other in model.weighted if other.startswith(name)
+             and model[other].type not in caffe_model.NORMS]
+    feeding = model.feeding(concatenation)
+    if found and feeding and not feeding.intersection(found):
+        raise ValueError(
+            f'its layer {", ".join(found)} does not feed {concatenation}; '
+            f'{", ".join(sorted(feeding))} do.')
+    found = [other for other in found if other in feeding or not feeding]
+    if len(found) > 1:
+        raise ValueError(
+            f'its layers {", ".join(found)} all predict {kind} from {source}; '
+            'only one of them can be used.')
+    return found[0] if found else name
+
+
+def _check_all_used(model, used, model_name):
+    """Raises ValueError if predictions need layers that are not used."""
+    needed = model.feeding('mbox_', nearest=False) or {
+        name for name in model.weighted if '_mbox_' in name}
+    unused = [f'{name} ({model[name].type})' for name in model.weighted
+              if name in needed - used]
+    if unused:
+        raise ValueError(f'it also predicts with {", ".join(unused)}, which '
+                         f'{model_name} does not have.')
+
+
+def _values(net, shapes, names, model):
+    """Returns {variable: value} of variables with shapes."""
+    epsilon = (net.batch_norm or {}).get(
+        'epsilon', network_layers.BATCH_NORM_EPSILON)
+    values, scopes = {}, collections.defaultdict(dict)
+    for variable, shape in shapes.items():
+        scope, kind = re.fullmatch(
+            r'(.*?)/((?:BatchNorm/)?\w+)', variable).groups()
+        scopes[scope][kind] = shape
+    for scope, kinds in scopes.items():
+        layer, norms = model[names[scope]], model.norms(names[scope])
+        if list(kinds) == ['gamma']:  # Normalize.
+            parts = caffe_convolution.scaled(layer)
+        elif 'BatchNorm/beta' in kinds:
+            parts = caffe_convolution.normalised(layer, norms, epsilon)
+        else:
+            parts = caffe_convolution.biased(layer, norms)
+        for kind, shape in kinds.items():
+            variable = f'{scope}/{kind}'
+            values[variable] = _value(
+                f'layer {layer.name}', parts[kind.removeprefix('depthwise_')],
+                variable, shape)
+    return values
+
+
+def _value(source, blob, variable, shape):
+    """Returns a variable's value, of its shape."""
+    if variable.endswith('/depthwise_weights'):
+        weights.check_shape(
+            source, blob.shape, variable, (shape[2], shape[3], *shape[:2]))
+        return blob.transpose(2, 3, 0, 1)
+    value = weights.from_oihw(source, blob, variable, shape)
+    if variable in FIRST_KERNELS:
         return value[:, :, ::-1]  # Caffe's images are BGR.
     return value
-
-
-def _params(network, layers, blobs, preset):
-    """Returns the SSDParams that a file was trained with.
-
-    Raises:
-      ValueError: they are not those of this network, or of no SSDParams.
-    """
-    params = network.default_params
-    sources = [source for source, layer in SOURCES.items()
-               if layer in params.feat_layers]
-    caffe_model.require(blobs, [f'{source}_mbox_conf' for source in sources])
-    priors = {layer.name: layer.prior_box for layer in layers
-              if layer.prior_box is not None}
-    if priors and preset is not None:
-        raise ValueError(
-            f'it has its own anchors; leave out --anchors={preset}.')
-    if not priors and preset is None:
-        raise ValueError(
-            'it does not say its anchors (a V1 file cannot); give --anchors, '
-            f'one of {", ".join(sorted(network.anchor_presets))}.')
-    params = (_with_file_anchors(params, sources, priors) if priors
-              else network.with_anchors(params, preset))
-    params = params._replace(anchor_sizes=tuple(
-        tuple(map(int, sizes))  # Caffe has `int min_size_`.
-        for sizes in params.anchor_sizes))
-    counts = {}
-    for source, *kinds in zip(
-            sources, params.anchor_sizes, params.anchor_ratios):
-        name, num_kinds = f'{source}_mbox_conf', anchors.num_kinds(*kinds)
-        num_outputs = len(blobs[name][0])
-        if num_outputs % num_kinds:
-            raise ValueError(
-                f'its layer {name} has {num_outputs} outputs, no multiple of '
-                f'the {num_kinds} anchors of a cell.')
-        counts[name] = num_outputs // num_kinds
-    return params._replace(num_classes=_common('number of classes', counts))
-
-
-def _with_file_anchors(params, sources, priors):
-    """Returns SSDParams with the anchors of the file's PriorBox layers."""
-    names = [f'{source}_mbox_priorbox' for source in sources]
-    if sorted(names) != sorted(priors):
-        raise ValueError(
-            f'it has the PriorBox layers {", ".join(priors)}, but the network '
-            f'needs {", ".join(names)}.')
-    for name in names:
-        fault = _fault(priors[name], params.img_shape)
-        if fault is not None:
-            raise ValueError(f'its layer {name} {fault}')
-    in_order = [priors[name] for name in names]
-    return params._replace(
-        anchor_sizes=tuple(
-            (*prior.min_size, *prior.max_size) for prior in in_order),
-        anchor_ratios=tuple(map(_ratios, in_order)),
-        # Without any step, the cells fill the image.
-        anchor_steps=tuple(
-            next(iter(_steps(prior)), params.img_shape[0] / feat_shape[0])
-            for prior, feat_shape in zip(
-                in_order, params.feat_shapes, strict=True)),
-        anchor_offset=_common('offset', {
-            name: _decimal(prior.offset) for name, prior in priors.items()}),
-        prior_scaling=_common('variance', {
-            name: _variance(prior) for name, prior in priors.items()}))
-
-
-def _fault(prior, img_shape):
-    """Returns why a PriorBox is not supported, 'has ...'; None if it is."""
-    given = {prior.img_size, prior.img_h, prior.img_w} - {0}
-    if len(prior.min_size) != 1 or len(prior.max_size) > 1:
-        return (f'has {len(prior.min_size)} min_size and '
-                f'{len(prior.max_size)} max_size; one of each is supported.')
-    if not all(size >= 1 for size in [*prior.min_size, *prior.max_size]):
-        return ('has anchors of less than a pixel, which Caffe truncates to '
-                'none.')
-    if len(_steps(prior)) > 1:
-        return (f'has the steps {sorted(_steps(prior))}; one for both axes is '
-                'needed.')
-    if prior.clip:
-        return 'clips the prior boxes; that is not supported.'
-    return None if given <= set(img_shape) else (
-        f'is for images of {sorted(given)} pixels, the network for '
-        f'{img_shape[0]}.')
-
-
-def _ratios(prior):
-    """Returns width / height of the anchors beside 1, in Caffe's order."""
-    ratios = []
-    for ratio in map(_decimal, prior.aspect_ratio):
-        if not any(abs(ratio - known) < 1e-6 for known in [1, *ratios]):
-            ratios += [ratio, 1 / ratio] if prior.flip else [ratio]
-    return tuple(ratios)
-
-
-def _steps(prior):
-    """Returns the pixels between two cells, as a set: none, one or two."""
-    return {_decimal(step) for step
-            in (prior.step, prior.step_h, prior.step_w) if step}
-
-
-def _variance(prior):
-    variance = tuple(map(_decimal, prior.variance)) or (DEFAULT_VARIANCE,)
-    return variance * 4 if len(variance) == 1 else variance
-
-
-def _common(what, values):
-    """Returns the value that all layers share."""
-    if len(set(values.values())) != 1:
-        raise ValueError(f'its layers differ in {what}: {values}.')
-    return next(iter(values.values()))
-
-
-def _decimal(value):
-    """Returns the decimal that the prototxt said: 0.1 for float32(0.1)."""
-    return float(str(np.float32(value)))

@@ -1,4 +1,5 @@
-"""Reads .caffemodel files: layers with their weights and prior boxes."""
+"""Reads .caffemodel files: layers, weights, and how they are connected."""
+import functools
 import math
 import typing
 from collections import abc
@@ -8,13 +9,98 @@ from google.protobuf import message
 
 from engine.importing import caffe_pb2
 
+CONCATENATIONS = 'Concat', 'CONCAT'
+NORMS = 'BatchNorm', 'Scale'
+
 
 class Layer(typing.NamedTuple):
     """One layer of a Caffe model."""
     name: str
     type: str  # As in the file: 'CONVOLUTION' in V1, 'Convolution' now.
     blobs: tuple[np.ndarray, ...]  # float32; (out, in, height, width).
-    prior_box: caffe_pb2.PriorBoxParameter | None
+    bottoms: tuple[str, ...]
+    tops: tuple[str, ...]  # One of the bottoms, where it works in place.
+    # Those that a layer can have; copies, which keep no weights in memory.
+    prior_box: caffe_pb2.PriorBoxParameter | None = None
+    transform: caffe_pb2.TransformationParameter | None = None
+    input_shape: tuple[int, ...] | None = None
+    epsilon: float = 0.  # Of BatchNorm.
+
+
+class Model:
+    """The layers of a .caffemodel file, in its order; see `read`.
+
+    Raises:
+      ValueError: two layers of one name have weights.
+    """
+
+    def __init__(self, layers: list[Layer]):
+        self.layers = layers
+        self.weighted = {}  # Of the layers with weights: name -> index.
+        for index, layer in enumerate(layers):
+            if layer.blobs and layer.name in self.weighted:
+                raise ValueError(
+                    f'it has two layers {layer.name} with weights.')
+            if layer.blobs:
+                self.weighted[layer.name] = index
+
+    def __getitem__(self, name: str) -> Layer:
+        """Returns the layer of a name, which has weights."""
+        return self.layers[self.weighted[name]]
+
+    def require(self, names: abc.Iterable[str], model_name: str):
+        """Raises ValueError unless all the named layers have weights."""
+        missing = sorted(set(names) - set(self.weighted))
+        if missing:
+            raise ValueError(
+                f'it lacks the layers {", ".join(missing)} of {model_name}; '
+                'its layers with weights are '
+                f'{", ".join(self.weighted) or "none"}.')
+
+    def norms(self, name: str) -> list[Layer]:
+        """Returns the BatchNorm and Scale layers right after a layer."""
+        index, found = self.weighted[name], []
+        top = self.layers[index].tops[:1]
+        for layer in self.layers[index + 1:] if top else ():
+            if layer.bottoms[:1] == top:
+                if layer.type not in NORMS:
+                    break
+                found.append(layer)
+                top = layer.tops[:1]
+        return found
+
+    def feeding(self, beginning: str, nearest: bool = True) -> set[str]:
+        """Returns the layers with weights that feed certain concatenations.
+
+        Args:
+          beginning: of the concatenations' names.
+          nearest: only those with none but norms between.
+        """
+        left = [index for index, layer in enumerate(self.layers)
+                if layer.type in CONCATENATIONS
+                and layer.name.startswith(beginning)]
+        seen, found = set(left), set()
+        while left:
+            index = left.pop()
+            layer = self.layers[index]
+            if layer.blobs:
+                found.add(layer.name)
+                if nearest and layer.type not in NORMS:
+                    continue
+            new = [other for other in self._inputs[index] if other not in seen]
+            seen.update(new)
+            left += new
+        return found
+
+    @functools.cached_property
+    def _inputs(self):
+        """Of each layer, the indices of those that it takes, all before it."""
+        makers, inputs = {}, []
+        for index, layer in enumerate(self.layers):
+            inputs.append([makers[bottom] for bottom in layer.bottoms
+                           if bottom in makers])
+            makers.update(dict.fromkeys(layer.tops, index))
+        return inputs
 
 
 def read(path: str) -> list[Layer]:
@@ -55,39 +141,32 @@ def describe(layers: list[Layer]) -> abc.Iterator[str]:
     yield f'{len(layers)} layers, {total:,} parameters'
 
 
-def blobs_by_name(layers: list[Layer]) -> dict[str, tuple]:
-    """Returns {name: blobs} of the layers that have weights."""
-    blobs = {}
-    for layer in layers:
-        if layer.blobs and layer.name in blobs:
-            raise ValueError(f'it has two layers {layer.name} with weights.')
-        if layer.blobs:
-            blobs[layer.name] = layer.blobs
-    return blobs
-
-
-def require(blobs: dict[str, tuple], names: abc.Iterable[str]):
-    """Raises ValueError unless all the named layers have weights."""
-    missing = sorted(set(names) - set(blobs))
-    if missing:
-        raise ValueError(
-            f'it lacks the layers {", ".join(missing)} of --model_name; its '
-            f'layers with weights are {", ".join(blobs) or "none"}.')
-
-
 def _layer(layer):
     """Returns the Layer of a LayerParameter or V1LayerParameter."""
-    kind, prior_box = layer.type, None
+    kind, facts = layer.type, {}
     if isinstance(layer, caffe_pb2.V1LayerParameter):
         kind = caffe_pb2.V1LayerParameter.LayerType.Name(kind)
-    elif layer.HasField('prior_box_param'):
-        prior_box = layer.prior_box_param
-    for text in (layer.name, kind):
+    else:
+        facts = _facts(layer)
+    bottoms, tops = tuple(layer.bottom), tuple(layer.top)
+    for text in (layer.name, kind, *bottoms, *tops):
         # What is not UTF-8, protobuf returns as bytes.
         if not isinstance(text, str) or not text.isprintable():
             raise ValueError(f'{text!r} is no name of a layer.')
     blobs = tuple(_array(blob, layer.name) for blob in layer.blobs)
-    return Layer(layer.name, kind, blobs, prior_box)
+    return Layer(layer.name, kind, blobs, bottoms, tops, **facts)
+
+
+def _facts(layer):
+    """Returns the fields of a Layer that only a LayerParameter has."""
+    facts = {'epsilon': layer.batch_norm_param.eps}
+    for name in ('prior_box', 'transform'):
+        if layer.HasField(f'{name}_param'):
+            part = getattr(layer, f'{name}_param')
+            facts[name] = type(part).FromString(part.SerializeToString())
+    if layer.input_param.shape:
+        facts['input_shape'] = tuple(layer.input_param.shape[0].dim)
+    return facts
 
 
 def _array(blob, layer_name):

@@ -140,10 +140,14 @@ def test_file_without_priors_needs_the_anchors(tmp_path, layers_300):
 
 
 @pytest.mark.parametrize('field, value, message', [
-    ('clip', True, 'fc7_mbox_priorbox clips'),
+    ('clip', True, 'fc7_mbox_priorbox clips the prior boxes, others do not'),
     ('step_h', 8., 'fc7_mbox_priorbox has the steps .8.0, 16.0'),
     ('img_size', 512, r'for images of .512. pixels'),
-    ('offset', .25, 'layers differ in offset'),
+    ('step', -8., 'fc7_mbox_priorbox has numbers that are no sizes'),
+    ('aspect_ratio', [0.], 'fc7_mbox_priorbox has numbers that are no sizes'),
+    ('min_size', [float('inf')], 'has numbers that are no sizes'),
+    ('offset', float('nan'), 'has numbers that are no sizes'),
+    ('variance', [.1, .1], 'has 2 variances; 1 or 4 are needed'),
     ('min_size', [60, 80], 'has 2 min_size and 1 max_size'),
     ('min_size', [.5], 'fc7_mbox_priorbox has anchors of less than a pixel'),
     ('variance', [.3], 'layers differ in variance')])
@@ -156,6 +160,70 @@ def test_priors_that_we_have_not_are_refused(
 
     check_refused(tmp_path, message, with_layer(
         layers_300, 'fc7_mbox_priorbox', change))
+
+
+def test_steps_offsets_and_clips_of_a_file(tmp_path, layers_300):
+    text = caffe_files.prototxt(300, width=.25)
+    text = text.replace('clip: false', 'clip: true').replace(
+        'step: 8.0 offset: 0.5', 'step: 8.0 offset: 0.25').replace(
+            'step: 300.0', '').replace('step: 100.0', 'step: 90.0')
+    metadata = read(tmp_path, caffe_files.layers(text)).metadata
+    assert metadata['anchor_offset'] == [.25, .5, .5, .5, .5, .5]
+    assert metadata['anchor_steps'] == [8, 16, 32, 64, 90, 300]
+    assert metadata['anchor_clip'] == 'corners'
+
+
+def test_the_input_of_a_training(tmp_path, layers_300):
+    for transform, mean, scale in (
+            ({'mean_value': [104, 117, 123.5]}, [123.5, 117, 104], 1),
+            ({'mean_value': [127.5], 'scale': .0078125}, [127.5] * 3, .0078125),
+            ({'scale': .5}, [0, 0, 0], .5),
+            ({'resize_param': {'height': 300, 'width': 300}},
+             [123, 117, 104], 1)):
+        metadata = read(tmp_path, caffe_files.snapshot(
+            layers_300, **transform)).metadata
+        assert (metadata['mean_pixel'], metadata['scale']) == (mean, scale)
+    for transform, message in (
+            ({'mean_file': 'a.binaryproto'},
+             "data subtracts a mean image, 'a.binaryproto'; only mean_value"),
+            ({'mean_value': [1, 2]}, 'has 2 mean_value; 1 or 3 are needed'),
+            ({'scale': float('nan')}, 'has the scale nan and the mean'),
+            ({'resize_param': {'height': 512, 'width': 512}},
+             'data is for images of 512x512 pixels, the network for 300x300')):
+        check_refused(tmp_path, message, caffe_files.snapshot(
+            layers_300, **transform))
+    deploy = caffe_pb2.LayerParameter(name='data', type='Input', input_param={
+        'shape': [{'dim': [1, 3, 500, 500]}]})
+    check_refused(tmp_path, 'for images of 500x500', [deploy, *layers_300])
+
+
+def test_heads_are_those_that_are_concatenated(tmp_path, layers_300):
+    unused = caffe_pb2.LayerParameter()
+    unused.CopyFrom(next(layer for layer in layers_300
+                         if layer.name == 'fc7_mbox_conf'))
+    unused.name, unused.top[:] = 'fc7_mbox_conf_old', ['old']
+    layers = [*layers_300, unused]
+    assert read(tmp_path, layers).unused == ['fc7_mbox_conf_old']
+    check_refused(
+        tmp_path, 'layers fc7_mbox_conf, fc7_mbox_conf_old all predict conf '
+        'from fc7; only one of them can be used',
+        [layer for layer in layers if layer.name != 'mbox_conf'])
+
+    def rename(layer):
+        layer.name = 'mine'
+
+    check_refused(tmp_path, 'layer fc7_mbox_conf_old does not feed mbox_conf; '
+                  '.*, mine do', with_layer(layers, 'fc7_mbox_conf', rename))
+
+
+def test_layers_between_that_we_have_not_are_refused(tmp_path, layers_300):
+    prelu = caffe_pb2.LayerParameter(
+        name='prelu', type='PReLU', bottom=['conv3_2'], top=['conv3_2'])
+    caffe_files.add_blob(prelu, np.ones(64))
+    index = [layer.name for layer in layers_300].index('conv3_2')
+    check_refused(
+        tmp_path, r'also predicts with prelu \(PReLU\), which .*_quarter does '
+        'not have', [*layers_300[:index + 1], prelu, *layers_300[index + 1:]])
 
 
 def test_duplicate_and_incomplete_layers_are_refused(tmp_path, layers_300):
