@@ -46,6 +46,9 @@ SCOPES = {
     **{f'block{number}_box/{scope}': f'multibox_head/{head}_{index}'
        for index, number in enumerate((4, 7, 8, 9, 10, 11))
        for scope, head in (('conv_loc', 'loc'), ('conv_cls', 'cls'))}}
+# Our variable of a scope -> theirs.
+NAMES = {'weights': 'kernel', 'biases': 'bias'}
+TRUNK_NAMES = {'weights': 'weights', 'biases': 'biases'}
 L2_SCALE = 'block4_box/L2Normalization/gamma'
 
 
@@ -75,12 +78,13 @@ def read(path: str, options: weights.Options) -> weights.Weights:
     prefix = checkpoints.paths.find(path)
     stored = checkpoints.reader.open_reader(prefix)
     shapes = stored.get_variable_to_shape_map()
-    is_trunk, metadata = kind(shapes) == TRUNK, None
+    is_trunk = kind(shapes) == TRUNK or options.model_name == weights.BACKBONE
+    metadata = None
     try:
         if options.anchors is not None:
             raise ValueError('its anchors are known; leave out '
                              f'--anchors={options.anchors}.')
-        net = (_trunk if is_trunk else _detector)(shapes, options)
+        net = _trunk(options) if is_trunk else _detector(shapes, options)
         if not is_trunk:
             metadata = checkpoints.metadata.make(
                 net, weights.class_names(net.params.num_classes, options))
@@ -99,9 +103,8 @@ def read(path: str, options: weights.Options) -> weights.Weights:
         _unused(set(shapes) - set(sources.values()), shapes))
 
 
-def _trunk(shapes, options):
+def _trunk(options):
     """Returns the network that a trunk is of; checks the options."""
-    del shapes
     if options.model_name not in (None, weights.BACKBONE):
         raise ValueError(
             'it is a VGG-16, the trunk alone: give '
@@ -148,26 +151,31 @@ def _params(params: ssd.SSDParams, absolute_coordinates):
 
 def _trunk_sources(shapes):
     """Returns {our variable: theirs} of a trunk, below our scope."""
-    scope = checkpoints.restore.bgr_scopes(shapes)[0]
-    return {f'{ours}/{variable}': f'{scope}/{theirs}/{variable}'
+    if kind(shapes) == TRUNK:
+        scope, names = checkpoints.restore.bgr_scopes(shapes)[0], TRUNK_NAMES
+    else:
+        scope, names = _detector_scope(shapes), NAMES
+    return {f'{ours}/{variable}': f'{scope}/{theirs}/{name}'
             for ours, theirs in TRUNK_SCOPES.items()
-            for variable in ('weights', 'biases')}
+            for variable, name in names.items()}
 
 
 def _sources(shapes, needed):
     """Returns {our variable: theirs} of a detector, below our scope."""
-    scope = next(name.partition('/multibox_head/')[0] for name in shapes
-                 if '/multibox_head/' in name)
+    scope = _detector_scope(shapes)
     # tf.Variable's names are not in variable scopes.
     scale = next((name for name in sorted(shapes)
                   if name.endswith('conv4_3_scale/weights')),
                  f'{scope}/conv4_3_scale/weights')
-    variables = {'weights': 'kernel', 'biases': 'bias'}
-    sources = {L2_SCALE: scale}
-    for variable in set(needed) - {L2_SCALE}:
-        ours, name = os.path.split(variable)
-        sources[variable] = f'{scope}/{SCOPES[ours]}/{variables[name]}'
+    sources = {L2_SCALE: scale} | {
+        f'{ours}/{variable}': f'{scope}/{theirs}/{name}'
+        for ours, theirs in SCOPES.items() for variable, name in NAMES.items()}
     return {variable: sources[variable] for variable in needed}
+
+
+def _detector_scope(shapes):
+    return next(name.partition('/multibox_head/')[0] for name in sorted(shapes)
+                if '/multibox_head/' in name)
 
 
 def _check(stored, sources, needed):

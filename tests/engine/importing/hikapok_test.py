@@ -37,7 +37,6 @@ STEPS = (8, 16, 32, 64, 100, 300)
 SIDES = (38, 19, 10, 5, 3, 1)
 FEW, MANY = (2, .5), (2, 3, .5, .3333)
 RATIOS = (FEW, MANY, MANY, MANY, FEW, FEW)
-NAMES = {'kernel': 'weights', 'bias': 'biases'}  # In its VGG-16.
 # Which of its anchors of a cell, each an extra square, 1 and the ratios above,
 # are ours, in our order: 1, extra, 2, 1/2, 3, 1/3.
 OURS = {len(ratios): [
@@ -328,30 +327,38 @@ def test_what_does_not_fit_is_refused(tmp_path):
 def test_its_vgg_16_starts_as_the_caffe_file_that_it_was_made_of(tmp_path):
     layers, values = [], {}
     for name, shape in shapes(width=1).items():
-        scope, _, variable = name.rpartition('/')
-        layer = scope.rpartition('/')[2]
+        layer = name.split('/')[-2]
         if not re.fullmatch(r'conv[1-5]_\d|fc[67]', layer):
             continue
         value = np.random.default_rng(len(values)).random(shape, np.float32)
-        values[f'{scope}/{NAMES[variable]}'] = value
-        if variable == 'kernel':
+        values[name] = value
+        if len(shape) == 4:
             layers.append(caffe_pb2.LayerParameter(name=layer))
             value = value.transpose(3, 2, 0, 1)  # Both are for BGR.
         caffe_files.add_blob(layers[-1], value)
     caffe_files.write(tmp_path / 'vgg.caffemodel', layers)
-    expected = caffe.read(
-        str(tmp_path / 'vgg.caffemodel'), weights.Options('vgg_16_reduced'))
-    theirs = save(tmp_path, values, scope='vgg_16/')
-    converted = hikapok.read(theirs, weights.Options())
-    assert converted.metadata is None and converted.unused == ['global_step']
-    started = start(theirs)
-    assert len(started) == len(expected.values) == 30
-    for name, value in expected.values.items():
-        np.testing.assert_array_equal(converted.values[name], value)
-        np.testing.assert_array_equal(
-            started[name.replace('vgg_16_reduced', 'ssd_300_vgg')], value)
-    check_refused(theirs, 'it is a VGG-16, the trunk alone: give '
+    options = weights.Options('vgg_16_reduced')
+    expected = caffe.read(str(tmp_path / 'vgg.caffemodel'), options).values
+    # The trunk of a detector, and the file that detectors are started from.
+    path = save(tmp_path, {**values, 'multibox_head/cls_0/bias': np.zeros(8)})
+    check_same(hikapok.read(path, options).values, expected)
+    path = save(tmp_path, {
+        name.replace('kernel', 'weights').replace('bias', 'biases'): value
+        for name, value in values.items()}, scope='vgg_16/')
+    read = hikapok.read(path, weights.Options())
+    check_same(read.values, expected)
+    assert read.metadata is None and read.unused == ['global_step']
+    check_same(start(path), {
+        name.replace('vgg_16_reduced', 'ssd_300_vgg'): value
+        for name, value in expected.items()})
+    check_refused(path, 'it is a VGG-16, the trunk alone: give '
                   '--model_name=vgg_16_reduced', model_name='ssd_300_vgg')
+
+
+def check_same(actual, expected):
+    assert sorted(actual) == sorted(expected) and len(expected) == 30
+    for name, value in expected.items():
+        np.testing.assert_array_equal(actual[name], value)
 
 
 def start(prefix):
