@@ -32,7 +32,7 @@ def user_path(text: str | os.PathLike) -> str:
     except UnicodeEncodeError:
         raise ValueError(f'{path}: its name is not UTF-8, which TensorFlow '
                          'cannot open; rename it.') from None
-    slashed = path.replace('\\', '/')
+    slashed = os.path.expanduser(os.fspath(text).replace('\\', '/'))
     is_meant = os.path.isdir(os.path.dirname(slashed) or '.') and (
         not os.path.lexists(path))
     return slashed if is_meant else path

@@ -19,6 +19,8 @@ from tests import small_trunk
 NAME = small_trunk.SSDNet.name
 NORM = f'{NAME}/block1/depthwise/BatchNorm/'
 AVERAGE = checkpoints.restore.AVERAGE
+# Of the folders of records, training, evaluation and export.
+ODD_NAME = r'~ [v1], *? 50%d #2 \日'
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -30,7 +32,7 @@ def registered():
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('shapes')
+    folder = tmp_path_factory.mktemp('shapes') / ODD_NAME
     scripts.synthetic_shapes.write(folder / 'voc', 8, 0, size=64)
     scripts.write_records(
         folder / 'voc', folder, 'toy_train', labels=drawing.CLASSES)
@@ -56,7 +58,7 @@ def tensors(prefix):
 @pytest.fixture(scope='module')
 def trained(data, tmp_path_factory):
     """The folder of a training that was resumed."""
-    folder = tmp_path_factory.mktemp('train')
+    folder = tmp_path_factory.mktemp('train') / ODD_NAME
     train(data, folder, 1)
     train(data, folder, 100)
     return folder
@@ -139,14 +141,15 @@ def test_it_is_scored_with_its_statistics(data, trained, tmp_path, decay):
     scripts.evaluate(
         dataset_name='toy', dataset_split_name='train', batch_size=4,
         dataset_dir=str(data), checkpoint_path=str(trained),
-        eval_dir=str(tmp_path), moving_average_decay=decay, report=False)
-    metrics = json.loads((tmp_path / 'metrics.json').read_text())
+        eval_dir=str(tmp_path / ODD_NAME), moving_average_decay=decay,
+        report=False)
+    metrics = json.loads((tmp_path / ODD_NAME / 'metrics.json').read_text())
     assert metrics['mAP_VOC07'] > .5
 
 
 def test_it_detects_with_the_averages_that_were_exported(
         data, trained, tmp_path):
-    path = str(tmp_path / 'small.ckpt')
+    path = str(tmp_path / ODD_NAME / 'small.ckpt')
     weights.export(str(trained), path, averages=True)
     with detector.Detector(path) as network:
         assert network.model_name == NAME

@@ -136,6 +136,8 @@ def test_fields_are_flags(monkeypatch):
     assert parse('--name=n', '--kind=b', '--count=1', '--rate=2', '--is_on',
                  '--steps=3') == [
                      Group('n', 'b', 1, 2., True, ['3'], logs)]
+    with pytest.raises(ValueError, match='^--train_dir=s3://x: an address; '):
+        parse('--train_dir=s3://x')
     for wrong in '--kind=c', '--count=0', '--rate=x', '--nothing=1':
         with pytest.raises(flags.Error, match=wrong[2:].partition('=')[0]):
             parse(wrong)

@@ -1,16 +1,27 @@
 """Which checkpoint a path means, and archives."""
+import io
 import stat
+import tarfile
 import zipfile
 
 import pytest
 
 from engine import checkpoints
+from tests import scripts
 
 
 def write_zip(path, *names):
     with zipfile.ZipFile(path, 'w') as archive:
         for name in names:
             archive.writestr(name, f'\0content of {name}')
+
+
+def write_tar(path, *names, mode='w:gz'):
+    with tarfile.open(path, mode) as archive:
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.size = len(f'\0content of {name}')
+            archive.addfile(info, io.BytesIO(f'\0content of {name}'.encode()))
 
 
 def test_zip_is_unpacked_beside_itself(tmp_path):
@@ -43,15 +54,54 @@ def test_the_same_file_is_kept_and_another_one_is_refused(tmp_path):
     assert there.read_text() == '\0CONTENT of a.ckpt.index'
 
 
+@pytest.mark.parametrize('mode', ['w', 'w:gz', 'w:bz2', 'w:xz'])
+@pytest.mark.parametrize('name', ['vgg_16_2016_08_28.tar.gz', 'no ending'])
+def test_tar_is_opened_like_zip(tmp_path, mode, name):
+    """As slim has them: of the format V1, or V2 beside other files."""
+    path = tmp_path / name
+    write_tar(path, './vgg_16.ckpt', mode=mode)
+    for _ in range(2):
+        assert checkpoints.paths.find(str(path)) == f'{tmp_path}/vgg_16.ckpt'
+        assert (tmp_path / 'vgg_16.ckpt').read_text() == (
+            '\0content of ./vgg_16.ckpt')
+    (tmp_path / 'vgg_16.ckpt').write_text('\0content of ./VGG_16.ckpt')
+    with pytest.raises(ValueError, match=(
+            f'{name}: cannot be unpacked: .*vgg_16.ckpt is there, and is not '
+            'what the archive holds')):
+        checkpoints.paths.find(str(path))
+    parts = ['.data-00000-of-00001', '.index', '.meta']
+    write_tar(path, *(f'./net.ckpt{part}' for part in parts), './net.tflite',
+              './net_frozen.pb', mode=mode)
+    assert checkpoints.paths.find(str(path)) == f'{tmp_path}/net.ckpt'
+    assert sorted(path.name for path in tmp_path.glob('net*')) == [
+        f'net.ckpt{part}' for part in parts]
+
+
+@pytest.mark.parametrize('write', [write_zip, write_tar])
 @pytest.mark.parametrize('names', [
     ('README',), ('a.ckpt.index', 'b.ckpt.index'),
     ('a.ckpt.data-00000-of-00001',), ('x/a.ckpt.index', 'y/a.ckpt.index')])
-def test_zip_must_hold_one_checkpoint(tmp_path, names):
+def test_archive_must_hold_one_checkpoint(tmp_path, write, names):
     path = tmp_path / 'a.zip'
-    write_zip(path, *names)
+    write(path, *names)
     with pytest.raises(ValueError, match='a.zip: .*must hold one checkpoint'):
         checkpoints.paths.find(str(path))
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_links_and_devices_of_a_tar_are_left_out(tmp_path):
+    (tmp_path / 'secret').write_text('secret')
+    with tarfile.open(tmp_path / 'a.tar', 'w') as archive:
+        for name, kind in (('a.ckpt.index', tarfile.SYMTYPE),
+                           ('b.ckpt.index', tarfile.LNKTYPE),
+                           ('c.ckpt.index', tarfile.FIFOTYPE)):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = kind, str(tmp_path / 'secret')
+            archive.addfile(link)
+    with pytest.raises(ValueError, match=r'holds \[\]\.$'):
+        checkpoints.paths.find(str(tmp_path / 'a.tar'))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        'a.tar', 'secret']
 
 
 def test_a_link_becomes_a_file(tmp_path):
@@ -87,6 +137,34 @@ def test_archives_that_cannot_be_read(tmp_path, damage, message):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_tar_that_is_cut_off(tmp_path):
+    path = tmp_path / 'a.tar.gz'
+    write_tar(path, 'a.ckpt.index', mode='w:gz')
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=(
+            'a.tar.gz: cannot be unpacked: Compressed file ended before')):
+        checkpoints.paths.find(str(path))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_not_blamed_on_the_archive(tmp_path):
+    with tarfile.open(tmp_path / 'a.tar.gz', 'w:gz') as archive:
+        info = tarfile.TarInfo('a.ckpt')
+        info.size = 1000
+        archive.addfile(info, io.BytesIO(bytes(1000)))
+    with scripts.full_disk(), pytest.raises(OSError, match=(
+            f"File too large, on writing: '{tmp_path}/a.ckpt'")):
+        checkpoints.paths.find(str(tmp_path / 'a.tar.gz'))
+
+
+def test_a_part_without_its_index(tmp_path):
+    (tmp_path / 'a.ckpt.data-00000-of-00001').touch()
+    with pytest.raises(ValueError, match=(
+            f'^{tmp_path}/a.ckpt.index: is missing; a checkpoint has it '
+            'beside its .data-...$')):
+        checkpoints.paths.find(str(tmp_path / 'a.ckpt.data-00000-of-00001'))
+
+
 def test_only_checkpoint_of_a_folder(tmp_path):
     with pytest.raises(ValueError, match='has no checkpoint'):
         checkpoints.paths.find(str(tmp_path))
@@ -110,6 +188,7 @@ def test_format_v1_is_one_file(tmp_path):
 @pytest.mark.parametrize('name, is_checkpoint', [
     ('a.caffemodel', False), ('a.ckpt', True), ('a.ckpt.index', True),
     ('a.ckpt.data-00000-of-00001', True), ('b.ckpt', True), ('.', True),
+    ('a.zip', True), ('a.tgz', True), ('a.pth', False),
     ('no such file', False)])
 def test_checkpoints_are_known_by_what_they_are(
         tmp_path, name, is_checkpoint):
@@ -117,6 +196,9 @@ def test_checkpoints_are_known_by_what_they_are(
     (tmp_path / 'a.ckpt').write_bytes(
         bytes(40) + checkpoints.file_kinds._TABLE_MAGIC)
     (tmp_path / 'a.ckpt.data-00000-of-00001').touch()
+    write_zip(tmp_path / 'a.zip', 'a.ckpt')
+    write_tar(tmp_path / 'a.tgz', 'a.ckpt')
+    write_zip(tmp_path / 'a.pth', 'a/data.pkl')
     for prefix in 'a.ckpt', 'b.ckpt':
         (tmp_path / f'{prefix}.index').touch()
     assert checkpoints.paths.is_checkpoint(

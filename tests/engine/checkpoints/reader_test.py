@@ -1,6 +1,9 @@
 """What is found, read and refused of checkpoints."""
 import concurrent.futures
 import os
+import re
+import shutil
+import tempfile
 
 import pytest
 import tensorflow.compat.v1 as tf
@@ -57,13 +60,76 @@ def test_find_what_is_not_there(tmp_path):
         checkpoints.paths.find(str(tmp_path))
 
 
-def test_a_copied_folder_means_its_own_files(prefix, tmp_path, capsys):
+@pytest.mark.parametrize('name', ['model.ckpt-9', 'model.ckpt-7'])
+def test_a_copied_folder_means_its_own_files(prefix, tmp_path, capsys, name):
     """As the original writes it: with the absolute path of its first place."""
-    newer = save(tmp_path / 'first' / 'model.ckpt-9')
-    (tmp_path / 'checkpoint').write_text(f'model_checkpoint_path: "{newer}"')
+    first = save(tmp_path / 'first' / name, step=1)
+    (tmp_path / 'checkpoint').write_text(f'model_checkpoint_path: "{first}"')
     assert checkpoints.paths.find(str(tmp_path)) == prefix
-    assert f'{tmp_path}/model.ckpt-9: not a whole checkpoint' in (
-        capsys.readouterr().err)
+    assert checkpoints.paths.newest(str(tmp_path)) == prefix
+    assert checkpoints.reader.global_step(prefix) == 7
+    assert (f'{tmp_path}/model.ckpt-9: not a whole checkpoint' in
+            capsys.readouterr().err) == (name == 'model.ckpt-9')
+
+
+def test_a_folder_that_was_copied_from_windows(prefix, tmp_path, capsys):
+    save(tmp_path / 'model.ckpt-9')
+    (tmp_path / 'checkpoint').write_text(
+        r'model_checkpoint_path: "C:\\runs\\[1]\\model.ckpt-7"')
+    assert checkpoints.paths.find(str(tmp_path)) == prefix
+    assert capsys.readouterr().err == ''
+
+
+def test_the_newest_that_is_there(prefix, tmp_path):
+    assert checkpoints.paths.newest(str(tmp_path / 'none')) is None
+    (tmp_path / 'checkpoint').unlink()
+    assert checkpoints.paths.newest(str(tmp_path)) == prefix
+    other = save(tmp_path / 'model.ckpt-3')
+    assert checkpoints.paths.newest(str(tmp_path)) == other
+
+
+# As a pattern "run [12]" means "run 1": its values must not be taken.
+@pytest.mark.parametrize('version', [
+    tf.train.SaverDef.V1, tf.train.SaverDef.V2])
+@pytest.mark.parametrize('name', [
+    'run [12]', 'run ?', 'run *', r'run\ 1', '[', '50% #2, ü 図 {a}'])
+def test_folders_of_any_name(tmp_path, monkeypatch, name, version):
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path / 'links'))
+    (tmp_path / 'links').mkdir()
+    for folder, value in (name, 2.), ('run 1', 1.):
+        with tf.Graph().as_default():
+            weights = tf.get_variable('weights', initializer=[value])
+            (tmp_path / folder).mkdir()
+            scripts.save_graph(tmp_path / folder / 'a[b].ckpt', version)
+    prefix = str(tmp_path / name / 'a[b].ckpt')
+    assert checkpoints.paths.exists(prefix)
+    assert checkpoints.paths.find(prefix) == prefix
+    assert checkpoints.paths.find(str(tmp_path / name)) == prefix
+    stored = checkpoints.reader.open_reader(prefix)
+    assert checkpoints.reader.read(stored, prefix, 'weights') == 2
+    del stored
+    with weights.graph.as_default(), tf.Session() as session:
+        checkpoints.reader.Saver().restore(session, prefix)
+        assert session.run(weights) == 2
+    shutil.rmtree(tmp_path / name)
+    assert not checkpoints.paths.exists(prefix)
+    with pytest.raises(ValueError, match='no such checkpoint'):
+        checkpoints.paths.find(prefix)
+    with pytest.raises(ValueError, match=re.escape(
+            f'{prefix}: not a whole checkpoint: ')):
+        checkpoints.reader.open_reader(prefix)
+    assert not os.listdir(tmp_path / 'links')
+
+
+@pytest.mark.parametrize('ending', ['.index', DATA])
+def test_a_part_that_was_not_fetched(tmp_path, ending):
+    prefix = save(tmp_path / 'model.ckpt-7', net=[100])
+    with open(prefix + ending, 'w') as file:
+        file.write('version https://git-lfs.github.com/spec/v1\n')
+    with pytest.raises(ValueError, match=(
+            f'ckpt-7: not a whole checkpoint: {prefix}{ending} is a pointer '
+            'of Git LFS, which stands for the file; fetch that by git lfs')):
+        checkpoints.reader.open_reader(prefix)
 
 
 @pytest.mark.parametrize('ending', ['.index', DATA])

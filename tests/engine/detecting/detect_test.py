@@ -116,12 +116,61 @@ def test_a_folder_with_other_files_and_unreadable_ones(
         f'and detections.json are in {tmp_path / "out"}\n')
 
 
+@pytest.mark.parametrize('names, ids', [
+    (['000139.jpg', 'sub/7.png'], [139, 7]), (['7.jpg', 'sub/7.png'], [1, 2]),
+    (['7.jpg', 'x.png'], [1, 2]), (['b.jpg'], [1])])
+def test_ids_are_what_images_are_called_by(names, ids):
+    image_id = sinks.image_ids(mock.Mock(sources.Images, names=names))
+    assert [image_id(sources.Sample('', name)) for name in names] == ids
+
+
+def test_results_in_cocos_format(run, network, folder, video, tmp_path):
+    images = run(folder, save_coco=True)['images']
+    assert [image['image_id'] for image in images] == [0, 1, 2, 3, 4]
+    rows = json.loads((tmp_path / 'out' / 'coco_detections.json').read_text())
+    found = network.detect(PICTURES)
+    assert [(row['image_id'], row['category_id'], row['score'])
+            for row in rows] == [
+        (number, label, pytest.approx(score, abs=2e-4))
+        for number, one in enumerate(found)
+        for label, score in zip(one.class_ids, one.scores)]
+    ymin, xmin, ymax, xmax = found[0].bboxes[0]
+    np.testing.assert_allclose(
+        rows[0]['bbox'], [xmin, ymin, xmax - xmin, ymax - ymin], atol=.05)
+    images = run(video, save_coco=True)['images']
+    assert [image['image_id'] for image in images] == list(range(1, 21))
+    assert 'image_id' not in run(folder / '0.png')['images'][0]
+
+
 def test_a_pattern_keeps_folders_that_differ(run, folder, tmp_path):
     detector_files.write_picture(folder / 'more' / '0.jpg', PICTURES[1])
     assert len(run(f'{folder}/**/0.*')['images']) == 2
     for name, picture in (('0.png', PICTURES[0]), ('more/0.jpg', PICTURES[1])):
         drawn = cv2.imread(str(tmp_path / 'out' / name))
         assert drawn.shape == picture.shape
+
+
+@pytest.mark.parametrize('name, pattern', [
+    ('in [v1] 50%d', '*.png'), ('in [v1] 50%d', '[01].png'),
+    (r'a\[b], *?', r'**/[!2-4].png'), ('日', r'..\日\?.png')])
+def test_folders_are_literal_and_what_is_behind_them_a_pattern(
+        run, folder, tmp_path, name, pattern):
+    folder = folder.rename(tmp_path / name)
+    results = run(f'{folder}/{pattern}', output_dir=f'{folder}/out')
+    assert [os.path.basename(image['file']) for image in results['images']] == (
+        [f'{i}.png' for i in range(2 if '[' in pattern else len(PICTURES))])
+    assert sorted(os.listdir(folder / 'out')) == sorted([
+        'detections.json', *(os.path.basename(image['file'])
+                             for image in results['images'])])
+
+
+@pytest.mark.parametrize('name', ['12:30.avi', '[1] %02d, #.avi'])
+def test_videos_of_any_name(run, video, tmp_path, monkeypatch, name):
+    os.rename(video, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    results = run(name)
+    assert {image['file'] for image in results['images']} == {name}
+    assert len(frames_of(tmp_path / 'out' / f'{name[:-4]}.mp4')) == len(FRAMES)
 
 
 def test_annotations_can_be_read_again(run, network, folder, tmp_path):
