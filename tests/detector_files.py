@@ -13,9 +13,9 @@ NAMES = ('circle', 'square', 'Dreieck', 'étoile', 'cross')
 THRESHOLD = 0.5
 
 
-def save(path, class_names=NAMES, with_metadata=True):
+def save(path, class_names=NAMES, with_metadata=True, model_name=MODEL):
     """Saves random weights; returns the path as a string."""
-    network_class = nets_factory.get_network(MODEL)
+    network_class = nets_factory.get_network(model_name)
     network = network_class(network_class.default_params._replace(
         num_classes=len(class_names) + 1))
     with runtime.quiet(), tf.Graph().as_default(), tf.Session() as session:

@@ -47,7 +47,7 @@ def read(given: str | float, prefix: str) -> float:
     """
     with contextlib.suppress(ValueError):
         return float(given)
-    path, is_best = os.path.expanduser(given), given == 'best'
+    path, is_best = files.user_path(given), given == 'best'
     if is_best:
         path = prefix + _ENDING
     elif os.path.isdir(path):

@@ -38,10 +38,14 @@ def run(model: options.Model, detection: options.Detection,
         if where.show:
             show = stack.enter_context(window.opened(waits=not is_video))
         network = stack.enter_context(_make_detector(model, detection))
+        if detection.select_threshold == 'best':
+            print(f'--select_threshold=best: {network.select_threshold:.9g}',
+                  flush=True)
         report = stack.enter_context(sinks.JsonFile.opened(
-            output_dir, checkpoint=model.checkpoint_path,
+            output_dir, sinks.image_ids(source) if where.save_coco else None,
+            checkpoint=model.checkpoint_path,
             model_name=network.model_name, classes=network.class_names,
-            select_threshold=detection.select_threshold,
+            select_threshold=network.select_threshold,
             box_format='ymin, xmin, ymax, xmax in pixels'))
         stack.enter_context(sink.opened())
         _loop(network, source, sink, report, show)

@@ -33,6 +33,7 @@ class Detector:
       model_name: of the network.
       class_names: tuple of names; class id i is class_names[i - 1].
       batch_size: the most images that the network sees at a time.
+      select_threshold: scores are above it.
     """
 
     @runtime.quiet()
@@ -50,7 +51,7 @@ class Detector:
             or 'coco' (default).
           compute_dtype, moving_average_decay: see options.Model.
           **detection: fields of options.Detection, such as
-            select_threshold=.3; the others have their defaults.
+            select_threshold=.3 or 'best'; others have their defaults.
 
         Raises:
           ValueError: there is no checkpoint, or it and the arguments do not
@@ -63,6 +64,9 @@ class Detector:
             raise ValueError(
                 f'--batch_size={self.batch_size}: it must be at least 1.')
         prefix = checkpoints.paths.find(checkpoint_path)
+        selection['select_threshold'] = self.select_threshold = (
+            checkpoints.thresholds.read(
+                selection['select_threshold'], prefix))
         metadata = checkpoints.metadata.read(prefix)
         self.class_names = models.choose_class_names(
             class_names, metadata, prefix)

@@ -33,7 +33,9 @@ class Model(NamedTuple):
 
 class Detection(NamedTuple):
     """What it detects, and how many images at a time."""
-    select_threshold: Annotated[float, 'Minimum score.'] = .5
+    select_threshold: Annotated[
+        str, 'Minimum score; best: where the last evaluation of the checkpoint '
+        'had the best F1; or the --eval_dir of another evaluation.'] = '0.5'
     select_top_k: Annotated[int, 'Per class, before suppression.'] = 400
     keep_top_k: Annotated[int, 'Per image, after suppression.'] = 200
     nms_threshold: Annotated[float, 'Overlap that suppresses.'] = .45
@@ -58,6 +60,9 @@ class Run(NamedTuple):
     save_xml: Annotated[
         bool, 'Also write Annotations/*.xml as in Pascal VOC, to be corrected '
         'in a labelling tool and trained on. Only for images.'] = False
+    save_coco: Annotated[
+        bool, "Also write coco_detections.json, in COCO's format of results; "
+        'detections.json then says the image_id of each image.'] = False
     show: Annotated[
         bool, 'Also show the pictures in a window: any key goes on, q ends.'
         ] = False

@@ -1,4 +1,4 @@
-"""Where detections go: pictures, a video, VOC annotations, detections.json.
+"""Where detections go: pictures, a video, VOC annotations, JSON files.
 
 A sink is made after a look at what it would overwrite; `opened` is the block
 in which it is written to: each picture is encoded, by any thread, and then
@@ -18,9 +18,11 @@ from common import drawing
 from common import files
 from datasets import samples
 from datasets.voc import annotations
+from detection import average_precision
+from detection import coco_metrics
 from engine.detecting import sources
 
-JSON_NAME = 'detections.json'
+JSON_NAME, COCO_NAME = 'detections.json', 'coco_detections.json'
 # Frames over which their rate is measured.
 NUM_FRAMES_OF_RATE = 60
 # Colors at full resolution: lines are thin.
@@ -170,29 +172,45 @@ class JsonFile:
     (of a video, from 0), size, boxes ([ymin, xmin, ymax, xmax] in pixels),
     scores and names; `unreadable` has a line for each that could not be read,
     those of `faults`. `num_images` and `num_objects` are written so far.
+
+    With the images' ids, also coco_detections.json, COCO's results.
     """
 
-    def __init__(self, file):
+    def __init__(self, file, coco_file, image_ids):
         self.num_images = self.num_objects = 0
         self.faults = []
-        self._file = file
+        self._file, self._coco_file = file, coco_file
+        self._image_ids = image_ids
 
     @classmethod
     @contextlib.contextmanager
-    def opened(cls, output_dir: str, **header) -> abc.Iterator['JsonFile']:
+    def opened(cls, output_dir: str,
+               image_ids: abc.Callable[[sources.Sample], int] | None = None,
+               **header) -> abc.Iterator['JsonFile']:
         """The block to write in; header: what else the object says."""
-        with files.whole(os.path.join(output_dir, JSON_NAME)) as path, open(
-                path, 'w', encoding='utf-8') as file:
-            report = cls(file)
+        with contextlib.ExitStack() as stack:
+            file, coco_file = (
+                stack.enter_context(open(stack.enter_context(files.whole(
+                    os.path.join(output_dir, name))), 'w', encoding='utf-8'))
+                if name == JSON_NAME or image_ids is not None else None
+                for name in (JSON_NAME, COCO_NAME))
+            report = cls(file, coco_file, image_ids)
             file.write(f'{_dumps(header)[:-1]},\n"images": [')
+            if coco_file is not None:
+                coco_file.write('[')
             yield report
             file.write(f'\n],\n"unreadable": {_dumps(report.faults)}}}\n')
+            if coco_file is not None:
+                coco_file.write('\n]\n')
 
     def add(self, sample: sources.Sample):
         """Writes what was found in an image, one line."""
         found, record = sample.found, {'file': sample.file}
         if sample.frame is not None:
             record['frame'] = sample.frame
+        if self._image_ids is not None:
+            record['image_id'] = self._image_ids(sample)
+            self._add_to_coco(record['image_id'], found)
         record |= {
             'size': dict(zip(('height', 'width'), found.size)),
             'boxes': np.round(found.bboxes.astype(float), 2).tolist(),
@@ -201,6 +219,32 @@ class JsonFile:
         self._file.write(',' * bool(self.num_images) + f'\n{_dumps(record)}')
         self.num_images += 1
         self.num_objects += len(found.names)
+
+    def _add_to_coco(self, image_id, found):
+        rows = coco_metrics.result_rows(average_precision.Detections(
+            np.full(len(found.names), image_id), found.class_ids,
+            found.scores, found.bboxes))
+        for number, row in enumerate(rows, self.num_objects):
+            self._coco_file.write(',' * bool(number) + f'\n{_dumps(row)}')
+
+
+def image_ids(source: sources.Images | sources.Video,
+              ) -> abc.Callable[[sources.Sample], int]:
+    """Returns what gives each sample an id, as COCO has them.
+
+    That is the number that its file is called by, as COCO's are; unless all
+    have different ones, it is 1, 2, ... in their order.
+    """
+    if isinstance(source, sources.Video):
+        return lambda sample: sample.frame + 1
+    stems = [os.path.splitext(os.path.basename(name))[0]
+             for name in source.names]
+    ids = ([int(stem) for stem in stems] if all(map(str.isdecimal, stems))
+           else [])
+    if len(set(ids)) < len(stems):
+        ids = range(1, len(stems) + 1)
+    by_name = dict(zip(source.names, ids))
+    return lambda sample: by_name[sample.name]
 
 
 def to_annotation(sample: sources.Sample) -> annotations.Annotation:

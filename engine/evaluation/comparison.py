@@ -117,7 +117,7 @@ def read(folder: str, about: dict[str, str | int | float]) -> Other:
     Raises:
       ValueError: there is none, or it is not of the same images and rules.
     """
-    folder = os.path.expanduser(folder)
+    folder = files.user_path(folder)
     paths = [os.path.join(folder, name) for name in (
         results.METRICS, detection_files.GROUNDTRUTHS,
         detection_files.DETECTIONS)]

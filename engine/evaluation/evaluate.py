@@ -45,7 +45,6 @@ def run(data: options.Data, model: options.Model,
     dataset = models.open_dataset(data)
     run = run._replace(eval_dir=files.user_path(run.eval_dir))
     files.check_folder(run.eval_dir)
-
     about = _about(dataset, data, run)
     # Now, as it may be of the same folder.
     other = run.compare and comparison.read(run.compare, about)
