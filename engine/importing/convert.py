@@ -14,11 +14,12 @@ from engine import checkpoints
 from engine import runtime
 from engine.importing import caffe
 from engine.importing import hikapok
+from engine.importing import pytorch
 from engine.importing import weights
 
 # Of files; see weights for what they have. TensorFlow's checkpoints have names
 # of many files, and are looked for first.
-SOURCES = (caffe,)
+SOURCES = (caffe, pytorch)
 
 
 def convert(path: str, model_name: str | None = None,
@@ -53,6 +54,8 @@ def convert(path: str, model_name: str | None = None,
                              'are not finite.')
     _save(output_path, read)
     print(f'{output_path}: {next(iter(read.values)).partition("/")[0]}')
+    for note in read.notes:
+        print(note)
     if read.unused:
         print(f'not used: {", ".join(read.unused)}')
     script, argument = 'train_ssd_network.py', '...'

@@ -39,6 +39,7 @@ class Weights(NamedTuple):
     values: dict[str, np.ndarray]  # Variable's name -> value, float32.
     metadata: dict | None  # As checkpoints.metadata makes; None for a trunk.
     unused: list[str]      # What of the file is not needed.
+    notes: tuple[str, ...] = ()  # Sentences on what was done to it.
 
 
 def class_names(num_classes: int, options: Options,
