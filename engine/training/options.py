@@ -33,7 +33,7 @@ class Data(NamedTuple):
 class Model(NamedTuple):
     """Which network, what it starts from and which of it is trained."""
     model_name: Annotated[
-        str, 'ssd_300_vgg, ssd_512_vgg or ssd_300_vgg_quarter.'] = 'ssd_300_vgg'
+        str, 'Network; docs/networks.md lists them.'] = 'ssd_300_vgg'
     anchors: Annotated[
         str | None, "Anchors: voc or coco, the sizes of Caffe's, or a file of "
         'inspect_data.py --suggest_anchors. Default: those of the checkpoint, '
