@@ -24,8 +24,10 @@ from datasets.voc import folders
 from datasets.yolo import annotations as yolo
 from engine import checkpoints
 from engine.importing import caffe_model
+from engine.importing import pytorch_file
 from nets import ssd_vgg_300
 from tests import caffe_files
+from tests import pytorch_files
 from tests import scripts
 from tests import voc_files
 from tests.datasets import foreign_records_test
@@ -226,6 +228,32 @@ class CaffeModels(Reader):
             assert line.isprintable(), line
 
 
+class Safetensors(Reader):
+    """Tensors of a .safetensors file, their names and shapes."""
+
+    def __init__(self, folder):
+        super().__init__(folder / 'damaged.safetensors',
+                         damage.damage_bytes, *[self._damage_header] * 2)
+        self.examples = [pytorch_files.safetensors({
+            'vgg.0.weight': np.ones((2, 3, 3, 3), np.float32),
+            'half': np.ones((2, 0), np.float16),
+            'bfloat16': np.ones(4, tf.bfloat16.as_numpy_dtype),
+            'step': np.array(7)}), pytorch_files.safetensors({})]
+
+    @staticmethod
+    def _damage_header(content, rng):
+        end = 8 + int.from_bytes(content[:8], 'little')
+        header = damage.damage_json(content[8:end], rng)
+        return len(header).to_bytes(8, 'little') + header + content[end:]
+
+    def read(self):
+        for line in pytorch_file.describe(str(self.path)):
+            assert line.isprintable(), line
+        with pytorch_file.tensors(str(self.path)) as found:
+            for tensor in found.values():
+                assert tensor.load().shape == tensor.shape
+
+
 class Labels(Reader):
     """Class names, in the files of several tools."""
 
@@ -356,6 +384,7 @@ SETS = {
 READERS = {
     'annotation': Annotations, 'image': Images, 'record': Records,
     'manifest': Manifests, 'caffemodel': CaffeModels, 'image_set': Lists,
+    'safetensors': Safetensors,
     **{kind: functools.partial(Labels, name=name, examples=examples)
        for kind, (name, *examples) in LABELS.items()},
     **{kind: functools.partial(
