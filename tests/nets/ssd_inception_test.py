@@ -1,8 +1,11 @@
 """Inception v2 beside slim's definition."""
 import pytest
+import tensorflow.compat.v1 as tf
 from tf_slim.nets import inception_v2
 
+from engine import checkpoints
 from nets import ssd_inception
+from tests import scripts
 from tests import slim_trunks
 
 
@@ -54,3 +57,20 @@ def test_no_layer_has_fewer_than_16_channels():
     network = ssd_inception.SSDQuarterNet()
     assert [network.depth(channels) for channels in (32, 64, 96)] == [
         16, 16, 24]
+
+
+def test_the_object_detection_apis_checkpoint_is_refused(tmp_path):
+    """There each norm has a gamma, also the first layer, and ReLU6 follows."""
+    path = str(tmp_path / 'model.ckpt')
+    names = ['Conv2d_1a_7x7/pointwise_weights', 'Mixed_3b/Branch_0/'
+             'Conv2d_0a_1x1/BatchNorm/gamma']
+    with tf.Graph().as_default():
+        for name in names:
+            tf.get_variable(f'FeatureExtractor/InceptionV2/{name}', [1])
+        scripts.save_graph(path)
+    network = ssd_inception.SSDNet()
+    with tf.Graph().as_default(), pytest.raises(ValueError, match=(
+            'model.ckpt: nothing in it fits ssd_300_inception_v2; it holds 3')):
+        checkpoints.restore.plan(
+            [tf.get_variable(f'{network.name}/{name}', [1])
+             for name in names], path, network)
