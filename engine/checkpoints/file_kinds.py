@@ -39,6 +39,7 @@ _TAKEN = ('; this program takes checkpoints of TensorFlow, and converts '
 _CONVERTED = ('; to convert those of an SSD or of VGG-16: python '
               'caffe_to_tensorflow.py --caffemodel_path={path}')
 _SENTENCES = {
+    'missing': 'not there.',
     'empty': 'an empty file; copy or download it again.',
     'markup': 'a web page or an error of a server (it begins with {text!r}), '
               'saved in place of the file; download it again.',
@@ -74,14 +75,14 @@ def describe(path: str) -> str | None:
     """Returns what a file or folder is that is no checkpoint, and what to do.
 
     It is one sentence, to stand behind the path. None for checkpoints and
-    archives, and for what is not there or not known.
+    archives, and for what is not known.
     """
     what = kind(path)
     if what not in _SENTENCES:
         return None
-    text = '' if os.path.isdir(path) else _text(_read_head(path)) or ''
+    text = _text(_read_head(path)) if os.path.isfile(path) else None
     return _SENTENCES[what].format(
-        path=shlex.quote(path), text=' '.join(text.split())[:40])
+        path=shlex.quote(path), text=' '.join((text or '').split())[:40])
 
 
 def kind(path: str) -> str | None:
@@ -96,7 +97,7 @@ def kind(path: str) -> str | None:
             os.path.isfile(os.path.join(path, f'saved_model.{ending}'))
             for ending in ('pb', 'pbtxt')) else None
     if not os.path.isfile(path):
-        return None
+        return None if os.path.exists(path) else 'missing'
     head, size = _read_head(path), os.path.getsize(path)
     if not head:
         return 'empty'

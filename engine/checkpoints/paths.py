@@ -43,7 +43,8 @@ def find(path: str) -> str:
         return _unpack(path)
     prefix = prefix_of(path) or path.removesuffix('.zip')
     if exists(prefix):
-        what = file_kinds.describe(prefix)
+        is_v2 = os.path.isfile(f'{prefix}.index')
+        what = None if is_v2 else file_kinds.describe(prefix)
         if what is not None:
             raise ValueError(f'{prefix}: {what}')
         return prefix

@@ -3,7 +3,9 @@
 python -m engine.exporting.weights logs checkpoints/mine.ckpt
 """
 import argparse
+import shlex
 
+from common import files
 from engine import checkpoints
 from engine import models
 from engine import runtime
@@ -21,6 +23,7 @@ def export(checkpoint_path: str, output_path: str, averages: bool = False):
       ValueError: the checkpoint is not there, or has no metadata or averages.
     """
     prefix = checkpoints.paths.find(checkpoint_path)
+    output_path = files.user_path(output_path)
     metadata = checkpoints.metadata.read(prefix)
     if metadata is None:
         raise ValueError(
@@ -51,9 +54,9 @@ def main():
         export(**vars(values))
     except (ValueError, OSError) as error:
         parser.exit(1, f'{parser.prog}: {error}\n')
-    print(f'The weights are in {values.output_path}; next: python '
-          f'detect_ssd_network.py --checkpoint_path={values.output_path} '
-          '--input=IMAGE')
+    path = files.user_path(values.output_path)
+    print(f'The weights are in {path}; next: python detect_ssd_network.py '
+          f'--checkpoint_path={shlex.quote(path)} --input=IMAGE')
 
 
 if __name__ == '__main__':

@@ -51,9 +51,7 @@ FIRST_KERNELS = [f'{next(iter(layout.trunk.values()))}/weights'
 
 def matches(path: str) -> bool:
     """Whether a file begins as a NetParameter does; see weights."""
-    with open(path, 'rb') as file:
-        # Its name, and layers of the old and the new kind.
-        return file.read(2).startswith((b'\x0a', b'\x12', b'\xa2\x06'))
+    return checkpoints.file_kinds.kind(path) == 'caffe'
 
 
 def describe(path: str) -> Iterator[str]:

@@ -149,8 +149,8 @@ def test_sentences(tmp_path, kind, content, sentence):
 
 
 def test_every_kind_has_its_case():
-    assert {*checkpoints.file_kinds._SENTENCES} == {
-        kind for kind, _, sentence in CASES if sentence}
+    assert {*checkpoints.file_kinds._SENTENCES} == {'missing', *(
+        kind for kind, _, sentence in CASES if sentence)}
 
 
 def test_folder_of_a_saved_model(tmp_path):
@@ -172,5 +172,6 @@ def test_tar(tmp_path, mode):
 
 
 def test_what_is_not_there(tmp_path):
-    assert checkpoints.file_kinds.kind(str(tmp_path / 'no')) is None
-    assert checkpoints.file_kinds.describe(str(tmp_path / 'no')) is None
+    assert checkpoints.file_kinds.kind(str(tmp_path / 'no')) == 'missing'
+    assert checkpoints.file_kinds.describe(
+        str(tmp_path / 'no')) == 'not there.'
