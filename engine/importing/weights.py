@@ -7,7 +7,8 @@ A source is a module of one kind of file. It has
 * read(path, options) -> Weights; ValueError that names the file;
 * describe(path) -> Iterator[str]: lines that say what is in it.
 
-convert.SOURCES has them all.
+convert.SOURCES has those of files. hikapok is one of TensorFlow's checkpoints,
+which convert describes itself.
 """
 from collections.abc import Sequence
 from typing import NamedTuple
