@@ -22,15 +22,20 @@ from datasets.shapes import drawing
 from datasets.shapes import synthetic_shapes
 from datasets.voc import folders
 from datasets.yolo import annotations as yolo
+from detection import anchors
 from engine import checkpoints
-from engine.importing import caffe_model
+from engine.importing import caffe
 from engine.importing import pytorch_file
+from engine.importing import weights
+from nets import nets_factory
+from nets import ssd_mobilenet
 from nets import ssd_vgg_300
 from tests import caffe_files
 from tests import pytorch_files
 from tests import scripts
 from tests import voc_files
 from tests.datasets import foreign_records_test
+from tests.hostile import caffe_damage
 from tests.hostile import damage
 
 NUM_IMAGES = 4
@@ -214,18 +219,53 @@ class Manifests(Reader):
 
 
 class CaffeModels(Reader):
-    """Weights and prior boxes of a .caffemodel."""
+    """A .caffemodel of a network that is a few channels wide, to its values."""
 
     def __init__(self, folder):
-        super().__init__(folder / 'damaged.caffemodel')
-        layers = caffe_files.layers(LAYERS)
-        for form in (layers, map(caffe_files.as_v1, layers)):
+        super().__init__(folder / 'damaged.caffemodel',
+                         *[caffe_damage.damage_layers] * 3, damage.damage_bytes)
+        for network, divisor in ((ssd_vgg_300.SSDNet, 64),
+                                 (ssd_mobilenet.SSDV1Net, 32)):
+            nets_factory.networks_map[network.name] = type(
+                'Narrow', (network,), {
+                    'default_params': network.default_params._replace(
+                        depth_multiplier=1 / divisor)})
+        small = caffe_files.layers(LAYERS)
+        vgg = caffe_files.layers(caffe_files.with_own_heads(
+            caffe_files.prototxt(300, 2, width=1 / 64)))
+        mobilenets = [caffe_files.layers(caffe_files.mobilenet_prototxt(
+            2, 1 / 32, is_merged)) for is_merged in (True, False)]
+        for form in (small, map(caffe_files.as_v1, small), vgg, *mobilenets,
+                     *(caffe_files.snapshot(layers, mean_value=[127.5])
+                       for layers in (vgg, mobilenets[1]))):
             caffe_files.write(self.path, form)
             self.examples.append(self.path.read_bytes())
+        # The graph of a network is built once for all files.
+        weights.shapes = _Shapes(weights.shapes)
+        self._options = weights.Options(labels=('a',))
 
     def read(self):
-        for line in caffe_model.describe(caffe_model.read(str(self.path))):
+        path = str(self.path)
+        for line in caffe.describe(path):
             assert line.isprintable(), line
+        for value in caffe.read(path, self._options).values.values():
+            assert np.isfinite(value).all()
+
+
+class _Shapes(dict):
+    """weights.shapes, which remembers networks by what they predict."""
+
+    def __init__(self, shapes):
+        super().__init__()
+        self._shapes = shapes
+
+    def __call__(self, network):
+        params = network.params
+        key = (network.name, params.num_classes, *map(anchors.num_kinds, (
+            params.anchor_sizes), params.anchor_ratios))
+        if key not in self:
+            self[key] = self._shapes(network)
+        return self[key]
 
 
 class Safetensors(Reader):
