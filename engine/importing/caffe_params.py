@@ -75,8 +75,9 @@ def _with_input(params, model):
                              'mean_value; 1 or 3 are needed.')
         scale = _decimal(layer.transform.scale)
         if not (0 < scale < math.inf and np.isfinite(mean).all()):
-            raise ValueError(f'its layer {layer.name} has the scale {scale} '
-                             f'and the mean {mean}, which are no numbers.')
+            raise ValueError(
+                f'its layer {layer.name} has the scale {scale} and the mean '
+                f'{mean}; a positive scale and finite means are needed.')
         if mean or layer.transform.HasField('scale'):
             mean = mean[::-1] or (0.,)  # Caffe's images are BGR.
             params = params._replace(mean=mean * (3 // len(mean)), scale=scale)

@@ -117,7 +117,7 @@ def check_same_detections(actual, expected):
     Only where OpenCV's own scores differ by less than the two engines are
     accurate may a detection be at its neighbour's rank.
     """
-    assert 150 < len(actual) == len(expected) <= 200
+    assert 100 < len(actual) == len(expected) <= 200
     left = list(range(len(expected)))
     num_moved = 0
     for index, row in enumerate(actual):
