@@ -54,6 +54,8 @@ def make_network(model_name: str | None, class_names: Sequence[str],
                 f'--anchors={anchors}: the checkpoint was made with '
                 f'anchors of {params.anchor_sizes} pixels, these are '
                 f'{chosen.anchor_sizes}; leave the flag out.')
+    if metadata is None or list(class_names) != metadata['classes']:
+        params = params._replace(unused_labels=())
     return network(params._replace(num_classes=len(class_names) + 1))
 
 
@@ -124,26 +126,34 @@ def open_dataset(options: tuple) -> slim.dataset.Dataset:
     return dataset
 
 
-def check_same_classes(data_names: Sequence[str],
-                       checkpoint_names: Sequence[str], prefix: str):
-    """Raises ValueError unless data and checkpoint have the same classes."""
-    if list(data_names) == list(checkpoint_names):
-        return
-    difference = 'the order differs'
-    if set(data_names) != set(checkpoint_names):
+def labels_of_data(data_names: Sequence[str], metadata: dict,
+                   prefix: str) -> list[int]:
+    """Returns the data set's label of each of a checkpoint's, by its name.
+
+    Their order may differ. The background's is 0, and so is that of labels
+    which are never detected.
+
+    Raises:
+      ValueError: data and checkpoint have not the same classes.
+    """
+    names = [None if label in metadata.get('unused_labels', ()) else name
+             for label, name in enumerate(metadata['classes'], 1)]
+    used = set(filter(None, names))
+    if used != set(data_names):
         difference = '; '.join(
-            f'only in the {where}: '
-            f'{", ".join(sorted(set(names) - set(others))) or "none"}'
-            for where, names, others in (
-                ('data', data_names, checkpoint_names),
-                ('checkpoint', checkpoint_names, data_names)))
-    raise ValueError(
-        f'{prefix}: its {len(checkpoint_names)} classes are not the '
-        f'{len(data_names)} of the data set; {difference}.')
+            f'only in the {where}: {", ".join(sorted(only)) or "none"}'
+            for where, only in (('data', set(data_names) - used),
+                                ('checkpoint', used - set(data_names))))
+        raise ValueError(
+            f'{prefix}: its {len(used)} classes are not the '
+            f'{len(data_names)} of the data set; {difference}.')
+    ids = label_map.ids_of(data_names)
+    return [0, *(ids.get(name, 0) for name in names)]
 
 
 def detections(network: ssd.SSDNet, images: tf.Tensor, bbox_img: tf.Tensor,
-               compute_dtype: str, **selection) -> postprocessing.Detections:
+               compute_dtype: str, labels: Sequence[int] | None = None,
+               **selection) -> postprocessing.Detections:
     """Builds a network, in restore.weights_of, and its post-processing.
 
     Args:
@@ -151,11 +161,14 @@ def detections(network: ssd.SSDNet, images: tf.Tensor, bbox_img: tf.Tensor,
       bbox_img: float32 [batch, 4], the images as they were before they were
         fitted to the network, in the coordinates of what it sees. Bboxes of
         the result are relative to that, and clipped.
+      labels: what each of the network's labels becomes; see labels_of_data.
       **selection: see postprocessing.select_detections.
     """
     logits, localisations, _ = network.net(
         images, is_training=False, compute_dtype=compute_dtype)
     found = network.detect(logits, localisations, **selection)
+    if labels is not None:
+        found = found._replace(classes=tf.gather(labels, found.classes))
     bbox_img = bbox_img[:, None]
     return found._replace(bboxes=boxes.resize(
         boxes.clip(found.bboxes, bbox_img), bbox_img))

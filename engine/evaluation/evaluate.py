@@ -104,16 +104,17 @@ def score(dataset: slim.dataset.Dataset, data: options.Data,
     Writes nothing. Raises ValueError if they do not fit together.
     """
     metadata = checkpoints.metadata.read(prefix)
+    class_names, labels = dataset.labels, None
     if metadata is not None:
-        models.check_same_classes(
-            dataset.labels, metadata['classes'], prefix)
+        class_names = metadata['classes']
+        labels = models.labels_of_data(dataset.labels, metadata, prefix)
     network = models.make_network(
-        model.model_name, dataset.labels, metadata, model.anchors)
+        model.model_name, class_names, metadata, model.anchors)
     with tf.Graph().as_default():
         with checkpoints.restore.weights_of(
                 prefix, model.moving_average_decay):
             outputs, initializer = _build(
-                dataset, network, data, model, detection)
+                dataset, network, data, model, detection, labels)
         with tf.Session(run.master, config=runtime.session_config(
                 run.gpu_memory_fraction)) as session:
             session.run(initializer)
@@ -141,7 +142,7 @@ def _measure(scored, class_names, min_score, run):
         for name in run.metrics], by_voc)
 
 
-def _build(dataset, network, data, model, detection):
+def _build(dataset, network, data, model, detection, labels):
     """Returns the tensors of a batch, and the operation that starts over."""
     preprocessing = models.get_preprocessing(
         model.preprocessing_name)
@@ -166,7 +167,7 @@ def _build(dataset, network, data, model, detection):
         batch = dict(zip(items, provider.get(items)))
     batch['detections'] = models.detections(
         network, batch.pop('image'), batch.pop('bbox_img'),
-        model.compute_dtype, **detection._asdict())
+        model.compute_dtype, labels, **detection._asdict())
     if not data.remove_difficult:
         batch['object/difficult'] = tf.zeros_like(batch['object/difficult'])
     # Nobody can find the single objects of a crowd: it never counts.

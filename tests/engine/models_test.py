@@ -62,12 +62,27 @@ def test_number_of_classes_of_the_flag(monkeypatch):
 @pytest.mark.parametrize('data, checkpoint, message', [
     (('cat', 'cow'), CLASSES, 'a.ckpt: its 2 classes are not the 2 of the '
      'data set; only in the data: cow; only in the checkpoint: dog'),
-    (('dog', 'cat'), CLASSES, '; the order differs'),
     (CLASSES, ['dog'], 'only in the checkpoint: none')])
-def test_classes_of_data_and_checkpoint(data, checkpoint, message):
-    models.check_same_classes(data, list(data), 'a.ckpt')
+def test_other_classes_than_the_datas_are_refused(data, checkpoint, message):
     with pytest.raises(ValueError, match=message):
-        models.check_same_classes(data, checkpoint, 'a.ckpt')
+        models.labels_of_data(data, {'classes': checkpoint}, 'a.ckpt')
+
+
+def test_labels_of_data_by_their_names():
+    for classes, unused, labels in ((['cat', 'dog'], [], [0, 1, 2]),
+                                    (['dog', 'cat'], [], [0, 2, 1]),
+                                    (['dog', 'N/A', 'cat'], [2], [0, 2, 0, 1])):
+        assert models.labels_of_data(CLASSES, {
+            'classes': classes, 'unused_labels': unused}, 'a.ckpt') == labels
+
+
+def test_another_training_uses_all_its_labels():
+    network = ssd_vgg_300.SSDQuarterNet
+    known = checkpoints.metadata.make(network(
+        network.default_params._replace(unused_labels=(2,))), CLASSES)
+    assert models.make_network(
+        None, CLASSES, known).params.unused_labels == (2,)
+    assert models.make_network(None, ['cat'], known).params.unused_labels == ()
 
 
 def test_a_networks_name_means_the_preprocessing_of_ssd():

@@ -88,6 +88,17 @@ def test_crowds_are_not_to_be_found(folder, tmp_path):
             'dog'] == num
 
 
+def test_classes_in_another_order_are_told_by_their_names(folder, tmp_path):
+    names = pascalvoc.LABELS[::-1]
+    prefix = detector_files.save(tmp_path / 'turned', names)
+    evaluated(folder, tmp_path / 'eval', report=False)
+    evaluated(folder, tmp_path / 'eval_turned', report=False,
+              checkpoint_path=prefix)
+    for name, turned in zip(pascalvoc.LABELS, names, strict=True):
+        assert (tmp_path / f'eval/comp4_det_test_{name}.txt').read_text() == (
+            tmp_path / f'eval_turned/comp4_det_test_{turned}.txt').read_text()
+
+
 def test_checkpoints_are_scored_as_they_come(
         folder, tmp_path, monkeypatch, capsys):
     logs = tmp_path / 'logs'
