@@ -199,7 +199,8 @@ def _unpack(path):
     except file_kinds.ARCHIVE_ERRORS as error:
         if getattr(error, 'errno', None) is not None:  # Of writing it.
             raise
-        raise ValueError(f'{path}: cannot be unpacked: {error}') from None
+        reason = str(error).partition(':\n')[0]  # Of each way to open a tar.
+        raise ValueError(f'{path}: cannot be unpacked: {reason}') from None
     return os.path.join(folder, found[0])
 
 

@@ -144,6 +144,11 @@ def test_tar_that_is_cut_off(tmp_path):
     with pytest.raises(ValueError, match=(
             'a.tar.gz: cannot be unpacked: Compressed file ended before')):
         checkpoints.paths.find(str(path))
+    write_tar(path, 'a.ckpt.index', mode='w')
+    path.write_bytes(b'A' + path.read_bytes()[1:])
+    with pytest.raises(ValueError, match=(
+            'a.tar.gz: cannot be unpacked: file could not be opened succ.*$')):
+        checkpoints.paths.find(str(path))
     assert list(tmp_path.iterdir()) == [path]
 
 
