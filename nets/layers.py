@@ -186,7 +186,7 @@ def l2_normalization(inputs: tf.Tensor, scale: float,
 
 
 @slim.add_arg_scope
-def batch_norm(inputs: tf.Tensor, is_training: bool, decay: float = 0.997,
+def batch_norm(inputs: tf.Tensor, is_training: bool, decay: float = 0.97,
                epsilon: float = BATCH_NORM_EPSILON, has_scale: bool = True,
                scope: str = 'BatchNorm') -> tf.Tensor:
     """Batch normalisation (Ioffe and Szegedy 2015), as a normalizer_fn.
@@ -200,7 +200,9 @@ def batch_norm(inputs: tf.Tensor, is_training: bool, decay: float = 0.997,
     Args:
       inputs: float [batch, height, width, channels]; the result likewise.
       is_training: takes the batch's statistics, not the moving ones.
-      decay: of the moving statistics.
+      decay: of the moving statistics; as in torchvision's SSDLite. Slim's .997
+        and more are for trainings of a million steps: after a thousand, a
+        detector would see statistics of weights that it had long before.
       epsilon: added to the variance.
       has_scale: whether there is a gamma.
 

@@ -24,7 +24,7 @@ class Block(NamedTuple):
 class _SSDResNet(ssd.SSDNet):
     """Trunk and norm of both networks."""
     blocks: tuple[Block, ...]
-    batch_norm = {'decay': .997, 'epsilon': 1e-5}  # As slim's resnet_utils.
+    batch_norm = {'epsilon': 1e-5}  # As slim's resnet_utils.
 
     def trunk(self, images: tf.Tensor,
               end_points: dict[str, tf.Tensor]) -> tf.Tensor:
