@@ -64,7 +64,8 @@ def f1_by_threshold(results: average_precision.Results) -> bytes:
     axes = new_axes(5, 3.2, 'constrained')
     for result in results.classes:
         if result.num_objects:
-            classes, = draw(result, f1_of(result), color=GREY, linewidth=.7)
+            classes, = draw(result, f1_of(result), color=GREY, linewidth=.7,
+                            alpha=.6)
     classes.set_label('F1 of a class')
     draw(pooled, pooled.precision, color=DARK, linewidth=1.2, linestyle=':',
          label='precision')
@@ -75,7 +76,7 @@ def f1_by_threshold(results: average_precision.Results) -> bytes:
               markersize=6)
     axes.set(xlim=(0, 1), ylim=(0, 1.03), xlabel='threshold')
     axes.grid(color=LIGHT)
-    axes.legend(fontsize=9, frameon=False, loc='lower left')
+    axes.legend(fontsize=9, edgecolor='white', loc='lower left')
     axes.set_title(
         f'F1 {pooled.best.f1:.3f} at {pooled.best.threshold:.9g}',
         fontsize=10, color=DARK, loc='left')

@@ -154,6 +154,18 @@ def test_no_evaluation_no_best_threshold(folder, tmp_path):
             folder / 'first' / 'metrics.json')['best_f1']['select_threshold']
 
 
+def test_a_threshold_that_cannot_be_written_is_elsewhere(
+        folder, tmp_path, capsys):
+    for path in folder.glob('model.*'):
+        if path.suffix != '.json':
+            shutil.copy(path, tmp_path)
+    (tmp_path / 'model.best_threshold.json').mkdir()
+    evaluate(folder, 'fourth', report=False, metrics=('voc',),
+             checkpoint_path=str(tmp_path / 'model'))
+    assert (f'); --select_threshold={folder}/fourth finds it.\n'
+            in capsys.readouterr().out)
+
+
 def test_cocos_numbers_are_those_of_the_files(folder):
     with contextlib.redirect_stdout(io.StringIO()):
         index = coco.COCO(folder / 'first' / 'groundtruths.json')
