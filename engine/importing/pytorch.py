@@ -298,9 +298,10 @@ def _values(tensors, shapes, sources, scope):
     if missing:
         raise ValueError(f'it lacks {len(missing)} tensors that {scope} needs'
                          f'{_example(missing)}.')
-    return {f'{scope}/{name}': np.asarray(weights.from_oihw(
+    # Copies: what is in the file need not stay in memory.
+    return {f'{scope}/{name}': np.array(weights.from_oihw(
         f'tensor {sources[name]}', tensors[sources[name]].load(), name,
-        shape), np.float32) for name, shape in shapes.items()}
+        shape), np.float32, order='C') for name, shape in shapes.items()}
 
 
 def _example(names):
