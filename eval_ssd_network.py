@@ -1,11 +1,12 @@
-"""Scores an SSD checkpoint by the Pascal VOC rule.
+"""Scores an SSD checkpoint by the rules of Pascal VOC and COCO.
 
     python eval_ssd_network.py --eval_dir=./logs/eval \
         --dataset_dir=./tfrecords --dataset_name=pascalvoc_2007 \
         --dataset_split_name=test --checkpoint_path=./logs
 
 With --wait_for_checkpoints it runs beside a training and scores each
-checkpoint as it comes.
+checkpoint as it comes; with --compare=OTHER_EVAL_DIR it says what changed
+since another evaluation.
 """
 import os
 from typing import Annotated

@@ -76,7 +76,7 @@ def f1_by_threshold(results: average_precision.Results) -> bytes:
               markersize=6)
     axes.set(xlim=(0, 1), ylim=(0, 1.03), xlabel='threshold')
     axes.grid(color=LIGHT)
-    axes.legend(fontsize=9, edgecolor='white', loc='lower left')
+    axes.legend(fontsize=9, edgecolor='white', loc='lower center')
     axes.set_title(
         f'F1 {pooled.best.f1:.3f} at {pooled.best.threshold:.9g}',
         fontsize=10, color=DARK, loc='left')
