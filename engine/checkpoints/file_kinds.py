@@ -45,7 +45,8 @@ _SENTENCES = {
               'saved in place of the file; download it again.',
     'json': 'JSON (it begins with {text!r}), as a server sends on an error in '
             'place of the file; download it again.',
-    'text': 'text (it begins with {text!r}), no model; download it again.',
+    'text': 'text (it begins with {text!r}), no model; check the path, or '
+            'download it again.',
     'lfs': 'a pointer of Git LFS, which stands for the file; fetch that by '
            'git lfs pull.',
     'state': "the list of a folder's checkpoints; give the folder, or one of "

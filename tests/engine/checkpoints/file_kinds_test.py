@@ -95,7 +95,7 @@ CASES = [
         "<?xml version='1.0'?><Error>")),
     ('json', b'{"error": "Not Found"}', JSON.format('{"error": "Not Found"}')),
     ('text', b'404: Not Found', "text (it begins with '404: Not Found'), no "
-     'model; download it again.'),
+     'model; check the path, or download it again.'),
     ('lfs', b'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n'
      b'size 12345\n', 'a pointer of Git LFS, which stands for the file; fetch '
      'that by git lfs pull.'),
