@@ -2,6 +2,8 @@
 import functools
 import io
 import pathlib
+import tarfile
+import zipfile
 from collections.abc import Callable
 
 import cv2
@@ -35,6 +37,7 @@ from tests import pytorch_files
 from tests import scripts
 from tests import voc_files
 from tests.datasets import foreign_records_test
+from tests.engine.checkpoints import file_kinds_test
 from tests.hostile import caffe_damage
 from tests.hostile import damage
 
@@ -353,12 +356,58 @@ class Checkpoints(Reader):
         assert self._values() == self._saved, 'not what was saved'
 
     def _values(self):
-        prefix = checkpoints.paths.find(str(self.path.parent))
+        prefix = self._found()
         checkpoints.metadata.read(prefix)
         checkpoints.reader.global_step(prefix)
         stored = checkpoints.reader.open_reader(prefix)
         return {name: repr(checkpoints.reader.read(stored, prefix, name))
                 for name in stored.get_variable_to_shape_map()}
+
+    def _found(self):
+        return checkpoints.paths.find(str(self.path.parent))
+
+
+class Archives(Checkpoints):
+    """An archive of a checkpoint, which is unpacked beside it."""
+
+    def __init__(self, folder):
+        super().__init__(folder, 'model.ckpt-7.index')
+        self.path, parts = folder / 'archive', sorted(folder.glob('model*'))
+        self.examples = []
+        for mode in ('w', 'w:gz', 'w:bz2'):
+            with tarfile.open(self.path, mode) as archive:
+                for part in parts:
+                    archive.add(part, f'./{part.name}')
+            self.examples.append(self.path.read_bytes())
+        for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            with zipfile.ZipFile(self.path, 'w', compression) as archive:
+                for part in parts:
+                    archive.write(part, part.name)
+            self.examples.append(self.path.read_bytes())
+
+    def read(self):
+        for path in self.path.parent.iterdir():
+            if path != self.path:
+                path.unlink()
+        super().read()
+
+    def _found(self):
+        return checkpoints.paths.find(str(
+            self.path if self.path.name == 'archive' else self.path.parent))
+
+
+class Kinds(Reader):
+    """Files of all kinds, some of which are called what they are."""
+
+    def __init__(self, folder):
+        super().__init__(folder / 'damaged.ckpt')
+        self.examples = [
+            content for _, content, _ in file_kinds_test.CASES if content]
+
+    def read(self):
+        what = checkpoints.file_kinds.describe(str(self.path))
+        if what is not None:
+            raise ValueError(f'{self.path}: {what}')
 
 
 def _shapes(folder):
@@ -422,6 +471,7 @@ SETS = {
         '"a"}, {"id": 7, "name": "b", "supercategory": "c"}]}')}
 
 READERS = {
+    'archive': Archives, 'kind': Kinds,
     'annotation': Annotations, 'image': Images, 'record': Records,
     'manifest': Manifests, 'caffemodel': CaffeModels, 'image_set': Lists,
     'safetensors': Safetensors,
