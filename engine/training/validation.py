@@ -170,6 +170,11 @@ class Validation:
                         'metric': best.metric, 'value': best.value,
                         'dataset': self._dataset.name,
                         'split': self._dataset.split_name}})
+            checkpoints.thresholds.write(self.best_prefix, {
+                'checkpoint': self.best_prefix, 'step': best.step,
+                'dataset': self._dataset.name,
+                'split': self._dataset.split_name,
+                **results.thresholds(found)})
         _write(os.path.join(folder, TABLE), self._rows)
         events = os.path.join(folder, f'eval_{self._dataset.split_name}')
         os.makedirs(events, exist_ok=True)

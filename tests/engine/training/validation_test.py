@@ -80,10 +80,12 @@ def test_best_is_the_first_highest_row_and_its_weights(trained, data):
     reader = checkpoints.reader.open_reader(prefix)
     names = reader.get_variable_to_shape_map()
     assert not [name for name in names if 'Adam' in name or 'Average' in name]
+    threshold = checkpoints.thresholds.read('best', prefix)
     found = scripts.evaluate(
         dataset_name='toy', dataset_dir=str(data), dataset_split_name='val',
         checkpoint_path=prefix, eval_dir=str(trained / 'eval'), report=False)
     assert found.metrics[headline.removeprefix('m')] == values[best]
+    assert found.pooled.best.threshold == pytest.approx(threshold, abs=1e-5)
     assert (trained / validation.PICTURE).read_bytes()[1:4] == b'PNG'
     for row in table:
         np.testing.assert_allclose(
