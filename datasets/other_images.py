@@ -2,6 +2,7 @@
 import contextlib
 import functools
 import io
+import re
 import threading
 import warnings
 from typing import NamedTuple
@@ -14,6 +15,11 @@ from datasets import exif
 
 # TensorFlow refuses images of 2**29 bytes; four channels of one byte.
 MAX_PIXELS = 2 ** 27 - 1
+# What is written anew takes ten bytes of memory a pixel; as OpenCV's limit.
+_MAX_STORED_PIXELS = 2 ** 26
+# A file of few bytes that claims to be large is damaged, or made to fill the
+# memory: no picture of more pixels is so empty.
+_MIN_LARGE, _MAX_PIXELS_PER_BYTE = 2 ** 24, 2 ** 10
 
 # Kinds of repairs.
 FIRST_FRAME = 'first_frame'  # Of several.
@@ -22,6 +28,8 @@ SCALED_RANGE = 'scaled_range'  # Of more than 8 bits.
 # What Pillow reads better than OpenCV, or alone. None of its formats that run
 # other programs, or take anything for theirs.
 _PILLOW_FORMATS = ('AVIF', 'GIF', 'HEIF', 'TIFF', 'WEBP')
+# Of which it reads the size alone.
+_HEADER_FORMATS = ('BMP', 'JPEG2000', 'PPM')
 # What comes in place of an image -> what it is.
 _OTHERS = {
     b'<!doctype html': 'a web page', b'<html': 'a web page',
@@ -75,7 +83,9 @@ def _by_opencv(content, flags):
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8),
                               flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
-        raise ValueError(f'OpenCV cannot decode it: {error.err}') from error
+        reason = (f'it has more than {_MAX_STORED_PIXELS} pixels'
+                  if 'CV_IO_MAX_IMAGE' in error.err else error.err)
+        raise ValueError(f'OpenCV cannot decode it: {reason}') from error
     if pixels is None:
         raise ValueError(_what_it_is(content))
     if pixels.dtype == np.uint8:
@@ -134,13 +144,14 @@ def _by_pillow(content):
 
     Its pixels are None if Pillow would drop bits.
     """
-    try:
-        with _WARNINGS, warnings.catch_warnings():
-            # Of large images, and of EXIF that is damaged.
-            warnings.filterwarnings('ignore', module=r'PIL\.')
-            image = PIL.Image.open(io.BytesIO(content),
-                                   formats=_pillow_formats())
-            is_tiff = image.format == 'TIFF'
+    with _WARNINGS, warnings.catch_warnings():
+        # Of large images, and of EXIF that is damaged.
+        warnings.filterwarnings('ignore', module=r'PIL\.')
+        image = _opened(content)
+        if image is None or image.format in _HEADER_FORMATS:
+            return None
+        is_tiff = image.format == 'TIFF'
+        try:
             orientation = exif.orientation(image.info.get('exif') or b'')
             if is_tiff:
                 orientation = image.tag_v2.get(exif.ORIENTATION, 1)
@@ -148,9 +159,8 @@ def _by_pillow(content):
             is_deep = is_tiff and max(
                 image.tag_v2.get(_BITS_PER_SAMPLE, (1,))) > 8
             repairs = (FIRST_FRAME,) * (getattr(image, 'n_frames', 1) > 1)
-    except Exception:  # Of all kinds, as files are damaged.
-        return None
-    check_size(*image.size[::-1])
+        except Exception:  # Of all kinds, as files are damaged.
+            return None
     if is_deep:
         return Stored(None, orientation, repairs)
     try:
@@ -162,6 +172,27 @@ def _by_pillow(content):
     # It has turned a TIFF.
     return Stored(exif.turned(pixels, 1 if is_tiff else orientation),
                    orientation, repairs)
+
+
+def _opened(content):
+    """Returns Pillow's image of a file that is not too large, else None."""
+    too_many = (f'pixels are too many; at most {_MAX_STORED_PIXELS}: make it '
+                'smaller, or a JPEG or PNG')
+    try:
+        image = PIL.Image.open(io.BytesIO(content), formats=[
+            *_pillow_formats(), *_HEADER_FORMATS])
+    except PIL.Image.DecompressionBombError as error:
+        number, = re.findall(r'\((\d+) pixels', str(error))
+        raise ValueError(f'{number} {too_many}') from error
+    except Exception:  # Of all kinds, as files are damaged.
+        return None
+    width, height = image.size
+    if width * height > _MAX_STORED_PIXELS:
+        raise ValueError(f'{height} x {width} {too_many}')
+    if width * height > max(_MIN_LARGE, _MAX_PIXELS_PER_BYTE * len(content)):
+        raise ValueError(f'the {image.format} is damaged: its {len(content)} '
+                         f'bytes cannot be {height} x {width} pixels')
+    return image
 
 
 def is_dark(pixels: np.ndarray) -> bool:

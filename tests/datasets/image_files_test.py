@@ -334,6 +334,27 @@ def test_small_files_that_claim_much_take_no_memory():
     subprocess.run([sys.executable, '-c', BOMBS], cwd=scripts.ROOT, check=True)
 
 
+def claiming(content, first, width, height, form='<HH'):
+    """Returns a file whose header tells another size."""
+    size = struct.pack(form, width, height)
+    return content[:first] + size + content[first + len(size):]
+
+
+@pytest.mark.parametrize('content, message', [
+    (claiming(animated('GIF'), 6, 5000, 4000),
+     'the GIF is damaged: its [0-9]+ bytes cannot be 4000 x 5000 pixels'),
+    (claiming(animated('GIF'), 6, 11000, 10000), '^10000 x 11000 pixels are '
+     'too many; at most 67108864: make it smaller, or a JPEG or PNG'),
+    (claiming(animated('GIF'), 6, 60000, 60000), '^3600000000 pixels are too'),
+    (claiming(encode('.bmp'), 18, 5000, 4000, '<II'), 'the BMP is damaged: '),
+    (claiming(encode('.bmp'), 18, 9000, 9000, '<II'), '^9000 x 9000 pixels'),
+    (b'P6 9000 9000 255 ' + bytes(9), '^9000 x 9000 pixels are too many')])
+def test_too_many_pixels_are_refused_before_they_are_decoded(
+        reader, content, message):
+    with pytest.raises(ValueError, match=message):
+        make_decodable(reader, content)
+
+
 def test_a_jpeg_has_the_data_that_it_claims(reader, recwarn):
     sof = JPEG.index(b'\xff\xc0')
     for side, message in (
