@@ -61,7 +61,7 @@ def copies(dataset: slim.dataset.Dataset, seed: int) -> list[np.ndarray]:
     # What else is in them is refused by name when it is trained on.
     known = np.arange(1, len(dataset.labels) + 1)
     labels = [[np.intersect1d(sample.labels[sample.is_crowd == 0], known)
-               for sample in records.read_samples([path])]
+               for sample in records.read_samples([path], dataset.record_ids)]
               for path in dataset.data_sources]
     factors = repeat_factors(
         [of_image for of_file in labels for of_image in of_file],

@@ -44,7 +44,7 @@ class Source(Protocol):
         """Lists the images; raises ValueError if that is not possible."""
 
     def load(self, name: str) -> samples.Annotated:
-        """Reads one of them; called by several threads at a time."""
+        """Reads one of them, but for its pixels; called by many threads."""
 
     def left_out(self) -> dict[str, list[str]]:
         """Returns {reason: files found that no name stands for}.

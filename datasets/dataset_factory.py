@@ -26,7 +26,8 @@ def get_dataset(
       num_classes does not count the background, labels_to_names ({id: name})
       has it as 0. Also has `name`, `split_name`, `labels`, the class names
       in the order of their ids, `category_ids`, those of the COCO file that
-      they are of or 1, 2, ..., and `notes`, sentences about what was found.
+      they are of or 1, 2, ..., `record_ids`, those of the labels in the
+      records if they have gaps, and `notes`, sentences about what was found.
 
     Raises:
       ValueError: the records are missing, empty, not those of their
@@ -40,19 +41,21 @@ def get_dataset(
                          'is empty: its records hold no image.')
     labels = _same_labels(
         {key: one.labels for key, one in sets.items()}, dataset_dir)
-    schemas = {one.schema for one in sets.values()}
+    schemas = {(one.schema, one.record_ids) for one in sets.values()}
     if len(schemas) > 1:
+        described = sorted({schema.description for schema, _ in schemas})
         raise ValueError(
             f'{dataset_dir}: of {" and ".join(sets)} some have '
-            f'{" and some ".join(sorted(one.description for one in schemas))}'
-            '; convert again.')
+            + (' and some '.join(described) if described[1:] else
+               'other ids of classes') + '; convert again.')
+    (schema, record_ids), = schemas
     return slim.dataset.Dataset(
         data_sources=paths, reader=tf.TFRecordReader,
-        decoder=tfrecords.decoder(*schemas), num_samples=num_samples,
+        decoder=tfrecords.decoder(schema, record_ids), num_samples=num_samples,
         items_to_descriptions=tfrecords.ITEMS_TO_DESCRIPTIONS,
         num_classes=len(labels), labels_to_names=label_map.names_of(labels),
         labels=labels, category_ids=_category_ids(sets.values(), labels),
-        name=name, split_name=split_name,
+        record_ids=record_ids, name=name, split_name=split_name,
         notes=tuple(filter(None, (one.note for one in sets.values()))))
 
 

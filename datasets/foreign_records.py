@@ -28,6 +28,8 @@ class Set(NamedTuple):
     labels: tuple[str, ...]
     note: str  # A sentence that tells what was found.
     category_ids: tuple[int, ...] = ()  # COCO's, of the labels, if known.
+    # Those of the labels in the records, ascending; empty: 1, 2, ...
+    record_ids: tuple[int, ...] = ()
 
 
 def patterns(folder: str) -> dict[str, tuple[str, list[str]]]:
@@ -91,15 +93,15 @@ def read(folder: str, paths: Sequence[str]) -> Set:
     """Reads all records of a set, to learn their number and classes.
 
     Classes are those of label_map.pbtxt, or of the only other .pbtxt; else
-    the names beside the objects' ids: VOC's, if they agree with those.
+    the names beside the objects' ids: VOC's, if they agree with those. Ids
+    may have gaps, as COCO's; labels have none.
 
     Raises:
-      ValueError: classes have no names, several, or ids other than 1 to n;
-        or the records cannot be read.
+      ValueError: classes have no names, or several; or the records cannot be
+        read.
     """
     map_path = _map_path(folder, paths)
-    known = {} if map_path is None else label_map.ids_of(_of_map(map_path))
-    known = {label: (name, map_path) for name, label in known.items()}
+    known = {} if map_path is None else _of_map(map_path)
     schema, number = None, 0
     for path in paths:
         for index, record in enumerate(records.read_records(path)):
@@ -114,20 +116,22 @@ def read(folder: str, paths: Sequence[str]) -> Set:
             except ValueError as error:
                 raise ValueError(f'{place}: {error}.') from error
             number += 1
-    labels = tuple(name for _, (name, _) in sorted(known.items()))
+    schema = schema or tfrecords.OWN
+    ids = tuple(sorted(known))
+    labels = tuple(known[label].name for label in ids)
     origin = map_path or 'the names beside the objects'
     if map_path is None:
         voc = dict(enumerate(label_map.VOC_LABELS, 1))
-        if all(voc.get(label) == name for label, (name, _) in known.items()):
-            labels, origin = label_map.VOC_LABELS, "VOC's"
+        if all(voc.get(label) == known[label].name for label in ids):
+            ids, labels, origin = tuple(voc), label_map.VOC_LABELS, "VOC's"
         else:
-            _check_ids(sorted(known), f'{paths[0]}: the ids of the objects')
             labels = label_map.check(labels, f'{paths[0]}: its classes')
-    schema = schema or tfrecords.OWN
+    has_gaps = ids != tuple(range(1, len(ids) + 1))
+    told = f'; their ids from {ids[0]} to {ids[-1]} have gaps' * has_gaps
     return Set(list(paths), schema, number, labels, (
         f'{paths[0]}{" and others" if len(paths) > 1 else ""}: {number} '
         f'records with {schema.description}; classes ({origin}): '
-        f'{", ".join(labels)}'))
+        f'{", ".join(labels)}{told}'), *[ids if has_gaps else ()] * 2)
 
 
 def _map_path(folder, paths):
@@ -146,27 +150,25 @@ def _map_path(folder, paths):
     return os.path.join(folder, chosen[0]) if chosen else None
 
 
+class _Class(NamedTuple):
+    """What an id of objects is called, and where that was found."""
+    name: str
+    origin: str
+
+
 def _of_map(path):
-    """Returns the class names of a label_map.pbtxt whose ids are 1 to n."""
-    labels = label_map.read_labels(path)
+    """Returns {id: _Class} of a label_map.pbtxt."""
     try:
-        ids = label_files.ids_of_items(text_files.read_text(path))
+        names = label_files.names_of_items(text_files.read_text(path))
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
-    _check_ids(ids, f'{path}: its ids')
-    return labels
-
-
-def _check_ids(ids, origin):
-    if ids != list(range(1, len(ids) + 1)):
-        shown = ', '.join(map(str, ids[:20])) + (', ...' if ids[20:] else '')
-        raise ValueError(f'{origin} are {shown}; they must be 1 to n without '
-                         'a gap. Name all of them in a label_map.pbtxt, or '
-                         'convert the data that the records were made of.')
+    labels = label_map.check(tuple(names.values()), path)
+    return {label: _Class(name, path)
+            for label, name in zip(names, labels, strict=True)}
 
 
 def _learn(known, sample, place, is_complete):
-    """Adds a Sample's classes to {id: (name, where it was found)}."""
+    """Adds a Sample's classes to {id: _Class}."""
     names = sample.names or [''] * len(sample.labels)
     for label, name in zip(sample.labels.tolist(), names, strict=True):
         if is_complete and label not in known:
@@ -176,7 +178,8 @@ def _learn(known, sample, place, is_complete):
             raise ValueError(
                 f'an object is of class {label}, whose name is nowhere; put '
                 'the label_map.pbtxt of these records beside them')
-        other, origin = known.setdefault(label, (name, place))
-        if name and not text_files.same(name, other):
-            raise ValueError(f'class {label} is {name!r}, in {origin} it is '
-                             f'{other!r}')
+        first = known.setdefault(label, _Class(name, place))
+        if name and not text_files.same(name, first.name):
+            raise ValueError(
+                f'class {label} is {text_files.shown(name)}, in '
+                f'{first.origin} it is {text_files.shown(first.name)}')

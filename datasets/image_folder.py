@@ -1,4 +1,4 @@
-"""The images below one folder: found by name or stem, read from there alone.
+"""The images below one folder: found by name or stem, and there alone.
 
 Names have '/' between folders, whatever the system, and are compared as
 text_files does. What systems and their archives put beside a user's files is
@@ -67,7 +67,7 @@ def key(name: str) -> str:
 
 
 class ImageFolder:
-    """Finds and reads images; the folder itself may be a link to anywhere.
+    """Finds images; the folder itself may be a link to anywhere.
 
     It is listed once, when something is looked for.
     """
@@ -100,12 +100,11 @@ class ImageFolder:
         """
         return self._by_name.get(key(file_name))
 
-    def read(self, file_name: str) -> bytes:
-        """Returns the bytes of a file, for a name from here.
+    def path_of(self, file_name: str) -> str:
+        """Returns the path of a file, for a name from here.
 
         Raises:
           ValueError: it is a link that leads out of the folder.
-          OSError: it cannot be read.
         """
         path = os.path.join(self.path, file_name)
         if os.path.islink(path) or os.path.dirname(file_name):
@@ -114,9 +113,7 @@ class ImageFolder:
                 raise ValueError(
                     f'a link that leads out of {self.name}, to {target!r}; '
                     f'copy the file, or make {self.name} itself the link')
-        # Buffering costs more than the reading of so small a file.
-        with open(path, 'rb', buffering=0) as file:
-            return file.readall()
+        return path
 
     @functools.cached_property
     def _by_name(self):

@@ -3,13 +3,15 @@ import csv
 import functools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import yaml
 from google.protobuf import descriptor_pb2
 from google.protobuf import descriptor_pool
 from google.protobuf import message_factory
 from google.protobuf import text_format
+
+from datasets import text_files
 
 # What stands for no class, in lower case: Caffe's, CVAT's, LabelMe's, TFLite's.
 _NO_CLASS = ('background', '__background__', '_background_',
@@ -40,7 +42,7 @@ def parse(text: str, path: str) -> list[tuple[str, str]]:
     if re.match(r'item\s*:?\s*\{', ' '.join(line for _, line in listed)):
         found = _of_items(text)
     elif ending in ('yaml', 'yml'):
-        found = _of_yaml(text)
+        found = _numbered('name', names_of_yaml(parsed_yaml(text)))
     elif ending == 'csv':
         found = _of_csv(lines)
     elif any(_CVAT_HEAD.match(line) for _, line in lines):
@@ -52,14 +54,14 @@ def parse(text: str, path: str) -> list[tuple[str, str]]:
             if name.lower() not in _NO_CLASS]
 
 
-def ids_of_items(text: str) -> list[int]:
-    """Returns the ids in a label_map.pbtxt, sorted, without a background's.
+def names_of_items(text: str) -> dict[int, str]:
+    """Returns {id: name} of a label_map.pbtxt, sorted, without a background.
 
     Raises:
       ValueError: it is none; does not name the file.
     """
-    return sorted(key for key, (_, name) in _items(text).items()
-                  if name.lower() not in _NO_CLASS)
+    return {key: name for key, (_, name) in sorted(_items(text).items())
+            if name.lower() not in _NO_CLASS}
 
 
 def _of_items(text):
@@ -111,19 +113,34 @@ def _item_map():
         pool.FindMessageTypeByName('label_files.Map'))
 
 
-def _of_yaml(text):
+def parsed_yaml(text: str) -> object:
+    """Returns the lists, dicts and str of a YAML.
+
+    Raises:
+      ValueError: it is none; does not name the file.
+    """
     try:
         # Without types: a class may be called no, 1 or null.
-        content = yaml.BaseLoader(text).get_single_data()
+        return yaml.BaseLoader(text).get_single_data()
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(f'it is not YAML: {_one_line(error)}.') from error
+
+
+def names_of_yaml(content: object) -> dict[int, str]:
+    """Returns {id: name} of `names` in a YAML, sorted, or of a YAML's list.
+
+    Raises:
+      ValueError: there is neither; does not name the file.
+    """
     names = content.get('names') if isinstance(content, dict) else content
     if isinstance(names, dict):
         names = _by_id((name, key) for key, name in names.items())
-    if not isinstance(names, list) or not all(
-            isinstance(name, str) for name in names):
+    elif isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict) or not all(
+            isinstance(name, str) for name in names.values()):
         raise ValueError('it has no `names`, a list or id: name.')
-    return [(f'name {number}', name) for number, name in enumerate(names, 1)]
+    return names
 
 
 def _one_line(error):
@@ -139,19 +156,26 @@ def _of_csv(lines):
         raise ValueError(f'it is not a CSV: {error}.') from error
     if any(len(row) != 2 for row in rows):
         raise ValueError('it is a CSV, and its lines are not name,id.')
-    return [(f'class {number}', name)
-            for number, name in enumerate(_by_id(rows), 1)]
+    return _numbered('class', _by_id(rows))
 
 
-def _by_id(rows: Sequence[tuple[str, str]]) -> list[str]:
-    """Returns the names of (name, id) in the order of their ids."""
+def _numbered(kind, names):
+    """Returns (place, name) of {id: name}."""
+    return [(f'{kind} {number}', name)
+            for number, name in enumerate(names.values(), 1)]
+
+
+def _by_id(rows: Iterable[tuple[str, str]]) -> dict[int, str]:
+    """Returns {id: name} of (name, id), sorted."""
     names = {}
     for name, key in rows:
         if not re.fullmatch('[0-9]{1,9}', key) or int(key) in names:
-            raise ValueError(f'the id of {name!r} is {key[:40]!r}, which is no '
-                             'number or that of another.')
+            raise ValueError(
+                f'the id of {text_files.shown(name)} is '
+                f'{text_files.shown(key)}, which is no number or that of '
+                'another.')
         names[int(key)] = name
-    return [names[key] for key in sorted(names)]
+    return dict(sorted(names.items()))
 
 
 def _of_cvat(lines):
@@ -159,7 +183,7 @@ def _of_cvat(lines):
     for number, line in lines:
         match = _CVAT_LINE.fullmatch(line)
         if match is None:
-            raise ValueError(f'line {number} is {line!r}, not '
+            raise ValueError(f'line {number} is {text_files.shown(line)}, not '
                              'label:color_rgb:parts:actions.')
         found.append((f'line {number}', match[1]))
     return found

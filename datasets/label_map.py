@@ -99,6 +99,7 @@ def _checked(places_and_names, origin):
         elif not text_files.is_printable(name):
             fault = 'has a control character'
         if fault is not None:
-            raise ValueError(f'{place}: class name {name!r} {fault}.')
+            raise ValueError(
+                f'{place}: class name {text_files.shown(name)} {fault}.')
         places[name] = place
     return tuple(places)

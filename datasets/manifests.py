@@ -1,5 +1,7 @@
 """What a conversion counts, and how it is told: manifest, report, faults."""
+import collections
 import hashlib
+import itertools
 import re
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -8,15 +10,18 @@ from common import files
 from datasets import label_map
 from datasets import records
 from datasets import samples
+from datasets import text_files
 
 # On the screen; the manifest names all files.
 _NUM_NAMES_SHOWN = 5
 _NUM_LINES = 100
+_MAX_TYPED = 1000  # Characters of a flag.
+# What makes messages of the same fault differ: quoted texts, numbers, lists.
+_VALUE = re.compile(
+    r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\[[^]]*\]|(?<!\w)-?\d[\w.+-]*)""")
 # Hexadecimal digits of SHA-256. That two of a million images are mistaken for
 # the same happens once in 37 million times.
 _HASH_LENGTH = 16
-
-
 # From so many objects of a set on, this part of them is no accident; of fewer
 # objects all must be doubtful.
 _NUM_OBJECTS, _DOUBTFUL_PART = 10, .2
@@ -62,7 +67,7 @@ class Tally:
         name = annotated.name
         self.class_names.update(item.name for item in annotated.objects)
         # Without what takes room.
-        told = annotated._replace(content=None, objects=())
+        told = annotated._replace(objects=())
         self.faults += [(told, fault) for fault in reading.faults]
         if sample is None:  # Each once, under its first fault.
             _count(self._skipped, reading.faults[0].kind, name)
@@ -153,7 +158,8 @@ def report(manifest: dict) -> list[str]:
     lines = [f'{manifest["num_images"]} images, '
              f'{manifest["num_objects"]} objects '
              f'({manifest["num_difficult"]} difficult):']
-    lines += [f'  {name}: {manifest["objects_per_class"][name]} objects in '
+    lines += [f'  {text_files.shortened(name)}: '
+              f'{manifest["objects_per_class"][name]} objects in '
               f'{manifest["images_per_class"][name]} images'
               for name in manifest['classes']]
     found = manifest['found']
@@ -204,18 +210,24 @@ def refuse(tallies: Sequence[Tally], is_default: bool, skip_invalid: bool,
 
 
 def _grouped(faults):
-    """Returns lines of faults; equal ones are one line with examples."""
-    groups = {}
+    """Returns lines of faults; equal ones are one line with examples.
+
+    So are those that differ in texts and numbers alone, if they are many.
+    """
+    groups = collections.defaultdict(lambda: collections.defaultdict(list))
     for annotated, fault in faults:
-        groups.setdefault((fault.kind, _in_general(annotated, fault)), [])\
-            .append((annotated.place, fault.message))
+        message = _in_general(annotated, fault)
+        groups[(fault.kind, *_VALUE.split(message)[::2])][message].append(
+            (annotated.place, fault.message))
     lines = []
-    for (_, message), group in groups.items():
-        if len(group) == 1:
-            lines.append('  {}: {}'.format(*group[0]))
-        else:
-            lines.append(f'  {message}: ' + _shown(
-                {'count': len(group), 'files': [place for place, _ in group]}))
+    for by_message in groups.values():
+        if len(by_message) > _NUM_NAMES_SHOWN:
+            lines.append(_joined(list(by_message), by_message.values()))
+            continue
+        for message, group in by_message.items():
+            lines.append(
+                '  {}: {}'.format(*group[0]) if len(group) == 1 else
+                _line(message, [place for place, _ in group]))
     num_more = len(lines) - _NUM_LINES
     return lines[:_NUM_LINES] + (
         [f'  and {num_more} more'] if num_more > 0 else [])
@@ -228,6 +240,21 @@ def _in_general(annotated, fault):
     return fault.message.replace(f'image {annotated.file_name}:', 'image:')
 
 
+def _joined(messages, groups):
+    """Returns a line for faults whose messages differ in some values."""
+    parts = list(zip(*map(_VALUE.split, messages), strict=True))
+    places = [
+        f'{place} ({", ".join(values)})' for *values, group in zip(
+            *(part for part in parts if len(set(part)) > 1), groups,
+            strict=True) for place, _ in group]
+    return _line(''.join(
+        part[0] if len(set(part)) == 1 else '*' for part in parts), places)
+
+
+def _line(message, places):
+    return f'  {message}: ' + _shown({'count': len(places), 'files': places})
+
+
 def _class_advice(tallies, is_default):
     ids = tallies[0].ids
     # Names with control characters would do things to the screen; the lines
@@ -237,17 +264,30 @@ def _class_advice(tallies, is_default):
     unknown = [name for name in found if name not in ids]
     if not unknown:
         return []
-    nearest = {name: label_map.nearest(name, ids)
-               for name in unknown[:_NUM_LINES]}  # It takes long.
-    described = [f'{name} (did you mean {nearest[name]}?)'
-                 if nearest.get(name) else name for name in unknown]
-    lines = [f'Known classes: {", ".join(ids)}.',
-             f'Unknown classes: {", ".join(described)}.']
+    lines = [f'Known classes: {_listed(ids)}.',
+             f'Unknown classes: {_listed(unknown, ids)}.']
     if is_default:
-        lines.append('The known ones are those of VOC, as no others were '
-                     'given. For the classes of these annotations: '
-                     f'--labels={",".join(found)}')
+        labels = ','.join(found)
+        can_be_typed = len(labels) <= _MAX_TYPED and (
+            labels.count(',') < len(found))
+        lines.append(
+            'The known ones are those of VOC, as no others were given. For '
+            'the classes of these annotations: ' + (
+                f'--labels={labels}' if can_be_typed else
+                '--labels_file, a file with one name a line'))
     return lines
+
+
+def _listed(names, known=()):
+    """Returns class names for a message; perhaps with the nearest known."""
+    shown = []
+    for name in itertools.islice(names, _NUM_LINES):  # Looking takes long.
+        nearest = label_map.nearest(name, known)
+        shown.append(text_files.shortened(name) + (
+            f' (did you mean {text_files.shortened(nearest)}?)'
+            if nearest else ''))
+    num_more = len(names) - len(shown)
+    return ', '.join(shown) + (f' and {num_more} more' if num_more else '')
 
 
 def _count(counts, kind, name):

@@ -147,8 +147,11 @@ def image_name(filename: str, index: int) -> str:
     return os.path.splitext(filename)[0] or f'{index:06d}'
 
 
-def read_samples(paths: Iterable[str]) -> Iterator[tfrecords.Sample]:
+def read_samples(paths: Iterable[str],
+                 ids: Sequence[int] = ()) -> Iterator[tfrecords.Sample]:
     """Yields the Sample of every record of shards, in order.
+
+    ids: as of tfrecords.decode_example; a data set's `record_ids`.
 
     Raises:
       ValueError: a file is not one of records of this schema.
@@ -156,7 +159,7 @@ def read_samples(paths: Iterable[str]) -> Iterator[tfrecords.Sample]:
     for path in paths:
         for index, record in enumerate(read_records(path)):
             try:
-                yield tfrecords.decode_example(record)
+                yield tfrecords.decode_example(record, ids)
             except ValueError as error:
                 raise ValueError(f'{path}, record {index}: {error}.') from error
 

@@ -4,11 +4,13 @@ The reader of a format makes an Annotated of each of its images: what its file
 says. Whether that agrees with the pixels, and what is done if not, is judged
 here, the same for all.
 """
+import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from datasets import image_files
+from datasets import text_files
 from datasets import tfrecords
 
 # Kinds of what cannot be repaired.
@@ -77,7 +79,7 @@ class Annotated(NamedTuple):
     name: str  # For the manifest.
     place: str  # Of the annotation, for messages: a path, perhaps a line.
     file_name: str = ''
-    content: bytes | None = None  # Of the image; None is one of the faults.
+    image: str | None = None  # Its path; None is one of the faults.
     size: tuple[int, int] | None = None  # Height, width, if it tells.
     objects: Sequence[Object] = ()
     faults: Sequence[Fault] = ()  # What the reader found,
@@ -106,10 +108,30 @@ def check(annotated: Sequence[Annotated], ids: Mapping[str, int],
       ids: {class name: id}.
       image_reader: decodes the images.
     """
+    contents = [_content(one.image) for one in annotated]
     images = iter(image_reader.make_decodable(
-        [one.content for one in annotated if one.content is not None]))
-    return [_reading(one, None if one.content is None else next(images), ids)
-            for one in annotated]
+        [content for content in contents if isinstance(content, bytes)]))
+    return [_reading(one, next(images) if isinstance(content, bytes)
+                     else content, ids)
+            for one, content in zip(annotated, contents, strict=True)]
+
+
+def around_rotated(x: float, y: float, width: float, height: float,
+                   angle: float) -> tuple[float, float, float, float]:
+    """Returns xmin, ymin, xmax, ymax around a box turned about its centre.
+
+    angle: in radians.
+    """
+    cos, sin = abs(math.cos(angle)) / 2, abs(math.sin(angle)) / 2
+    half_width = cos * width + sin * height
+    half_height = sin * width + cos * height
+    return x - half_width, y - half_height, x + half_width, y + half_height
+
+
+def bad_annotation(place: str, error: Exception) -> Fault:
+    """Returns the Fault of an annotation, without its place before it."""
+    return Fault(BAD_ANNOTATION,
+                 str(error).removeprefix(f'{place}: ').rstrip('.'))
 
 
 def unreadable_image(file_name: str, error: Exception) -> Fault:
@@ -117,14 +139,26 @@ def unreadable_image(file_name: str, error: Exception) -> Fault:
     return Fault(UNREADABLE_IMAGE, f'image {file_name}: {error}')
 
 
+def _content(path):
+    """Returns the bytes of a file, an OSError, or None of None."""
+    if path is None:
+        return None
+    try:
+        # Buffering costs more than the reading of so small a file.
+        with open(path, 'rb', buffering=0) as file:
+            return file.readall()
+    except OSError as error:
+        return error
+
+
 def _reading(annotated, image, ids):
-    """Returns the Reading; image: Image, None or ValueError."""
+    """Returns the Reading; image: Image, None, OSError or ValueError."""
     names = dict.fromkeys(item.name for item in annotated.objects)
     reading = Reading(annotated, None, [
-        *(Fault(UNKNOWN_CLASS, f'unknown class {name!r}')
+        *(Fault(UNKNOWN_CLASS, f'unknown class {text_files.shown(name)}')
           for name in names if name not in ids), *annotated.faults],
         list(annotated.repairs), [])
-    if isinstance(image, ValueError):
+    if isinstance(image, ValueError | OSError):
         reading.faults.append(unreadable_image(annotated.file_name, image))
     elif image is not None:
         reading.repairs.extend(image.repairs)

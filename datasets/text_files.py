@@ -20,6 +20,8 @@ _WIDER = {'gb2312': 'gb18030', 'gbk': 'gb18030', 'shift_jis': 'cp932',
 _NOT_OF_FILES = ('idna', 'punycode', 'undefined')
 # Scripts of India and Persia join letters by characters without a width.
 _PRINTABLE_TOO = '\u200c\u200d\xa0\u3000'
+# Characters in a message.
+_MAX_SHOWN = 200
 
 
 def read_text(path: str) -> str:
@@ -80,6 +82,17 @@ def is_printable(name: str) -> bool:
     return name.isprintable() or all(
         character.isprintable() or character in _PRINTABLE_TOO
         for character in name)
+
+
+def shown(value: object) -> str:
+    """Returns what a file says for a message, quoted and not too long."""
+    return repr(shortened(value)) if isinstance(value, str) else (
+        shortened(repr(value)))
+
+
+def shortened(text: str) -> str:
+    """Returns a text for a message, not too long."""
+    return text if len(text) <= _MAX_SHOWN else f'{text[:_MAX_SHOWN]}...'
 
 
 def _codec(name):

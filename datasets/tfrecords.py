@@ -151,16 +151,20 @@ def _schema(features):
     return OWN if is_own else DETECTION_API
 
 
-def decode_example(serialized: bytes) -> Sample:
+def decode_example(serialized: bytes, ids: Sequence[int] = ()) -> Sample:
     """Returns the Sample of a tf.train.Example's bytes, without a graph.
 
     It may be of any Schema. As with `decoder`, what is not the image, its
     shape and its objects may be missing; area is then that of the bboxes.
     bboxes is float32 [num_objects, 4], area float32; the rest is int64.
 
+    Args:
+      serialized: the bytes.
+      ids: those of the labels in the records, ascending, if not 1, 2, ...
+
     Raises:
       ValueError: the bytes are not an Example of this schema, or some of its
-        objects lack a side, a class or a flag.
+        objects lack a side, a class or a flag, or are of another class.
     """
     features = _features(serialized)
     schema = _schema(features)
@@ -190,6 +194,10 @@ def decode_example(serialized: bytes) -> Sample:
     if len(counts) > 1:
         raise ValueError(f'its objects have {min(counts)} to {max(counts)} of '
                          'each value; convert again')
+    if ids:
+        if not np.isin(labels, ids).all():
+            raise ValueError('it has other classes than before')
+        labels = np.searchsorted(ids, labels) + 1
     sides = np.array(sides, np.float32)
     difficult, truncated, is_crowd = (
         values if values.size else np.zeros_like(labels) for values in flags)
@@ -201,8 +209,12 @@ def decode_example(serialized: bytes) -> Sample:
 
 
 def decoder(
-        schema: Schema = OWN) -> slim.tfexample_decoder.TFExampleDecoder:
-    """Returns a slim TFExampleDecoder of the ITEMS_TO_DESCRIPTIONS."""
+        schema: Schema = OWN, ids: Sequence[int] = ()
+        ) -> slim.tfexample_decoder.TFExampleDecoder:
+    """Returns a slim TFExampleDecoder of the ITEMS_TO_DESCRIPTIONS.
+
+    ids: as of decode_example.
+    """
     sizes = ({'image/shape': tf.FixedLenFeature([3], tf.int64)}
              if schema is OWN else
              {f'image/{side}': tf.FixedLenFeature([], tf.int64)
@@ -228,7 +240,9 @@ def decoder(
         'source_id': handlers.Tensor(_SOURCE_ID),
         'shape': handlers.ItemHandlerCallback(list(sizes), _read_shape),
         'object/bbox': handlers.BoundingBox(list(_SIDES), _BBOX),
-        'object/label': handlers.Tensor(schema.label),
+        'object/label': handlers.ItemHandlerCallback(
+            [schema.label], lambda keys_to_tensors: _read_labels(
+                keys_to_tensors[schema.label], ids)),
         'object/difficult': _flag_handler(schema.difficult, schema.label),
         'object/truncated': _flag_handler(schema.truncated, schema.label),
         'object/is_crowd': _flag_handler(_IS_CROWD, schema.label),
@@ -253,6 +267,13 @@ def _read_shape(keys_to_tensors):
         return keys_to_tensors['image/shape']
     return tf.stack([keys_to_tensors['image/height'],
                      keys_to_tensors['image/width'], tf.constant(3, tf.int64)])
+
+
+def _read_labels(labels, ids):
+    """Returns classes from 1 on, int64 [num_objects], of sparse ids."""
+    labels = tf.sparse.to_dense(labels)
+    return tf.searchsorted(tf.constant(ids, tf.int64), labels,
+                           out_type=tf.int64) + 1 if ids else labels
 
 
 def _flag_handler(key, label_key):

@@ -6,51 +6,16 @@ beside the images), or elsewhere below one folder.
 """
 import mmap
 import os
-import re
 
 from datasets import file_trees
-from datasets import samples
 from datasets.coco import contents
 
 # Folders of images beside those that are called as a file or a split is.
 _IMAGE_FOLDERS = ('images', 'jpegimages', 'data')
-_SPLIT = re.compile(r'(?<![a-z])(trainval|train|val|test)')
-
-
-class Part(file_trees.Part):
-    """The images of one COCO file: a Source.
-
-    Attributes:
-      category_ids: {class name: the file's id}, in the order of the ids.
-    """
-
-    def __init__(self, path: str, output_name: str, content: contents.Content,
-                 left_out: dict[str, list[str]]):
-        super().__init__(
-            path, output_name, content.images, self._annotated,
-            tuple(content.category_ids), content.notes,
-            {**left_out, **content.left_out})
-        self.category_ids = content.category_ids
-        self._images_dir = os.path.commonpath([
-            os.path.dirname(image.path) for image in content.images.values()
-            if image.path])
-
-    def missing(self) -> str | None:
-        """Returns the file or folder that is gone, or None."""
-        return super().missing() or (
-            None if os.path.isdir(self._images_dir) else self._images_dir)
-
-    def _annotated(self, name, image):
-        annotated = samples.Annotated(
-            name, f'{self.folder}, {name}', file_name=image.file_name,
-            size=image.size, objects=image.objects, faults=image.faults,
-            repairs=image.repairs, image_id=image.image_id)
-        return annotated if image.path is None else file_trees.with_image(
-            annotated, image.path)
 
 
 def find(dataset_dir: str, output_name: str, images_dir: str | None = None,
-         annotations_dir: str | None = None) -> list[Part] | None:
+         annotations_dir: str | None = None) -> list[file_trees.Part] | None:
     """Returns a source for each COCO file, None if there is none.
 
     Args:
@@ -65,35 +30,30 @@ def find(dataset_dir: str, output_name: str, images_dir: str | None = None,
       ValueError: the files contradict each other or themselves.
       OSError: one cannot be read.
     """
-    root, paths = file_trees.absolute(dataset_dir), None
-    if os.path.isfile(root):
-        paths, root = [root], os.path.dirname(root)
-        if os.path.basename(root).lower() == 'annotations':
-            root = os.path.dirname(root)
-    tree = file_trees.FileTree(filter(None, (
-        images_dir, root, annotations_dir)))
-    if paths is None:
-        start = os.path.join(file_trees.absolute(annotations_dir or root), '')
-        paths = [path for path in tree if path.startswith(start)
-                 and path.lower().endswith('.json')]
-    paths = [path for path in paths if _is_coco(path)]
+    root, path = file_trees.folder_and_file(dataset_dir)
+    if path is not None and os.path.basename(root).lower() == 'annotations':
+        root = os.path.dirname(root)
+    tree = file_trees.FileTree((images_dir, root, annotations_dir))
+    paths = [path] if path is not None else [
+        path for path in tree.below(file_trees.absolute(
+            annotations_dir or root)) if path.lower().endswith('.json')]
+    paths = list(filter(_is_coco, paths))
     # Beside them COCO has the same images' keypoints and regions.
     paths = [path for path in paths
              if os.path.basename(path).startswith('instances_')] or paths
     if not paths:
         return None
-    splits = {path: _split(path) for path in paths}
-    if len(set(splits.values())) < len(paths):
-        splits = {path: _stem(path) for path in paths}
-    if len(set(splits.values())) < len(paths):
-        raise ValueError(f'{root} has several COCO files of the same name: '
-                         f'{", ".join(sorted(paths))}; convert one at a time.')
-    return _parts(tree, {
-        path: file_trees.output_name(output_name, split, splits)
-        for path, split in splits.items()})
+    for called in (_split, _stem):
+        splits = {path: called(path) for path in paths}
+        if len(set(splits.values())) == len(paths):
+            return _parts(tree, {
+                path: file_trees.output_name(output_name, split, splits)
+                for path, split in splits.items()})
+    raise ValueError(f'{root} has several COCO files of the same name: '
+                     f'{", ".join(sorted(paths))}; convert one at a time.')
 
 
-def find_2017(root: str) -> list[Part]:
+def find_2017(root: str) -> list[file_trees.Part]:
     """Returns the sources coco_2017_train and coco_2017_val.
 
     Raises:
@@ -111,17 +71,22 @@ def find_2017(root: str) -> list[Part]:
 
 
 def _parts(tree, output_names):
-    found = {path: contents.read(
-        path, tree, _bases(path, tree.folders),
-        file_trees.SPLITS.get(_split(path))) for path in output_names}
-    left_out = tree.left_out(
-        [[image.path for image in content.images.values() if image.path]
-         for content in found.values()], output_names,
-        lambda path: ('image that no COCO file lists'
-                      if file_trees.is_image(path) else 'other file'))
-    return [Part(path, output_names[path], content, others)
-            for (path, content), others in zip(
-                found.items(), left_out, strict=True)]
+    """Returns the sources of {path: output_name}."""
+    parts = []
+    for path, output_name in output_names.items():
+        content = contents.read(
+            path, tree, _bases(path, tree.folders), _split(path))
+        parts.append(file_trees.Part(
+            path, output_name, content.annotated, tuple(content.category_ids),
+            content.notes, category_ids=content.category_ids))
+        if content.unlisted:
+            parts[-1].leave_out('image that only annotations name', (
+                f'id {image_id}, {number} annotations'
+                for image_id, number in content.unlisted.items()))
+    tree.account_for(parts, output_names, lambda path: (
+        'image that no COCO file lists' if file_trees.is_image(path)
+        else 'other file'))
+    return parts
 
 
 def _is_coco(path):
@@ -146,8 +111,7 @@ def _stem(path):
 
 def _split(path):
     """Returns the split that a file or its folder is called by, or None."""
-    match = _SPLIT.search(_stem(path).lower())
-    return None if match is None else match[0]
+    return file_trees.split_in(_stem(path))
 
 
 def _bases(path, folders):

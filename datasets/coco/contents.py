@@ -3,6 +3,7 @@
 Ids are the file's own: whole numbers or texts, also 0. A bbox is x, y, width
 and height, from 0 on. Outlines are not looked at.
 """
+import collections
 import json
 import math
 import os
@@ -21,24 +22,13 @@ LISTS = ('images', 'annotations', 'categories')
 _TOO_LARGE = 1e15
 
 
-class Image(NamedTuple):
-    """An image; what is in the lists is joined by its id."""
-    file_name: str  # For the records; '' if there is none.
-    path: str | None  # None: there is no such file.
-    image_id: int | str | None
-    size: tuple[int, int] | None  # Height, width.
-    objects: list[samples.Object]
-    faults: list[samples.Fault]
-    repairs: list[str]
-
-
 class Content(NamedTuple):
     """What a file says."""
     # By name. What cannot be told an image of is there too, 'annotations[7]'.
-    images: dict[str, Image]
-    category_ids: dict[str, int | str]
+    annotated: dict[str, samples.Annotated]
+    category_ids: dict[str, int | str]  # By name, in the order of the ids.
     notes: Sequence[str]
-    left_out: dict[str, list[str]]
+    unlisted: dict[str, int]  # Number of annotations, by id of their image.
 
 
 def read(path: str, tree: file_trees.FileTree, bases: Sequence[str],
@@ -80,12 +70,12 @@ class _Joiner:
         self._tree = tree
         self._bases = bases
         self._split = split
-        self._images = {}  # By name.
+        self._annotated = {}  # By name; objects, faults, repairs are lists.
         self._names = {}  # {id as a text: name}
         self._files = {}  # {path, else name: name}
         self._categories = {}  # {id as a text: (id, name)}
         self._category_ids = {}  # {name: id}
-        self._unlisted = {}  # {id of an image: number of annotations}
+        self._unlisted = collections.Counter()  # Annotations, by their image.
         self._joined = set()  # Names of images that are listed twice.
 
     def join(self, images, annotations, categories):
@@ -103,73 +93,75 @@ class _Joiner:
                         add(fields)
                 except ValueError as error:
                     self._add_fault(f'{kind}[{index}]', error)
+        self._check(images, annotations, categories)
+        for name in self._joined:
+            objects = self._annotated[name].objects
+            objects[:] = dict.fromkeys(objects)
+        return Content(
+            self._annotated, {name: category_id for category_id, name in sorted(
+                self._categories.values(), key=_order)},
+            [f'{self._path}: {text_files.shown(fields["name"])} is no class: '
+             'it has no objects, and names the group of the others or the '
+             'background.' for fields in groups], self._unlisted)
+
+    def _check(self, images, annotations, categories):
+        """Raises ValueError if the lists as a whole tell nothing."""
         for kind, entries in ('image', images), ('category', categories):
             if not entries:
                 raise ValueError(f'{self._path} lists no {kind}.')
-        if not any(image.path for image in self._images.values()):
+        if not any(one.image for one in self._annotated.values()):
             raise ValueError(
                 f'{self._path}: none of its {len(images)} images is in '
                 f'{" or ".join(self._bases)}; give --images_dir.')
-        num_unlisted = sum(self._unlisted.values())
-        if num_unlisted and num_unlisted == len(annotations):
+        if annotations and self._unlisted.total() == len(annotations):
             raise ValueError(
-                f'{self._path}: none of its {num_unlisted} annotations is of '
-                'one of its images; an image_id must be the id of one.')
-        for name in self._joined:
-            objects = self._images[name].objects
-            objects[:] = dict.fromkeys(objects)
-        return Content(
-            self._images, {name: category_id for category_id, name in sorted(
-                self._categories.values(), key=_order)},
-            [f'{self._path}: {fields["name"]!r} is no class: it has no '
-             'objects, and names the group of the others or the background.'
-             for fields in groups],
-            {'image that only annotations name': [
-                f'id {image_id}, {number} annotations'
-                for image_id, number in self._unlisted.items()]}
-            if self._unlisted else {})
+                f'{self._path}: none of its {len(annotations)} annotations is '
+                'of one of its images; an image_id must be the id of one.')
+
+    def _add(self, name, **fields):
+        """Returns the Annotated of a name, which is made if there is none."""
+        return self._annotated.setdefault(name, samples.Annotated(
+            name, f'{self._path}, {name}', objects=[], faults=[],
+            **{'repairs': [], **fields}))
 
     def _add_fault(self, name, message, kind=samples.BAD_ANNOTATION):
-        image = self._images.setdefault(
-            name, Image('', None, None, None, [], [], []))
-        image.faults.append(samples.Fault(kind, str(message)))
+        self._add(name).faults.append(samples.Fault(kind, str(message)))
 
     def _add_category(self, fields):
         category_id, name = _id(fields, 'id'), _text(fields, 'name')
+        shown = text_files.shown(name)
         if name.lower() == label_map.BACKGROUND:
-            raise ValueError(f'{name!r} is no class, but it has objects')
+            raise ValueError(f'{shown} is no class, but it has objects')
         if self._category_ids.setdefault(name, category_id) != category_id:
-            raise ValueError(f'{name!r} has the id {category_id} and the id '
+            raise ValueError(f'{shown} has the id {category_id} and the id '
                              f'{self._category_ids[name]}')
-        other = self._categories.setdefault(
+        _, other = self._categories.setdefault(
             str(category_id), (category_id, name))
-        if other[1] != name:
-            raise ValueError(
-                f'id {category_id} is that of {name!r} and of {other[1]!r}')
+        if other != name:
+            raise ValueError(f'id {category_id} is that of {shown} and of '
+                             f'{text_files.shown(other)}')
 
     def _add_image(self, fields):
         image_id, name = _id(fields, 'id'), _text(fields, 'file_name')
         size, text = _size(fields), name
         if '://' in name:
             text = urllib.parse.unquote(urllib.parse.urlsplit(name).path)
-        path, is_found_by_end = self._tree.resolve(
-            text, self._bases, self._split)
+        path, repairs = self._tree.resolve(text, self._bases, self._split)
         first = self._files.setdefault(path or name, name)
-        if name not in self._images:
-            self._images[name] = Image(
-                os.path.basename(path) if path and is_found_by_end
-                else '/'.join(file_trees.parts_of(text)), path, image_id,
-                size, [], [],
-                [file_trees.FOUND_BY_END] if is_found_by_end else [])
+        if name not in self._annotated:
+            self._add(name, image=path, size=size, image_id=image_id,
+                      repairs=repairs, file_name=(
+                          os.path.basename(path) if repairs
+                          else '/'.join(file_trees.parts_of(text))))
             if path is None:
                 self._add_fault(name, (
-                    f'no image, or several: {name!r} was looked for in '
-                    f'{self._bases[0]}'), samples.MISSING_IMAGE)
-        elif None not in (size, self._images[name].size) and (
-                size != self._images[name].size):
+                    f'no image, or several: {text_files.shown(name)} was '
+                    f'looked for in {self._bases[0]}'), samples.MISSING_IMAGE)
+        elif None not in (size, self._annotated[name].size) and (
+                size != self._annotated[name].size):
             self._add_fault(name, 'it is listed with different sizes')
         else:
-            self._images[name].repairs.append(IMAGE_LISTED_TWICE)
+            self._annotated[name].repairs.append(IMAGE_LISTED_TWICE)
             self._joined.add(name)
         self._check_same(name, first, f'both are {path}')
         other = self._names.setdefault(str(image_id), name)
@@ -177,29 +169,32 @@ class _Joiner:
 
     def _check_same(self, name, other, reason):
         if name != other:
-            self._add_fault(name, f'{reason}: this and {other!r}')
-            self._add_fault(other, f'{reason}: this and {name!r}')
+            for one, another in ((name, other), (other, name)):
+                self._add_fault(
+                    one, f'{reason}: this and {text_files.shown(another)}')
 
     def _add_annotation(self, fields):
         image_id = str(_id(fields, 'image_id'))
         if image_id not in self._names:
-            self._unlisted[image_id] = self._unlisted.get(image_id, 0) + 1
+            self._unlisted[image_id] += 1
             return
-        name = self._names[image_id]
-        place, kind = fields.get('id'), samples.BAD_ANNOTATION
+        annotated, kind = (self._annotated[self._names[image_id]],
+                           samples.BAD_ANNOTATION)
         try:
             category_id = _id(fields, 'category_id')
             if str(category_id) not in self._categories:
                 kind = samples.UNKNOWN_CLASS
-                raise ValueError(f'its category_id is {category_id!r}, which '
-                                 'is not among the categories')
+                raise ValueError(
+                    f'its category_id is {text_files.shown(category_id)}, '
+                    'which is not among the categories')
             item, repairs = _object(
                 fields, self._categories[str(category_id)][1])
         except ValueError as error:
-            self._add_fault(name, f'annotation {place!r}: {error}', kind)
+            annotated.faults.append(samples.Fault(
+                kind, f'annotation {fields.get("id")!r}: {error}'))
         else:
-            self._images[name].objects.append(item)
-            self._images[name].repairs.extend(repairs)
+            annotated.objects.append(item)
+            annotated.repairs.extend(repairs)
 
 
 def _without_outline(fields):
@@ -234,8 +229,8 @@ def _id(fields, key):
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int | str) or (
             isinstance(value, str) and not text_files.is_printable(value)):
-        raise ValueError(f'its {key} is {_shown(value)}, not a whole number '
-                         'or a text')
+        raise ValueError(f'its {key} is {text_files.shown(value)}, not a whole '
+                         'number or a text')
     return value
 
 
@@ -250,8 +245,8 @@ def _text(fields, key):
     value = fields.get(key)
     if not isinstance(value, str) or not value.strip() or not (
             text_files.is_printable(value)):
-        raise ValueError(f'its {key} is {_shown(value)}, not a text that '
-                         'can be printed')
+        raise ValueError(f'its {key} is {text_files.shown(value)}, not a text '
+                         'that can be printed')
     return text_files.normalised(value.strip())
 
 
@@ -268,12 +263,13 @@ def _object(fields, name):
     """Returns the Object of an annotation, and what was done for it."""
     bbox = fields.get('bbox')
     if not isinstance(bbox, list) or len(bbox) != 4:
-        raise ValueError(f'its bbox is {_shown(bbox)}, not [x, y, width, '
-                         'height]')
+        raise ValueError(f'its bbox is {text_files.shown(bbox)}, not [x, y, '
+                         'width, height]')
     x, y, width, height = (_number(side, 'bbox') for side in bbox)
     is_crowd = fields.get('iscrowd') or 0
     if is_crowd not in (0, 1):
-        raise ValueError(f'its iscrowd is {_shown(is_crowd)}, not 0 or 1')
+        raise ValueError(f'its iscrowd is {text_files.shown(is_crowd)}, not 0 '
+                         'or 1')
     area = (width * height if fields.get('area') is None
             else _number(fields['area'], 'area'))
     attributes, repairs = fields.get('attributes'), []
@@ -282,15 +278,14 @@ def _object(fields, name):
     # CVAT's boxes are turned about their centre, in degrees; its outlines, and
     # the boxes around them, are turned already.
     if angle and not fields.get('segmentation'):
-        angle = math.radians(_number(angle, 'rotation'))
-        cos, sin = abs(math.cos(angle)), abs(math.sin(angle))
-        x, y = x + width / 2, y + height / 2
-        width, height = cos * width + sin * height, sin * width + cos * height
-        x, y = x - width / 2, y - height / 2
+        bbox = samples.around_rotated(
+            x + width / 2, y + height / 2, width, height,
+            math.radians(_number(angle, 'rotation')))
         repairs = [samples.ROTATED_BOX]
-    return samples.Object(
-        name, (x, y, x + width, y + height), is_crowd=int(is_crowd),
-        area=abs(area)), repairs
+    else:
+        bbox = x, y, x + width, y + height
+    return samples.Object(name, bbox, is_crowd=int(is_crowd),
+                          area=abs(area)), repairs
 
 
 def _number(value, key):
@@ -302,11 +297,6 @@ def _number(value, key):
         if not abs(number) < _TOO_LARGE:  # Not true for nan either.
             raise ValueError
     except (ValueError, OverflowError):
-        raise ValueError(
-            f'its {key} has {_shown(value)}, not a number') from None
+        raise ValueError(f'its {key} has {text_files.shown(value)}, not a '
+                         'number') from None
     return number
-
-
-def _shown(value):
-    """Returns a value for messages."""
-    return repr(value)[:40]

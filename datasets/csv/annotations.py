@@ -9,7 +9,6 @@ import csv
 import io
 import itertools
 import os
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -37,14 +36,6 @@ class _Table(NamedTuple):
     notes: list[str]
 
 
-class _Image(NamedTuple):
-    """One image of a file."""
-    text: str  # What the file calls it.
-    path: str | None  # None if it is missing.
-    is_found_by_end: bool
-    rows: list[tuple[int, list[str]]]
-
-
 def find(dataset_dir: str, output_name: str, images_dir: str | None = None,
          annotations_dir: str | None = None) -> list[file_trees.Part] | None:
     """Returns a source for each CSV file of boxes, or None if there is none.
@@ -60,20 +51,16 @@ def find(dataset_dir: str, output_name: str, images_dir: str | None = None,
     Raises:
       ValueError: the files contradict each other, or one is broken.
     """
-    folder = file_trees.absolute(dataset_dir)
-    root = file_trees.absolute(annotations_dir or dataset_dir)
-    if os.path.isfile(folder):
-        folder = os.path.dirname(folder)
-    tree = file_trees.FileTree(filter(None, (folder, images_dir)))
+    folder, _ = file_trees.folder_and_file(dataset_dir)
+    root, given = file_trees.folder_and_file(annotations_dir or dataset_dir)
+    tree = file_trees.FileTree((folder, images_dir))
     tree.add(root)
-    paths = [path for path in ([root] if os.path.isfile(root) else tree)
-             if path.lower().endswith('.csv')
-             and f'{path}{os.sep}'.startswith(os.path.join(root, ''))]
     tables, lists = {}, []
-    for path in paths:
-        table = _read_table(path)
+    for path in tree.below(root) if given is None else [given]:
+        table = _read_table(path) if path.lower().endswith('.csv') else None
         if isinstance(table, _Table):
-            split = _split_of(tree, path)
+            split = file_trees.split_in(os.path.basename(path)) or (
+                file_trees.split_of(tree.name(path)))
             if split in tables:
                 _refuse_two(tables[split], table)
             tables[split] = table
@@ -82,9 +69,17 @@ def find(dataset_dir: str, output_name: str, images_dir: str | None = None,
     if not tables:
         return None
     if None in tables and len(tables) > 1:
-        _refuse_two(tables[None], next(
-            tables[split] for split in tables if split is not None))
-    return _parts(tree, tables, lists, output_name, images_dir)
+        _refuse_two(tables.pop(None), next(iter(tables.values())))
+    labels = _labels(lists)
+    parts = [file_trees.Part(
+        table.path, file_trees.output_name(output_name, split, tables),
+        _annotated(tree, table, split, images_dir, labels), labels,
+        table.notes) for split, table in tables.items()]
+    tree.account_for(
+        parts, [*lists, *(table.path for table in tables.values())],
+        lambda path: ('image that no row names' if file_trees.is_image(path)
+                      else 'other file'))
+    return parts
 
 
 def _refuse_two(one, other):
@@ -92,39 +87,6 @@ def _refuse_two(one, other):
         f'{one.path} and {other.path} both have boxes, and their names do '
         'not tell that they are different splits; choose one by '
         '--annotations_dir=FILE.')
-
-
-def _parts(tree, tables, lists, output_name, images_dir):
-    labels = _labels(lists)
-    images = {split: _images(tree, table, split, images_dir)
-              for split, table in tables.items()}
-
-    def reason_of(path):
-        return ('image that no row names' if file_trees.is_image(path)
-                else 'other file')
-
-    left_out = tree.left_out(
-        [[image.path for image in some.values() if image.path is not None]
-         for some in images.values()],
-        [*lists, *(table.path for table in tables.values())], reason_of)
-    return [
-        file_trees.Part(
-            table.path, file_trees.output_name(output_name, split, tables),
-            images[split],
-            lambda name, image, table=table: _annotated(
-                name, image, table, labels),
-            labels, table.notes, others, file_trees.common_folders(
-                image.path for image in images[split].values() if image.path))
-        for (split, table), others in zip(
-            tables.items(), left_out, strict=True)]
-
-
-def _split_of(tree, path):
-    """Returns the split that a file's name or folder tells, or None."""
-    name = tree.name(path)
-    words = re.split('[^a-z]+', os.path.basename(name).lower())
-    return next((file_trees.SPLITS[word] for word in words
-                 if word in file_trees.SPLITS), file_trees.split_of(name))
 
 
 def _read_table(path):
@@ -158,6 +120,8 @@ def _read_table(path):
         rows, error = _rows(text, delimiter)
         if error is not None:
             raise ValueError(f'{path}, {error}.')
+        if not rows[first:]:
+            raise ValueError(f'{path} names no image.')
         return _Table(path, delimiter, columns, rows[first:],
                       [f'{path}: {note}.' for note in notes])
     return None
@@ -209,51 +173,46 @@ def _labels(lists):
     return next(iter(all_labels.values()), None)
 
 
-def _images(tree, table, split, images_dir):
-    """Returns {name: _Image} of a file, in the order of their first rows."""
+def _annotated(tree, table, split, images_dir, labels):
+    """Returns {name: Annotated} of a file, in the order of their first rows."""
     bases = [os.path.dirname(table.path) if images_dir is None
              else file_trees.absolute(images_dir)]
-    index, found, images = table.columns.index('filename'), {}, {}
+    index, found, annotated = table.columns.index('filename'), {}, {}
+    told = {}  # {name: size, and the line that tells it}
     for line, fields in table.rows:
         text = fields[index].strip() if index < len(fields) else ''
         if text not in found:
             found[text] = tree.resolve(text, bases, split) if text else (
-                None, False)
-        path, is_found_by_end = found[text]
+                None, [])
+        path, repairs = found[text]
         name = tree.name(path) if path else text or f'line {line}'
-        images.setdefault(name, _Image(
-            text, path, is_found_by_end, [])).rows.append((line, fields))
-    if not images:
-        raise ValueError(f'{table.path} names no image.')
-    return images
-
-
-def _annotated(name, image, table, labels):
-    """Returns the Annotated of an image."""
-    objects, faults, size = [], [], (None, 0)
-    for line, fields in image.rows:
+        if name not in annotated:
+            annotated[name] = samples.Annotated(
+                name, f'{table.path}, {name}', name, path, objects=[],
+                faults=[], repairs=list(repairs))
+            if text and not path:
+                annotated[name].faults.append(file_trees.no_image(text))
         try:
-            if len(fields) != len(table.columns):
-                raise ValueError(f'{len(fields)} fields; {len(table.columns)} '
-                                 'are expected')
-            row = dict(zip(table.columns, map(str.strip, fields), strict=True))
-            if not image.text:
-                raise ValueError('no name of an image')
-            size = _same_size(size, _size(row, table.delimiter), line)
-            objects += _objects(row, table.delimiter, labels)
+            row = _row(table, fields)
+            _check_size(told, name, _size(row, table.delimiter), line)
+            annotated[name].objects.extend(
+                _objects(row, table.delimiter, labels))
         except ValueError as error:
-            faults.append(samples.Fault(
+            annotated[name].faults.append(samples.Fault(
                 samples.BAD_ANNOTATION, f'line {line}: {error}'))
-    annotated = samples.Annotated(
-        name, f'{table.path}, {name}', file_name=name, size=size[0],
-        objects=objects, faults=faults,
-        repairs=[file_trees.FOUND_BY_END] if image.is_found_by_end else [])
-    if image.path is not None:
-        return file_trees.with_image(annotated, image.path)
-    if not image.text:
-        return annotated
-    return annotated._replace(faults=[*faults, samples.Fault(
-        samples.MISSING_IMAGE, f'no image {file_trees.shown(image.text)}')])
+    return {name: one._replace(size=told.get(name, [None])[0])
+            for name, one in annotated.items()}
+
+
+def _row(table, fields):
+    """Returns {column: text} of the fields of a row."""
+    if len(fields) != len(table.columns):
+        raise ValueError(f'{len(fields)} fields; {len(table.columns)} are '
+                         'expected')
+    row = dict(zip(table.columns, map(str.strip, fields), strict=True))
+    if not row['filename']:
+        raise ValueError('no name of an image')
+    return row
 
 
 def _objects(row, delimiter, labels):
@@ -266,12 +225,13 @@ def _objects(row, delimiter, labels):
             bbox.append(_number(row[side], delimiter))
         except ValueError as error:
             raise ValueError(f'{side} {error}') from error
-    if not row['class']:
+    name = text_files.normalised(row['class'])
+    if not name:
         raise ValueError('no class')
-    if labels is not None and row['class'] not in labels:
-        raise ValueError(f'class {file_trees.shown(row["class"])} is not in '
-                         'the list of classes')
-    return [samples.Object(row['class'], tuple(bbox))]
+    if labels is not None and name not in labels:
+        raise ValueError(f'class {text_files.shown(name)} is not in the list '
+                         'of classes')
+    return [samples.Object(name, tuple(bbox))]
 
 
 def _size(row, delimiter):
@@ -286,15 +246,13 @@ def _size(row, delimiter):
     return tuple(map(int, size)) if all(size) else None
 
 
-def _same_size(known, size, line):
-    """Returns the size of an image and the line that first told it."""
-    if size is None or size == known[0]:
-        return known
-    if known[0] is not None:
+def _check_size(told, name, size, line):
+    """Notes the size of an image; raises ValueError if it was another one."""
+    known, first = told.setdefault(name, (size, line)) if size else (None, 0)
+    if known != size:
         raise ValueError(
             '{1} x {0} pixels'.format(*size) + ', but {1} x {0}'.format(
-                *known[0]) + f' in line {known[1]}')
-    return size, line
+                *known) + f' in line {first}')
 
 
 def _number(text, delimiter):

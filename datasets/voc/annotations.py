@@ -117,7 +117,7 @@ def _object(fields, number, repairs):
     name = text_files.normalised(_text(fields, 'name'))
     if not name:
         raise ValueError(f'object {number} has no <name>.')
-    place = f'object {number} ({name!r})'
+    place = f'object {number} ({text_files.shown(name)})'
     if 'bndbox' in fields:
         bndbox = _fields(fields['bndbox'])
         bbox = tuple(_number(bndbox, side, place) for side in _SIDES)
@@ -140,10 +140,7 @@ def _around_rotated(fields, place):
     if abs(angle) > 2 * math.pi:
         raise ValueError(f'{place}: <angle> is {angle:g}; it must be in '
                          'radians, at most 2 pi.')
-    cos, sin = abs(math.cos(angle)) / 2, abs(math.sin(angle)) / 2
-    half_width = cos * width + sin * height
-    half_height = sin * width + cos * height
-    return x - half_width, y - half_height, x + half_width, y + half_height
+    return samples.around_rotated(x, y, width, height, angle)
 
 
 def _around_polygon(polygon, place):
@@ -176,7 +173,8 @@ def _number(fields, tag, place):
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise ValueError(f'{place}: <{tag}> is {text!r}, not a number.')
+        raise ValueError(
+            f'{place}: <{tag}> is {text_files.shown(text)}, not a number.')
     return value
 
 

@@ -119,9 +119,8 @@ class Part:
                 samples.LISTED_WITHOUT_ANNOTATION,)) if (
                     is_listed_alone) else annotations.read_annotation(path)
         except (ValueError, OSError) as error:
-            message = str(error).removeprefix(f'{path}: ').rstrip('.')
-            return samples.Annotated(name, path, faults=[
-                samples.Fault(samples.BAD_ANNOTATION, message)])
+            return samples.Annotated(
+                name, path, faults=[samples.bad_annotation(path, error)])
         size = annotation.height, annotation.width
         return self._with_image(samples.Annotated(
             name, path, size=None if None in size else size,
@@ -133,29 +132,25 @@ class Part:
 
         Which images <filename> chose is known after `load`.
         """
+        folders = list(map(os.path.abspath, (
+            self._annotations_dir, self._images.path)))
+        by_stem = self._annotations, self._images.by_stem
+        others = {os.path.join(folder, name) for folder in folders
+                  for name in image_folder.files_below(folder)}
+        others -= {os.path.join(folder, name)
+                   for folder, some in zip(folders, by_stem, strict=True)
+                   for names in some.values() for name in names}
+        others -= {os.path.join(folders[1], name) for name in self._chosen}
+        others.discard(os.path.abspath(self._labels_path))
         left, used = collections.defaultdict(list), set(self._names)
-        others = {
-            os.path.join(folder, name) for folder, names in (
-                (self._images.path, self._images.files),
-                (self._annotations_dir,
-                 image_folder.files_below(self._annotations_dir)))
-            for name in names}
-        for kind, folder, by_stem in (
-                ('annotation', self._annotations_dir, self._annotations),
-                ('image', self._images.path, self._images.by_stem)):
-            for stem, names in by_stem.items():
-                others.difference_update(
-                    os.path.join(folder, name) for name in names)
+        for kind, some in zip(('annotation', 'image'), by_stem, strict=True):
+            for stem, names in some.items():
                 free = [name for name in names if name not in self._chosen]
                 if stem not in used:
                     left[f'{kind} {self._reason(stem)}'] += free
                 elif len(free) < len(names):
                     left['image whose name another one has'] += free
-        others.difference_update(
-            os.path.join(self._images.path, name) for name in self._chosen)
-        others.discard(self._labels_path)
-        root = os.path.commonpath(map(
-            os.path.abspath, (self._images.path, self._annotations_dir)))
+        root = os.path.commonpath(folders)
         left['neither an image nor an annotation'] = sorted(
             os.path.relpath(path, root) for path in others)
         return {reason: names for reason, names in left.items() if names}
@@ -197,8 +192,8 @@ class Part:
             file_name=file_name, named_file=other,
             repairs=[*annotated.repairs, *repairs])
         try:
-            return annotated._replace(content=self._images.read(file_name))
-        except (ValueError, OSError) as error:
+            return annotated._replace(image=self._images.path_of(file_name))
+        except ValueError as error:
             return annotated._replace(
                 faults=[samples.unreadable_image(file_name, error)])
 

@@ -6,9 +6,9 @@ labels are where YOLO looks for them: the last folder `images` of its path is
 `labels`, the ending is .txt; else beside the image. A line is `class cx cy w
 h`, parts of the image, or `class x1 y1 x2 y2 x3 y3 ...`, a polygon.
 """
+import functools
 import math
 import os
-from typing import NamedTuple
 
 from datasets import file_trees
 from datasets import samples
@@ -23,15 +23,6 @@ NO_LABEL_FILE = 'image_without_label_file'  # It has no objects: YOLO's rule.
 _ROUNDING = 1e-3
 # Of sides that leave the image by the rounding of centre and size.
 _ROUNDING_OF_SIDES = 2e-6
-
-
-class _Image(NamedTuple):
-    """One image of a split."""
-    text: str  # What the set calls it.
-    place: str  # Where.
-    path: str | None  # None if it is missing.
-    is_found_by_end: bool = False
-    label_path: str | None = None
 
 
 def find(dataset_dir: str, output_name: str, images_dir: str | None = None,
@@ -49,11 +40,8 @@ def find(dataset_dir: str, output_name: str, images_dir: str | None = None,
       ValueError: the files of the set contradict each other, or something
         that they name is missing.
     """
-    root, path = file_trees.absolute(dataset_dir), None
-    if os.path.isfile(root):
-        path, root = root, os.path.dirname(root)
-    tree = file_trees.FileTree(filter(None, (
-        root, images_dir, annotations_dir)))
+    root, path = file_trees.folder_and_file(dataset_dir)
+    tree = file_trees.FileTree((root, images_dir, annotations_dir))
     found = sets.find(tree, path)
     notes, used = [], [] if found is None else list(found.used)
     if images_dir is not None:
@@ -64,87 +52,109 @@ def find(dataset_dir: str, output_name: str, images_dir: str | None = None,
     else:
         images = {file_trees.SPLITS[split]: _images_of_split(
             tree, found, split, notes, used) for split in found.splits}
-    looked_up = {}
-    for split, some in images.items():
-        images[split] = [
-            one if one.path is None else one._replace(
-                label_path=_label_path(tree, one.path, annotations_dir,
-                                       looked_up)) for one in some]
+    labels_dir = annotations_dir and file_trees.absolute(annotations_dir)
+    images = {split: {one.name: _with_place(tree, one, labels_dir)
+                      for one in some} for split, some in images.items()}
     if found is None or not found.splits:
-        if not any(one.label_path for some in images.values() for one in some):
+        path = next((one.place for some in images.values()
+                     for one in some.values() if _has_labels(one)), None)
+        if path is None:
             return None
         if found is None:
-            _refuse_without_names(images)
+            _refuse_without_names(path)
             return None
-    return _parts(tree, found, images, output_name, notes, used, looked_up)
+    return _parts(tree, found, images, output_name, notes, used, labels_dir)
 
 
-def _parts(tree, found, images, output_name, notes, used, looked_up):
-    label_folders = set(map(os.path.dirname, looked_up))
+def _image(name, path, repairs=()):
+    """Returns the Annotated of an image before its labels are looked for."""
+    return samples.Annotated(name, path, name, path, repairs=[*repairs],
+                             is_relative=True)
+
+
+def _has_labels(annotated):
+    return (annotated.image is not None
+            and NO_LABEL_FILE not in annotated.repairs)
+
+
+def _label_paths(annotated, labels_dir):
+    """Returns where the label file of an image may be, likely first."""
+    if annotated.image is None:
+        return []
+    folder, file_name = os.path.split(annotated.image)
+    folders = [*_label_folders(folder), folder]
+    if labels_dir is not None:
+        parts = file_trees.parts_of(annotated.name)[:-1]
+        folders = [os.path.join(labels_dir, *parts[first:])
+                   for first in range(len(parts) + 1)]
+    stem = os.path.splitext(file_name)[0]
+    return [os.path.join(folder, f'{stem}.txt') for folder in folders]
+
+
+def _with_place(tree, annotated, labels_dir):
+    """Returns an Annotated whose place is its label file, if it has one."""
+    path = next(filter(None, map(
+        tree.find, _label_paths(annotated, labels_dir))), None)
+    if path is not None:
+        return annotated._replace(place=path)
+    return annotated if annotated.image is None else annotated._replace(
+        repairs=[*annotated.repairs, NO_LABEL_FILE])
+
+
+def _parts(tree, found, images, output_name, notes, used, labels_dir):
+    label_folders = {
+        os.path.dirname(path) for some in images.values()
+        for one in some.values() for path in (
+            [one.place] if _has_labels(one)
+            else _label_paths(one, labels_dir))}
 
     def reason_of(path):
         if file_trees.is_image(path):
             return 'image in no split'
-        if (path.endswith('.txt') and os.path.dirname(path) in label_folders
-                and os.path.basename(path) not in sets.NAMES_FILES):
-            return 'label file without image'
-        return 'other file'
-
-    left_out = tree.left_out(
-        [[path for one in some for path in (one.path, one.label_path)
-          if path is not None] for some in images.values()], used, reason_of)
-
-    def read(name, image):
-        return _annotated(name, image, found)
+        return 'label file without image' if (
+            path.endswith('.txt') and os.path.dirname(path) in label_folders
+            and os.path.basename(path) not in sets.NAMES_FILES) else (
+                'other file')
 
     parts = []
-    for (split, some), others in zip(images.items(), left_out, strict=True):
-        entries = {}
-        for image in some:
-            name = image.text if image.path is None else tree.name(image.path)
-            entries[name] = image
-        folders = [folder for kind in ('path', 'label_path')
-                   for folder in file_trees.common_folders(filter(None, (
-                       getattr(image, kind) for image in some)))]
-        folder = folders[0] if folders else found.path
-        if not any(image.label_path for image in some):
+    for split, some in images.items():
+        folder, = file_trees.common_folders(filter(None, (
+            one.image for one in some.values()))) or [found.path]
+        label_files = [one.place for one in some.values() if _has_labels(one)]
+        if not label_files:
+            wanted = next(filter(None, (
+                _label_paths(one, labels_dir) for one in some.values())),
+                ['a .txt file of the same name'])[0]
             raise ValueError(
                 f'{found.path}: none of the {len(some)} images in {folder} '
                 f'has a label file; that of '
-                f'{file_trees.shown(next(iter(entries)))} would be '
-                f'{_wanted(some, looked_up)}. Leave such a split out.')
+                f'{text_files.shown(next(iter(some)))} would be {wanted}. '
+                'Leave such a split out.')
         parts.append(file_trees.Part(
-            folder, file_trees.output_name(output_name, split, images),
-            entries, read, sets.without_background(found.labels), notes,
-            others, folders[1:]))
+            folder, file_trees.output_name(output_name, split, images), some,
+            sets.without_background(found.labels), notes, label_files,
+            functools.partial(_with_objects, found)))
+    tree.account_for(parts, used, reason_of)
     return parts
-
-
-def _wanted(images, looked_up):
-    """Returns where the label file of an image was looked for first."""
-    image = next((one.path for one in images if one.path is not None), None)
-    return next((path for path, owner in looked_up.items() if owner == image),
-                'a .txt file of the same name')
 
 
 def _images_of_folder(tree, folder):
     tree.add(folder)
     for labels in _label_folders(folder):
         tree.add(labels)
-    images = tree.images_below(folder)
+    images = list(filter(file_trees.is_image, tree.below(folder)))
     if not images:
         raise ValueError(f'{folder}: no image below it.')
-    return [_Image(path, path, path) for path in images]
+    return [_image(tree.name(path), path) for path in images]
 
 
 def _images_by_folder(tree):
     """Returns {split: images} by the names of their folders."""
     images = {}
-    for path in tree:
-        if file_trees.is_image(path):
-            split = file_trees.split_of(tree.name(path))
-            images.setdefault(split, []).append(
-                _Image(path, path, path))
+    for path in filter(file_trees.is_image, tree):
+        name = tree.name(path)
+        images.setdefault(file_trees.split_of(name), []).append(
+            _image(name, path))
     if len(images) > 1:
         images.pop(None, None)
     return images
@@ -157,7 +167,7 @@ def _images_of_split(tree, found, split, notes, used):
         path, is_literal = _existing(entry, found.bases)
         if path is None:
             raise ValueError(
-                f'{found.path}: {split} is {file_trees.shown(entry)}, and '
+                f'{found.path}: {split} is {text_files.shown(entry)}, and '
                 'there is no such folder or list of images; correct it, or '
                 'remove it.')
         if not is_literal:
@@ -165,12 +175,12 @@ def _images_of_split(tree, found, split, notes, used):
         if os.path.isdir(path):
             some = _images_of_folder(tree, path)
         elif file_trees.is_image(path):
-            some = [_Image(entry, found.path, path)]
+            some = [_image(tree.name(path), path)]
         else:
             used.append(path)
             some = _images_of_list(tree, path, found, split)
         for image in some:
-            images.setdefault(image.path or image.text, image)
+            images.setdefault(image.name, image)
     return list(images.values())
 
 
@@ -194,21 +204,23 @@ def _images_of_list(tree, path, found, split):
     lines = text_files.read_text(path).split('\n')
     images = {}
     for number, line in enumerate(map(str.strip, lines), 1):
-        if line:
-            image = _Image(line, f'{path}, line {number}', None)
-            if file_trees.is_image(line):
-                image = _Image(*image[:2], *tree.resolve(
-                    line, [os.path.dirname(path), *found.bases],
-                    file_trees.SPLITS[split]))
-            if images.setdefault(image.path or line, image) is not image:
-                raise ValueError(f'{image.place}: {file_trees.shown(line)} is '
-                                 'named twice.')
+        if not line:
+            continue
+        place = f'{path}, line {number}'
+        file, repairs = tree.resolve(
+            line, [os.path.dirname(path), *found.bases],
+            file_trees.SPLITS[split]) if file_trees.is_image(line) else (
+                None, [])
+        image = _image(tree.name(file), file, repairs) if file else (
+            samples.Annotated(line, place, faults=[file_trees.no_image(line)]))
+        if images.setdefault(image.name, image) is not image:
+            raise ValueError(
+                f'{place}: {text_files.shown(line)} is named twice.')
+        if file:
+            for labels in _label_folders(os.path.dirname(file)):
+                tree.add(labels)
     if not images:
         raise ValueError(f'{path} names no image.')
-    for image in images.values():
-        if image.path is not None:
-            for labels in _label_folders(os.path.dirname(image.path)):
-                tree.add(labels)
     return list(images.values())
 
 
@@ -222,32 +234,8 @@ def _label_folders(folder):
     return []
 
 
-def _label_path(tree, image_path, annotations_dir, looked_up):
-    """Returns the path of an image's label file, or None.
-
-    looked_up: {path of a label file: image path}, filled here.
-    """
-    folder, file_name = os.path.split(image_path)
-    file_name = os.path.splitext(file_name)[0] + '.txt'
-    if annotations_dir is not None:
-        root = file_trees.absolute(annotations_dir)
-        parts = file_trees.parts_of(tree.name(image_path))[:-1]
-        folders = [os.path.join(root, *parts[first:])
-                   for first in range(len(parts) + 1)]
-    else:
-        folders = [*_label_folders(folder), folder]
-    for folder in folders:
-        path = os.path.join(folder, file_name)
-        looked_up.setdefault(path, image_path)
-        if tree.find(path) is not None:
-            return tree.find(path)
-    return None
-
-
-def _refuse_without_names(images):
-    """Raises ValueError if the labels are YOLO's: without names of classes."""
-    path = next(one.label_path for some in images.values() for one in some
-                if one.label_path)
+def _refuse_without_names(path):
+    """Raises ValueError if a label file is YOLO's: without names of classes."""
     try:
         line = text_files.read_text(path).strip().partition('\n')[0]
         _object(line.split(), [''] * 10_000, None)
@@ -258,26 +246,18 @@ def _refuse_without_names(images):
                      'line in the order of their ids.')
 
 
-def _annotated(name, image, found):
-    if image.path is None:
-        return samples.Annotated(name, image.place, faults=[samples.Fault(
-            samples.MISSING_IMAGE, f'no image {file_trees.shown(image.text)}')])
-    repairs = [file_trees.FOUND_BY_END] if image.is_found_by_end else []
-    objects, faults = [], []
-    if image.label_path is None:
-        repairs.append(NO_LABEL_FILE)
-    else:
-        try:
-            objects, faults, done = read_label_file(
-                image.label_path, found.labels, found.num_values)
-            repairs += done
-        except (ValueError, OSError) as error:
-            message = str(error).removeprefix(f'{image.label_path}: ')
-            faults = [samples.Fault(
-                samples.BAD_ANNOTATION, message.rstrip('.'))]
-    return file_trees.with_image(samples.Annotated(
-        name, image.label_path or image.path, file_name=name, objects=objects,
-        faults=faults, repairs=repairs, is_relative=True), image.path)
+def _with_objects(found, annotated):
+    """Returns the Annotated of an image with what its label file says."""
+    if not _has_labels(annotated):
+        return annotated
+    try:
+        objects, faults, repairs = read_label_file(
+            annotated.place, found.labels, found.num_values)
+    except (ValueError, OSError) as error:
+        return annotated._replace(
+            faults=[samples.bad_annotation(annotated.place, error)])
+    return annotated._replace(objects=objects, faults=faults,
+                              repairs=[*annotated.repairs, *repairs])
 
 
 def read_label_file(
@@ -314,14 +294,15 @@ def read_label_file(
 
 def _object(fields, labels, num_values):
     """Returns the Object of a line, and a list of what was repaired."""
-    is_polygon = (num_values is None and len(fields) >= 7
-                  and len(fields) % 2 == 1)
+    # After a box trackers write a confidence and an id.
+    is_polygon = (num_values is None and len(fields) % 2 == 1 and (
+        len(fields) > 7 or len(fields) == 7 and fields[6] not in ('0', '1')))
     if not is_polygon and len(fields) != (num_values or 5):
         raise ValueError(
             f'{len(fields)} values; {num_values or 5} values expected'
             + ': class cx cy w h' * (num_values is None)
             + ' (remove a confidence or an id of tracking)' * (
-                len(fields) == 6))
+                len(fields) in (6, 7)))
     name = _class_name(fields[0], labels)
     values = [_part(text) for text in (
         fields[1:] if is_polygon else fields[1:5])]
@@ -340,7 +321,7 @@ def _class_name(text, labels):
     index = file_trees.number(text)
     if not index.is_integer():
         raise ValueError(
-            f'class {file_trees.shown(text)} is not a whole number')
+            f'class {text_files.shown(text)} is not a whole number')
     if not 0 <= index < len(labels):
         raise ValueError(f'class {text[:40]} is not one of the ids 0 to '
                          f'{len(labels) - 1}')

@@ -7,9 +7,8 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import yaml
-
 from datasets import file_trees
+from datasets import label_files
 from datasets import label_map
 from datasets import text_files
 
@@ -57,7 +56,7 @@ def _of_yaml(paths):
             break
         text = text_files.read_text(path)
         if 'names' in text:
-            content = _parsed_yaml(path, text)
+            content = _named(path, label_files.parsed_yaml, text)
             if isinstance(content, dict) and 'names' in content:
                 found[path] = content
     chosen = [path for path in found
@@ -66,76 +65,65 @@ def _of_yaml(paths):
         raise ValueError(
             f'{chosen[0]} and {chosen[1]} both tell a YOLO set; give one as '
             '--dataset_dir.')
-    return _set_of_yaml(chosen[0], found[chosen[0]]) if chosen else None
+    return _named(chosen[0], _set_of_yaml, found[chosen[0]], chosen[0]) if (
+        chosen) else None
 
 
-def _parsed_yaml(path, text):
-    """Returns the lists, dicts and str of a YAML file."""
+def _named(path, function, *args):
+    """Returns function(*args); puts the path before what it raises."""
     try:
-        # Its scalars stay text: a class may be called no, 1 or null.
-        return yaml.load(text, Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        reason = ' '.join(str(error).split())[:200]
-        raise ValueError(f'{path} is not YAML: {reason}.') from error
+        return function(*args)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from error
 
 
-def _set_of_yaml(path, content):
+def _set_of_yaml(content, path):
     folder = os.path.dirname(path)
     root = os.path.abspath(os.path.join(folder, os.path.expanduser(
-        _text(content.get('path', ''), path, 'path'))))
+        _text(content.get('path', ''), 'path'))))
     splits = {}
     for split in _SPLITS:
         entries = content.get(split, [])
-        entries = [_text(entry, path, split) for entry in (
+        entries = [_text(entry, split) for entry in (
             entries if isinstance(entries, list) else [entries])]
         entries = [entry for entry in entries
                    if entry.lower() not in ('', '~', 'null')]
         if entries and file_trees.SPLITS[split] in map(
                 file_trees.SPLITS.get, splits):
-            raise ValueError(f'{path} has both val and valid; keep one.')
+            raise ValueError('it has both val and valid; keep one.')
         if entries:
             splits[split] = entries
-    labels = _labels_of_yaml(path, content['names'])
-    _check_count(path, 'nc', content.get('nc'), labels)
+    names = label_files.names_of_yaml(content)
+    if list(names) != list(range(len(names))):
+        raise ValueError(f'the ids of its {len(names)} names are not 0 to '
+                         f'{len(names) - 1}.')
+    labels = _checked(names.values(), f'{path}, names')
+    _check_count('nc', content.get('nc'), labels)
     return Set(path, labels, splits, [root, folder], [path],
-                _num_values(path, content.get('kpt_shape')))
+                _num_values(content.get('kpt_shape')))
 
 
-def _text(value, path, key):
+def _text(value, key):
     if not isinstance(value, str):
-        raise ValueError(f'{path}: {key} is a {type(value).__name__}; it is '
-                         'the path of a folder or of a list of images.')
+        raise ValueError(f'{key} is a {type(value).__name__}; it is the path '
+                         'of a folder or of a list of images.')
     return value
 
 
-def _labels_of_yaml(path, names):
-    if isinstance(names, dict):
-        ids = [str(i) for i in range(len(names))]
-        if set(names) != set(ids):
-            raise ValueError(f'{path}: the ids of its {len(ids)} names are '
-                             f'not 0 to {len(ids) - 1}.')
-        names = [names[i] for i in ids]
-    if not isinstance(names, list) or not all(
-            isinstance(name, str) for name in names):
-        raise ValueError(f'{path}: names is neither a list of names nor of '
-                         'id: name.')
-    return _checked(names, f'{path}, names')
-
-
-def _check_count(path, key, value, labels):
+def _check_count(key, value, labels):
     if value not in (None, '', str(len(labels))):
-        raise ValueError(f'{path}: {key} is {str(value)[:40]}, but there are '
+        raise ValueError(f'{key} is {str(value)[:40]}, but there are '
                          f'{len(labels)} names.')
 
 
-def _num_values(path, shape):
+def _num_values(shape):
     """Returns how many values a line with these keypoints has, or None."""
     if shape is None:
         return None
     if not isinstance(shape, list) or len(shape) != 2 or not all(
             isinstance(one, str) and one.isdecimal() and len(one) < 5
             for one in shape):
-        raise ValueError(f'{path}: kpt_shape is not two numbers.')
+        raise ValueError('kpt_shape is not two numbers.')
     return 5 + int(shape[0]) * int(shape[1])
 
 
@@ -152,24 +140,19 @@ def _of_darknet(tree, paths):
                   in (line.partition('=') for line in lines) if equals}
         if not values.keys() >= {'names', 'train'}:
             continue
-        bases = _darknet_bases(path)
+        # Its paths are relative to where darknet is started.
+        bases = [os.path.dirname(path), os.path.dirname(os.path.dirname(path))]
         names_path, _ = tree.resolve(values['names'], bases)
         if names_path is None:
             raise ValueError(
-                f'{path}: no file {file_trees.shown(values["names"])}, its '
+                f'{path}: no file {text_files.shown(values["names"])}, its '
                 'list of names.')
         labels = _labels_of_lines(names_path)
-        _check_count(path, 'classes', values.get('classes'), labels)
+        _named(path, _check_count, 'classes', values.get('classes'), labels)
         return Set(path, labels, {split: [values[split]] for split in _SPLITS
                                    if values.get(split)},
                     bases, [path, names_path])
     return None
-
-
-def _darknet_bases(path):
-    # Its paths are relative to where darknet is started.
-    folder = os.path.dirname(path)
-    return [folder, os.path.dirname(folder)]
 
 
 def _of_names(paths):

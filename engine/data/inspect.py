@@ -60,8 +60,8 @@ def inspect(dataset_name: str, split_name: str, dataset_dir: str,
         dataset_name, split_name, dataset_dir)
     samples = [
         sample._replace(encoded=None) for sample in tqdm.tqdm(
-            records.read_samples(dataset.data_sources), unit=' images',
-            total=dataset.num_samples, disable=None)]
+            records.read_samples(dataset.data_sources, dataset.record_ids),
+            unit=' images', total=dataset.num_samples, disable=None)]
     _check_labels(samples, dataset)
     print(f'{dataset_name} {split_name}, in {dataset_dir}:')
     print('\n'.join([*dataset.notes, *class_lines(samples, dataset.labels)]))
@@ -232,8 +232,8 @@ def _write_sheet(path, samples, dataset):
         max(contact_sheet.NUM_IMAGES, len(dataset.labels))))
     shown = [
         (records.image_name(sample.filename, index), sample)
-        for index, sample in enumerate(
-            records.read_samples(dataset.data_sources)) if index in chosen]
+        for index, sample in enumerate(records.read_samples(
+            dataset.data_sources, dataset.record_ids)) if index in chosen]
     sheet = contact_sheet.draw(shown, dataset.labels)
     _, encoded = cv2.imencode('.png', cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     files.write_whole(path, [encoded.tobytes()])

@@ -49,9 +49,12 @@ def records_in(folder):
 
 
 class Drawer:
-    """A format of its own: boxes by the names of images that do not exist."""
+    """A format of its own: boxes by the names of one image."""
     folder, output_name = 'drawer', 'toy_train'
     labels, notes = ('b', 'c', 'a'), ()
+
+    def __init__(self, image):
+        self.image = image
 
     def names(self):
         return ['a 6 4 30 20', 'b 0 0 60 40', 'none', 'broken']
@@ -60,7 +63,7 @@ class Drawer:
         label, *sides = name.split()
         return samples.Annotated(
             name, f'{self.folder}, drawing {name}', f'{label}.jpg',
-            None if name == 'broken' else image(), (40, 60),
+            None if name == 'broken' else self.image, (40, 60),
             objects=[samples.Object(label, [*map(int, sides)], 0, 1)]
             if sides else [],
             faults=[samples.Fault('torn', 'it is torn')]
@@ -74,11 +77,13 @@ class Drawer:
 
 
 def test_a_format_is_names_and_a_way_to_load_them(tmp_path):
+    path = tmp_path / 'drawn.jpg'
+    path.write_bytes(image())
     with pytest.raises(ValueError, match=(
             'drawer, drawing broken: it is torn\n')):
-        conversion.convert([Drawer()], str(tmp_path), ['a', 'b'])
+        conversion.convert([Drawer(str(path))], str(tmp_path), ['a', 'b'])
     manifest, = conversion.convert(
-        [Drawer()], str(tmp_path), skip_invalid=True)
+        [Drawer(str(path))], str(tmp_path), skip_invalid=True)
     assert manifest['objects_per_class'] == {'b': 1, 'c': 0, 'a': 1}
     assert manifest['skipped'] == {'torn': {'count': 1, 'files': ['broken']}}
     assert manifest['repaired'] == {}
@@ -168,23 +173,6 @@ def put_faulty(folder):
     (folder / 'Annotations' / '5.xml').write_text('<annotation>')
 
 
-def test_lists_all_faults_and_writes_nothing(tmp_path):
-    put_faulty(tmp_path)
-    with pytest.raises(ValueError) as caught:
-        run(tmp_path, tmp_path / 'records', ('a', 'person'))
-    lines = str(caught.value).splitlines()
-    assert lines[0].startswith('4 annotations cannot be converted; nothing')
-    annotation = os.path.join(str(tmp_path), 'Annotations', '{}.xml: ')
-    for line, stem, message in zip(lines[1:], '22345', (
-            "unknown class 'persn'", "unknown class 'c'", 'no image: ',
-            'image 4.jpg: not an image', 'not XML: '), strict=False):
-        assert line.strip().startswith(annotation.format(stem) + message)
-    assert lines[6:8] == ['Known classes: a, person.',
-                          'Unknown classes: c, persn (did you mean person?).']
-    assert '--skip_invalid' in lines[-1]
-    assert os.listdir(tmp_path / 'records') == []
-
-
 def test_skip_invalid_goes_on_and_names_what_is_missing(tmp_path):
     put_faulty(tmp_path)
     manifest = run(tmp_path, tmp_path, ('a', 'person'), skip_invalid=True)
@@ -234,14 +222,37 @@ def test_equal_faults_are_one_line_with_examples(tmp_path):
     place = os.path.join(str(tmp_path), 'Annotations', '{}.xml')
     lines = str(caught.value).splitlines()
     assert lines[0].startswith('15 annotations cannot be converted')
-    for line, start, letter in zip(lines[1:4], (
+    assert lines[2] == f"  {place.format('z')}: unknown class 'dog'"
+    for line, start, letter in zip((lines[1], *lines[3:5]), (
             "unknown class 'cat'", 'image: not an image, or a damaged one',
             'no image: '), 'xxy', strict=True):
         assert line.startswith(f'  {start}')
         places = [place.format(f'{letter}{index}') for index in range(5)]
         assert line.endswith(f': 7 in {", ".join(places)} and 2 more files')
-    assert lines[4] == f"  {place.format('z')}: unknown class 'dog'"
     assert len(lines) == 8
+
+
+def test_faults_that_differ_in_texts_and_numbers_are_one_line(tmp_path):
+    for index in range(7):
+        put(tmp_path, str(index), [('cat', BOX)] * index + [
+            ('x' * 300 if index == 6 else f"it's {index}", (1, 'a', 3, 4))])
+    with pytest.raises(ValueError) as caught:
+        run(tmp_path, tmp_path, ['cat'])
+    first, second = str(caught.value).splitlines()[1:3]
+    places = [f'{tmp_path}/Annotations/{index}.xml' for index in range(5)]
+    assert first == "  object * (*): <ymin> is 'a', not a number: 7 in " + (
+        ', '.join(f'{place} ({index + 1}, "it\'s {index}")' for index, place
+                  in enumerate(places)) + ' and 2 more files')
+    # No more than five are a line each.
+    assert second == 'Correct them, or leave them out with --skip_invalid.'
+    for index in range(2):
+        put(tmp_path, str(index), [('cat', BOX)])
+    with pytest.raises(ValueError) as caught:
+        run(tmp_path, tmp_path, ['cat'])
+    lines = str(caught.value).splitlines()[1:-1]
+    assert [line.partition('object ')[2][:1] for line in lines] == list('34567')
+    assert lines[-1].endswith(
+        f"object 7 ('{200 * 'x'}...'): <ymin> is 'a', not a number")
 
 
 def test_classes_of_own_data_are_those_in_it(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from datasets import data_provider
 from datasets import dataset_factory
 from datasets import records
 from datasets import tfrecords
@@ -143,15 +144,16 @@ def test_records_of_the_original_with_own_classes(tmp_path):
 @pytest.mark.parametrize('examples, label_map, message', [
     ([example([2, 1], [])], None, 'record 0: an object is of class 2, whose '
      'name is nowhere; put the label_map.pbtxt'),
-    ([example([3, 1])], None, 'ids of the objects are 1, 3; they must be'),
-    ([example([0, 1])], None, 'ids of the objects are 0, 1; they must be'),
     ([example(), example([1, 2])], None,
      r"record 1: class 1 is 'dog', in .*record 0 it is 'cat'"),
     ([example([1, 2], ['cat', 'cat'])], None, "'cat' was already given"),
-    ([example()], MAP.format(1, 3), 'its ids are 1, 3; they must be 1 to n'),
+    ([example()], MAP.format(1, 3), 'an object is of class 2, which is not'),
     ([example()], MAP.format(2, 1), "class 2 is 'dog', in .*pbtxt it is 'cat"),
     ([example([3, 1], [])], MAP.format(1, 2), 'class 3, which is not in'),
     ([example()], 'item {', 'label_map.pbtxt: it is not a map of labels'),
+    ([example()], 'cat\ndog', 'label_map.pbtxt: it is not a map of labels'),
+    ([example()], MAP.replace('dog', 'cat').format(1, 2),
+     "label_map.pbtxt, name 2: class name 'cat' was already given"),
     ([example(), example(is_api=False)], None, 'record 1: .*as the first is'),
     ([example(**{'image/height': None})], None, 'record 0: not an Example'),
     ([example(**{'image/encoded': None})], None, 'record 0: not an Example'),
@@ -162,6 +164,46 @@ def test_what_is_unclear_is_refused_by_name(
     write(tmp_path, *examples, label_map=label_map)
     with pytest.raises(ValueError, match=message):
         get(tmp_path)
+
+
+@pytest.mark.parametrize('label_map, labels, ids', [
+    # COCO's ids from 1 to 90, of which 80 are used; all of the map are classes.
+    ("item { id: 90 name: 'cat' } item { id: 13 name: 'dog' } "
+     "item { id: 14 name: 'cow' }", ('dog', 'cow', 'cat'), (13, 14, 90)),
+    (None, ('dog', 'cat'), (13, 90))])
+@pytest.mark.parametrize('is_api', [True, False])
+def test_ids_with_gaps_are_mapped_by_names(
+        tmp_path, label_map, labels, ids, is_api):
+    names = ['cat', 'dog']
+    write(tmp_path, example([90, 13], names, is_api), example([], [], is_api),
+          example([13], ['dog'], is_api), label_map=label_map)
+    dataset = get(tmp_path)
+    assert dataset.labels == labels
+    assert dataset.record_ids == dataset.category_ids == ids
+    assert dataset.notes[0].endswith(
+        f': {", ".join(labels)}; their ids from 13 to 90 have gaps')
+    expected = [[len(labels), 1], [], [1]]
+    assert [sample.labels.tolist() for sample in records.read_samples(
+        dataset.data_sources, dataset.record_ids)] == expected
+    with tf.Graph().as_default(), tf.Session() as session:
+        provider = data_provider.eval_batches(
+            dataset, lambda sample: {'labels': sample['object/label']}, 1)
+        session.run(provider.initializer)
+        batch, = provider.get(['labels'])
+        for values in expected:
+            assert session.run(batch).tolist() == [values]
+    # The same data with other ids, as of a split that lacks a class.
+    with pytest.raises(ValueError, match='other classes than before'):
+        list(records.read_samples(dataset.data_sources, (13, 14)))
+
+
+def test_parts_must_have_the_same_ids(tmp_path):
+    for year, label in ((2007, 3), (2012, 4)):
+        write(tmp_path, example([label], ['cat']),
+              file_name=f'voc_{year}_train_000.tfrecord')
+    with pytest.raises(ValueError, match=(
+            'of voc_2007_train and voc_2012_train some have other ids of')):
+        get(tmp_path, 'pascalvoc_0712')
 
 
 def test_files_that_are_ambiguous_or_missing_are_named(tmp_path):

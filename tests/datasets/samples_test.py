@@ -1,4 +1,5 @@
 """What an annotation says of its image, against the image."""
+import os
 import types
 
 import pytest
@@ -18,7 +19,7 @@ def read(bbox=BOX, size=(40, 60), orientation=1, image=(40, 60), **fields):
     reader = types.SimpleNamespace(
         make_decodable=lambda contents: [decoded for _ in contents])
     reading, = samples.check([samples.Annotated(
-        'name', 'place', 'name.png', b'', size, [item], **fields)],
+        'name', 'place', 'name.png', os.devnull, size, [item], **fields)],
         {'a': 1}, reader)
     return reading
 

@@ -8,7 +8,7 @@ from datasets import conversion
 from datasets import label_map
 from datasets import records
 from datasets.coco import annotations
-from tests import voc_files
+from tests import trees
 
 CATEGORIES = [{'id': 7, 'name': 'dog'}, {'id': 0, 'name': 'cat'}]
 
@@ -32,15 +32,13 @@ def put(path, images, boxes=(), categories=CATEGORIES):
 
 
 def put_images(folder, *names):
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(voc_files.image())
+    trees.write(folder, dict.fromkeys(names))
 
 
 def loaded(folder, **options):
     """Returns {name: Annotated} of the one COCO file of a folder."""
     part, = annotations.find(str(folder), 'toy', **options)
-    return {name: part.load(name) for name in part.names()}
+    return trees.loaded(part)
 
 
 def converted(folder, output_dir, **options):
@@ -113,7 +111,7 @@ def test_images_are_found_where_their_names_lead(
     put(tmp_path / 'annotations' / 'instances_default.json',
         [image_entry(1, name)])
     (_, one), = loaded(tmp_path).items()
-    assert one.content == voc_files.image() and not one.faults
+    assert one.image == str(tmp_path / on_disk) and not one.faults
     assert one.repairs == repairs
     assert on_disk.endswith(one.file_name)
 
@@ -262,54 +260,3 @@ def test_what_is_no_coco_file(tmp_path, text, message):
     (tmp_path / 'toy.json').write_text(text)
     with pytest.raises(ValueError, match=f'^{tmp_path}/toy.json.* ?{message}'):
         annotations.find(str(tmp_path), 'toy')
-
-
-def test_all_of_many_faults_are_listed_and_nothing_is_written(tmp_path):
-    put_images(tmp_path, *(f'{i}.jpg' for i in range(12)))
-    (tmp_path / '10.jpg').write_bytes(b'\xff\xd8\xff')
-    (tmp_path / '11.jpg').write_bytes(b'')
-    bad_boxes = [
-        box(0, 1, 2, 3), box(1, 1, 2, 3, 'x'), box(2, 1, 2, 3, float('nan')),
-        box(3, 1, 2, 3, 10 ** 400), {**box(4), 'bbox': None},
-        box(4, 9e307, 1, 9e307, 1),
-        {**box(5), 'bbox': {'x': 1}}, box(6, 1, 2, 3, 4, category_id=3),
-        box(7, 1, 2, 3, 4, category_id=None), box(8, 1, 2, 3, 4, iscrowd=2),
-        box(9, 1, 2, 3, 4, area='large'), 'text', {'bbox': [1, 2, 3, 4]},
-        box(True, 1, 2, 3, 4)]
-    categories = [*CATEGORIES, {'id': 9, 'name': 'cat'}, {'id': 7, 'name': 'x'},
-                  {'id': 4}, {'id': 3, 'name': 'Background'}]
-    images = [*(image_entry(i, f'{i}.jpg') for i in range(12)),
-              image_entry(12, 'missing.jpg'), image_entry(13, 'a\x1b.jpg'),
-              {'id': 14}, image_entry(None, 'x.jpg'), ['1.jpg'],
-              image_entry(15, '1.jpg', width='wide')]
-    put(tmp_path / 'toy.json', images, bad_boxes, categories)
-    with pytest.raises(ValueError) as caught:
-        converted(tmp_path, tmp_path / 'records')
-    text = str(caught.value)
-    assert text.startswith('25 annotations cannot be converted; nothing was')
-    for message in (
-            '0.jpg: annotation 1: its bbox is [1, 2, 3], not [x, y, width',
-            "1.jpg: annotation 1: its bbox has 'x', not a number",
-            '2.jpg: annotation 1: its bbox has nan', '3.jpg: annotation 1: its',
-            '4.jpg: annotation 1: its bbox is None', 'its bbox has 9e+307, not',
-            "5.jpg: annotation 1: its bbox is {'x': 1}, not [x, y, width",
-            '6.jpg: annotation 1: its category_id is 3, which is not among',
-            '7.jpg: annotation 1: its category_id is None, not a whole number',
-            '8.jpg: annotation 1: its iscrowd is 2, not 0 or 1',
-            "9.jpg: annotation 1: its area has 'large', not a number",
-            'image 10.jpg: not an image', 'image 11.jpg: the file is empty',
-            # Equal ones are one line.
-            f'it is not an object: 2 in {tmp_path}/toy.json, images[16], '
-            f'{tmp_path}/toy.json, annotations[11]',
-            'annotations[12]: its image_id is None',
-            'annotations[13]: its image_id is True',
-            "categories[2]: 'cat' has the id 9 and the id 0",
-            "categories[3]: id 7 is that of 'x' and of 'dog'",
-            'categories[4]: its name is None',
-            "categories[5]: 'Background' is no class, but it has objects",
-            "missing.jpg: no image, or several: 'missing.jpg' was looked for",
-            r"images[13]: its file_name is 'a\x1b.jpg'",
-            'images[14]: its file_name is None', 'images[15]: its id is None',
-            "images[17]: its width has 'wide', not a number"):
-        assert message in text, message
-    assert not any((tmp_path / 'records').iterdir())

@@ -3,30 +3,12 @@ import pytest
 from datasets import conversion
 from datasets import samples
 from datasets.csv import annotations
-from tests import voc_files
+from tests import trees
 
+write, loaded, messages = trees.write, trees.loaded, trees.messages
 HEADER = 'filename,width,height,class,xmin,ymin,xmax,ymax\n'
 ROW = 'x.jpg,60,40,b,6,4,30,20\n'
 B = samples.Object('b', (6., 4., 30., 20.))
-
-
-def write(folder, files):
-    """Writes {path: text}; images get the same 40 x 60 pixels."""
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if text is None:
-            path.write_bytes(voc_files.image(path.suffix))
-        else:
-            path.write_text(text, encoding='utf-8')
-
-
-def loaded(part):
-    return {name: part.load(name) for name in part.names()}
-
-
-def messages(annotated):
-    return [fault.message for fault in annotated.faults]
 
 
 def test_reads_the_api_s_files(tmp_path):
@@ -41,7 +23,7 @@ def test_reads_the_api_s_files(tmp_path):
     # Rows of one image need not follow each other.
     x, y, z = loaded(part).values()
     assert x == samples.Annotated(
-        'x.jpg', f'{tmp_path}/labels.csv, x.jpg', 'x.jpg', voc_files.image(),
+        'x.jpg', f'{tmp_path}/labels.csv, x.jpg', 'x.jpg', f'{tmp_path}/x.jpg',
         (40, 60), [B, samples.Object('a', (1., 2., 3., 4.))], [], [])
     assert y.objects == [samples.Object('a, old', (0., 0., 9.5, 40.))]
     assert (z.name, z.objects, z.faults) == ('z.jpg', [], [])
@@ -145,54 +127,6 @@ def test_what_vanishes_is_told(tmp_path, gone):
     part, = annotations.find(str(tmp_path), 'toy')
     (tmp_path / gone).rename(tmp_path / 'elsewhere')
     assert part.missing() == f'{tmp_path}/{gone}'
-
-
-FAULTY_ROWS = {
-    ',60,40,b,6,4,30,20': 'no name of an image',
-    '{},60,40,b,6,4,30': '7 fields; 8 are expected',
-    '{},60,40,b,6,4,30,20,9': '9 fields; 8 are expected',
-    '{}': '1 fields; 8 are expected',
-    '{},60,40,,6,4,30,20': 'no class',
-    '{},60,40,b,,,,': "xmin '' is not a number",
-    '{},60,40,b,6,4,30,': "ymax '' is not a number",
-    '{},60,40,b,x,4,30,20': "xmin 'x' is not a number",
-    '{},60,40,b,6,nan,30,20': "ymin 'nan' is not a number",
-    '{},60,40,b,6,4,inf,20': "xmax 'inf' is not a number",
-    '{},60,40,b,6,4,30,2_0': "ymax '2_0' is not a number",
-    '{},60,40,b,"6,5",4,30,20': "xmin '6,5' is not a number",
-    '{},60,x,b,6,4,30,20': "'x' is not a number",
-    '{},,40,b,6,4,30,20': "'' is not a number",
-    '{},-60,40,b,6,4,30,20': 'the size -60 x 40 is not of whole pixels',
-    '{},60,40.5,b,6,4,30,20': 'the size 60 x 40.5 is not of whole pixels',
-    '{},60,40,b,6,4,30,20\n{},40,60,b,6,4,30,20':
-        '40 x 60 pixels, but 60 x 40 in line 18'}
-
-
-def test_all_planted_faults_are_listed_and_nothing_is_written(tmp_path):
-    rows = [row.replace('{}', f'{number:02}.jpg')
-            for number, row in enumerate(FAULTY_ROWS)]
-    write(tmp_path, {
-        'a.csv': HEADER + '\n'.join(rows) + '\n17.jpg,60,40,b,6,4,30,20\n'
-        '18.jpg,60,40,b,6,4,30,20\n19.jpg,60,40,c,6,4,30,20\n'
-        'good.jpg,60,40,b,6,4,30,20\n',
-        **{f'{number:02}.jpg': None for number in range(20)},
-        'good.jpg': None, '18.jpg': 'no image'})
-    (tmp_path / '17.jpg').unlink()
-    parts = annotations.find(str(tmp_path), 'toy')
-    found = loaded(parts[0])
-    for number, message in enumerate(FAULTY_ROWS.values()):
-        name = f'{number:02}.jpg' if number else 'line 2'
-        line = number + 2 + (number == 16)
-        assert messages(found[name]) == [f'line {line}: {message}']
-    with pytest.raises(ValueError) as caught:
-        conversion.convert(parts, str(tmp_path / 'records'), ['a', 'b'])
-    for number in range(1, 20):
-        assert f'{number:02}.jpg' in str(caught.value)
-    for text in ('line 2: no name', "no image '17.jpg'", 'not an image',
-                 "unknown class 'c'"):
-        assert text in str(caught.value)
-    assert 'good' not in str(caught.value)
-    assert not list((tmp_path / 'records').iterdir())
 
 
 def test_classes_that_are_not_in_the_list_are_named(tmp_path):

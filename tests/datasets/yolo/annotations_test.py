@@ -4,24 +4,10 @@ import pytest
 from datasets import conversion
 from datasets import samples
 from datasets.yolo import annotations
-from tests import voc_files
+from tests import trees
 
+write, loaded = trees.write, trees.loaded
 LINE = '1 0.5 0.5 0.2 0.4\n'
-
-
-def write(folder, files):
-    """Writes {path: text}; images get the same 40 x 60 pixels."""
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if text is None:
-            path.write_bytes(voc_files.image(path.suffix))
-        else:
-            path.write_text(text, encoding='utf-8')
-
-
-def loaded(part):
-    return {name: part.load(name) for name in part.names()}
 
 
 def kinds(annotated):
@@ -47,13 +33,13 @@ def test_reads_an_ultralytics_tree(tmp_path):
     first, second = loaded(train).values()
     assert first == samples.Annotated(
         'images/train/a.jpg', f'{tmp_path}/labels/train/a.txt',
-        'images/train/a.jpg', voc_files.image(), is_relative=True,
-        objects=[samples.Object('traffic light', (.4, .3, .6, .7))],
-        faults=[], repairs=[])
+        'images/train/a.jpg', f'{tmp_path}/images/train/a.jpg',
+        is_relative=True, faults=[], repairs=[],
+        objects=[samples.Object('traffic light', (.4, .3, .6, .7))])
     # YOLO's rule: no file, no object.
     assert second.name == 'images/train/sub/b.png'
     assert (second.objects, kinds(second)) == (
-        [], ([], ['image_without_label_file']))
+        (), ([], ['image_without_label_file']))
     annotated, = loaded(val).values()
     assert annotated.objects == [samples.Object('no', (0., 0., .5, 1.))]
     assert train.left_out() == {
@@ -208,57 +194,6 @@ def test_keypoints_are_no_polygon(tmp_path):
     assert kinds(annotated) == ([], ['keypoints_left_out'])
 
 
-FAULTY_LINES = {
-    '0 .5 .5 .2': '4 values; 5 values expected: class cx cy w h',
-    '0 .5 .5 .2 .2 .9': '6 values; 5 values expected: class cx cy w h (remove '
-                        'a confidence or an id of tracking)',
-    '0 .1 .1 .2 .2 .3 .3 .4': '8 values; 5 values expected: class cx cy w h',
-    '0,.5,.5,.2,.2': '1 values; 5 values expected: class cx cy w h',
-    '2 .5 .5 .2 .2': 'class 2 is not one of the ids 0 to 1',
-    '-1 .5 .5 .2 .2': 'class -1 is not one of the ids 0 to 1',
-    '.5 .5 .5 .2 .2': "class '.5' is not a whole number",
-    'dog .5 .5 .2 .2': "'dog' is not a number",
-    'nan .5 .5 .2 .2': "'nan' is not a number",
-    '1_0 .5 .5 .2 .2': "'1_0' is not a number",
-    '0 nan .5 .2 .2': "'nan' is not a number",
-    '0 .5 inf .2 .2': "'inf' is not a number",
-    '0 .5 0,5 .2 .2': "'0,5' is not a number",
-    '0 .5 .5 -.2 .2': '-.2 is not within 0 and 1: not a part of the image (a '
-                      'value in pixels?)',
-    '0 300 .5 .2 .2': '300 is not within 0 and 1: not a part of the image (a '
-                      'value in pixels?)',
-    '0 .5 .5 .2 1.01': '1.01 is not within 0 and 1: not a part of the image '
-                       '(a value in pixels?)',
-    '0 .1 .1 .5 .1 .5 1.6': '1.6 is not within 0 and 1: not a part of the '
-                            'image (a value in pixels?)'}
-
-
-def test_all_planted_faults_are_listed_and_nothing_is_written(tmp_path):
-    files = {'data.yaml': 'train: images\nnames: [a, b]'}
-    for number, line in enumerate(FAULTY_LINES):
-        files[f'images/{number:02}.jpg'] = None
-        files[f'labels/{number:02}.txt'] = f'{LINE}\n{line}\n'
-    files |= {'images/17.jpg': None, 'labels/17.txt': LINE,
-              'images/18.jpg': 'no image', 'labels/18.txt': LINE,
-              'images/19.jpg': '', 'labels/19.txt': '9 .5 .5 .2 .2\n',
-              'images/good.jpg': None, 'labels/good.txt': LINE}
-    write(tmp_path, files)
-    (tmp_path / 'labels' / '17.txt').write_bytes(b'\xff\xd80 .5 .5')
-    parts = annotations.find(str(tmp_path), 'toy')
-    for number, message in enumerate(FAULTY_LINES.values()):
-        assert parts[0].load(f'images/{number:02}.jpg').faults == [
-            samples.Fault('bad_annotation', f'line 3: {message}')]
-    with pytest.raises(ValueError) as caught:
-        conversion.convert(parts, str(tmp_path / 'records'), ['a', 'b'])
-    for number in range(20):
-        assert f'{number:02}' in str(caught.value)
-    for text in ('17.txt: it is not in UTF-8', '18.jpg: not an image',
-                 '19.jpg: the file is empty', 'line 1: class 9 is not one'):
-        assert text in str(caught.value)
-    assert 'good' not in str(caught.value)
-    assert not list((tmp_path / 'records').iterdir())
-
-
 def test_records_have_the_names_of_the_file(tmp_path):
     write(tmp_path, ULTRALYTICS)
     train, val = conversion.convert(
@@ -271,11 +206,12 @@ def test_records_have_the_names_of_the_file(tmp_path):
 
 
 @pytest.mark.parametrize('text, message', [
-    ('train: t\nnames: [a, b', 'data.yaml is not YAML: '),
-    ('names: ' + '[' * 1_000, 'data.yaml is not YAML: '),
+    ('train: t\nnames: [a, b', 'data.yaml: it is not YAML: '),
+    ('names: ' + '[' * 1_000, 'data.yaml: it is not YAML: '),
     ('train: t\nnames: [a, b]\nnc: 3', 'data.yaml: nc is 3, but there are 2'),
     ('train: t\nnames: {1: a, 2: b}', 'ids of its 2 names are not 0 to 1'),
-    ('train: t\nnames: [a, [b]]', 'neither a list of names nor of id: name'),
+    ('train: t\nnames: [a, [b]]',
+     'data.yaml: it has no `names`, a list or id: name'),
     ('train: t\nnames: [a, a]', "data.yaml, names, name 2: .* 'a'"),
     ('train: {a: b}\nnames: [a, b]', 'data.yaml: train is a dict'),
     ('train: t\nval: t\nvalid: t\nnames: [a, b]', 'both val and valid'),
