@@ -22,8 +22,8 @@ from common import files
 # A shell's exit statuses of what Ctrl-C and SIGTERM ended.
 INTERRUPTED = 130
 TERMINATED = 143
-# Of flags whose values are paths; of the last three they may be.
-_PATH_ENDINGS = ('_dir', '_file', '_path', 'inspect', 'anchors',
+# Of flags whose values are paths; of the last two they may be.
+_PATH_ENDINGS = ('_dir', '_file', '_path', 'inspect', 'compare', 'anchors',
                  'select_threshold')
 _DEFINE = {
     bool: flags.DEFINE_boolean, int: flags.DEFINE_integer,
