@@ -35,7 +35,8 @@ def find(path: str) -> str:
     """
     path = files.user_path(path)
     if os.path.isdir(path):
-        prefix = latest(path)
+        # What is named may not have been copied, and the rest have no step.
+        prefix = None if newest(path) is None else latest(path)
         if prefix is not None:
             return prefix
         path = _only_one(path)

@@ -72,6 +72,17 @@ def test_a_copied_folder_means_its_own_files(prefix, tmp_path, capsys, name):
             capsys.readouterr().err) == (name == 'model.ckpt-9')
 
 
+@pytest.mark.parametrize('content', [
+    'model_checkpoint_path: "/first/model.ckpt-9"', 'model_chec'])
+def test_a_copied_folder_without_what_is_named(tmp_path, content):
+    with pytest.raises(ValueError, match='the folder has no checkpoint'):
+        (tmp_path / 'checkpoint').write_text(content)
+        checkpoints.paths.find(str(tmp_path))
+    prefix = save(tmp_path / 'ssd.ckpt')
+    (tmp_path / 'checkpoint').write_text(content)
+    assert checkpoints.paths.find(str(tmp_path)) == prefix
+
+
 def test_a_folder_that_was_copied_from_windows(prefix, tmp_path, capsys):
     save(tmp_path / 'model.ckpt-9')
     (tmp_path / 'checkpoint').write_text(
