@@ -1,4 +1,5 @@
 """Weights of other projects as checkpoints, and what is in a file."""
+import itertools
 import json
 import math
 import os
@@ -20,6 +21,7 @@ from engine.importing import weights
 # Of files; see weights for what they have. TensorFlow's checkpoints have names
 # of many files, and are looked for first.
 SOURCES = (caffe, pytorch)
+_BYTES_AT_ONCE = 2 ** 23
 
 
 def convert(path: str, model_name: str | None = None,
@@ -126,16 +128,22 @@ def _save(path, read):
         tf.train.get_or_create_global_step()
         if read.metadata is not None:
             checkpoints.metadata.variable(read.metadata)
-        variables = tf.global_variables()
-        session.run(tf.variables_initializer(variables))
-        fed = {tf.placeholder(tf.float32, value.shape): value
-               for value in read.values.values()}
-        names = [*(variable.op.name for variable in variables), *read.values]
-        save = tf.raw_ops.SaveV2(
-            prefix=path, tensor_names=names, shape_and_slices=[''] * len(names),
-            tensors=[*variables, *fed])
+        initializer, fed = tf.global_variables_initializer(), []
+        for name, value in read.values.items():
+            placeholder = tf.placeholder(tf.float32, value.shape)
+            variable = tf.get_variable(name, initializer=placeholder)
+            fed.append((variable.initializer, placeholder, value))
+        saver = tf.train.Saver()
+        session.run(initializer)
+        # What is fed is copied twice: not all of it at once.
+        ends = itertools.accumulate(value.nbytes for *_, value in fed)
+        for _, part in itertools.groupby(
+                fed, lambda _: next(ends) // _BYTES_AT_ONCE):
+            initializers, *items = zip(*part, strict=True)
+            session.run(initializers, dict(zip(*items, strict=True)))
         try:
-            session.run(save, fed)
+            # The folder may be a training's: its state stays what it is.
+            saver.save(session, path, write_meta_graph=False, write_state=False)
         except tf.errors.OpError as error:
             raise ValueError(f'{path}: cannot be written: '
                              f'{errors.reason(error.message)}') from None
