@@ -61,6 +61,44 @@ def test_prior_box_parameters(path, prior):
     assert prior_box.flip and not prior_box.clip and prior_box.offset == .5
 
 
+def test_what_feeds_a_concatenation(path):
+    def made(name, kind, bottoms, tops, has_weights=False):
+        layer = caffe_pb2.LayerParameter(
+            name=name, type=kind, bottom=bottoms, top=tops)
+        if has_weights:
+            caffe_files.add_blob(layer, WEIGHTS)
+        return layer
+
+    caffe_files.write(path, [
+        made('first', 'Convolution', ['data'], ['a'], True),
+        made('relu', 'ReLU', ['a'], ['a']),  # In place.
+        made('split', 'Split', ['a'], ['a_0', 'a_1']),
+        made('second', 'Convolution', ['a_0'], ['b'], True),
+        made('bn', 'BatchNorm', ['b'], ['b'], True),
+        made('scale', 'Scale', ['b'], ['b'], True),
+        made('flat', 'Flatten', ['b'], ['b_flat']),
+        made('third', 'Convolution', ['a_1'], ['b'], True),  # The name again.
+        made('mbox_loc', 'Concat', ['b_flat', 'unknown'], ['mbox_loc']),
+        made('mbox_conf', 'Concat', ['b'], ['mbox_conf'])])
+    model = caffe_model.Model(caffe_model.read(path))
+    assert model.feeding('mbox_loc') == {'second', 'bn', 'scale'}
+    assert model.feeding('mbox_conf') == {'third'}
+    assert model.feeding('mbox_priorbox') == set()
+    assert model.feeding('mbox_', nearest=False) == {
+        'first', 'second', 'bn', 'scale', 'third'}
+    assert [norm.name for norm in model.norms('second')] == ['bn', 'scale']
+    assert model.norms('first') == model.norms('third') == []
+
+
+def test_v1_layers_are_connected_too(path):
+    first = caffe_pb2.V1LayerParameter(name='head', top=['a'])
+    caffe_files.add_blob(first, WEIGHTS)
+    caffe_files.write(path, [first, caffe_pb2.V1LayerParameter(
+        name='mbox_conf', type='CONCAT', bottom=['a'], top=['b'])])
+    model = caffe_model.Model(caffe_model.read(path))
+    assert model.feeding('mbox_conf') == {'head'}
+
+
 @pytest.mark.parametrize('content', [
     b'', b'\x00' * 100, b'\xff' * 100, b'name: "VGG"\nlayer { name: "a" }\n',
     b'layer {\n}\n', b'\x89HDF\r\n\x1a\n' + bytes(50), b'PK\x03\x04' * 20])

@@ -199,9 +199,14 @@ def test_300_fine_tuned_to_own_classes_equals_opencv(tmp_path):
 
 
 def test_300_of_one_class_equals_opencv(tmp_path):
-    check_equal(tmp_path, caffe_files.with_own_heads(
-        caffe_files.prototxt(300, 2, width=.25)), num_images=1,
-        model_name=QUARTER, labels='face')
+    (tmp_path / 'labelmap.prototxt').write_text(
+        'item { name: "none_of_the_above" label: 0 display_name: "background" }'
+        '\nitem { name: "1" label: 1 display_name: "face" }\n')
+    _, metadata, *_ = check_equal(
+        tmp_path, caffe_files.with_own_heads(
+            caffe_files.prototxt(300, 2, width=.25)), num_images=1,
+        model_name=QUARTER, labels_file=str(tmp_path / 'labelmap.prototxt'))
+    assert metadata['classes'] == ['face']
 
 
 def test_512_equals_opencv(tmp_path, monkeypatch):

@@ -119,6 +119,11 @@ def test_another_network_is_refused(tmp_path, layers_300):
         r'conv1/conv1_1/weights of --model_name needs \(64, 3, 3, 3\)',
         layers_300, 'ssd_300_vgg')
     check_refused(tmp_path, 'unknown network; known: ', layers_300, 'ssd_301')
+    check_refused(
+        tmp_path, '=ssdlite_320_mobilenet_v2: a .caffemodel can be a network '
+        'over VGG-16 or MobileNet v1', layers_300, 'ssdlite_320_mobilenet_v2')
+    check_refused(tmp_path, 'lacks the layers conv11_mbox_conf.* of ssd_300_mo',
+                  layers_300, 'ssd_300_mobilenet_v1')
 
 
 def test_300_does_not_take_a_512_file(tmp_path):
