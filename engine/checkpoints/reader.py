@@ -207,4 +207,7 @@ def _check_data_files(prefix, stored):
 
 
 def _data_paths(prefix):
-    return glob.glob(glob.escape(prefix) + '.data-?????-of-?????')
+    """Returns the paths of the .data files, which begin with the prefix."""
+    ending = '.data-?????-of-?????'
+    return [prefix + path[-len(ending):]  # glob makes // one /.
+            for path in glob.glob(glob.escape(prefix) + ending)]

@@ -40,6 +40,8 @@ def test_find_by_any_file(prefix, ending):
 def test_find_in_a_folder(prefix, tmp_path, monkeypatch):
     assert checkpoints.paths.find(str(tmp_path)) == prefix
     assert checkpoints.paths.find(f'{tmp_path}/') == prefix
+    assert checkpoints.paths.find(
+        f'{tmp_path}//') == f'{tmp_path}//model.ckpt-7'
     monkeypatch.setenv('HOME', str(tmp_path))
     assert checkpoints.paths.find('~/model.ckpt-7') == prefix
     latest = save(tmp_path / 'model.ckpt-10')
