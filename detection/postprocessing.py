@@ -55,8 +55,8 @@ def select_detections(scores: tf.Tensor, bboxes: tf.Tensor,
     Raises:
       ValueError: an argument is out of its range.
     """
-    _check_arguments(scores, select_threshold, select_top_k, nms_threshold,
-                     keep_top_k)
+    check_arguments(
+        scores, select_threshold, select_top_k, nms_threshold, keep_top_k)
     with tf.name_scope('select_detections'):
         scores = scores[..., 1:]
         num_labels = tf.shape(scores)[2]
@@ -74,8 +74,9 @@ def select_detections(scores: tf.Tensor, bboxes: tf.Tensor,
                 bboxes, num_labels, nms_threshold, keep_top_k)[0])
 
 
-def _check_arguments(scores, select_threshold, select_top_k, nms_threshold,
-                     keep_top_k):
+def check_arguments(scores: tf.Tensor, select_threshold: float,
+                    select_top_k: int, nms_threshold: float, keep_top_k: int):
+    """Raises ValueError if an argument of select_detections is not in range."""
     if scores.shape.rank != 3 or (scores.shape.dims[2].value or 2) < 2:
         raise ValueError(
             f'Scores have the shape {scores.shape}; it must be [batch, '

@@ -206,6 +206,18 @@ class SSDNet:
     def detect(self, logits: tf.Tensor, localisations: tf.Tensor,
                **kwargs) -> postprocessing.Detections:
         """Returns the Detections of a batch; see select_detections."""
+        return postprocessing.select_detections(
+            *self.decode(logits, localisations), **kwargs)
+
+    def decode(self, logits: tf.Tensor, localisations: tf.Tensor,
+               ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns what suppression takes, of what net() gives.
+
+        Returns:
+          scores: float32 [batch, num_anchors, num_classes], probabilities; 0
+            for unused labels.
+          bboxes: float32 [batch, num_anchors, 4].
+        """
         bboxes = boxes.decode(
             localisations, self.anchors(), self.params.prior_scaling)
         if self.params.clips_bboxes:
@@ -215,7 +227,7 @@ class SSDNet:
             used = np.ones(self.params.num_classes, np.float32)
             used[list(self.params.unused_labels)] = 0
             scores *= used
-        return postprocessing.select_detections(scores, bboxes, **kwargs)
+        return scores, bboxes
 
     def extra_block(self, net: tf.Tensor, block: ExtraBlock) -> tf.Tensor:
         """Returns the block over `net`, float [batch, height, width, depth]."""
