@@ -25,8 +25,7 @@ class Part:
 
     Attributes:
       folder: where the lists are, in ImageSets/Main.
-      layout: where annotations and images are.
-      notes: sentences to tell: this one.
+      notes: a sentence that tells where annotations and images are.
     """
 
     def __init__(self, folder: str, image_set: str | None, output_name: str,
@@ -43,9 +42,8 @@ class Part:
             images_dir or os.path.join(folder, 'JPEGImages'))
         self._annotations_dir = annotations_dir or os.path.join(
             folder, 'Annotations')
-        self.layout = (f'annotations in {self._annotations_dir}, '
-                       f'images in {self._images.path}')
-        self.notes = (self.layout,)
+        self.notes = (f'annotations in {self._annotations_dir}, images in '
+                      f'{self._images.path}',)
         self._labels_path = os.path.join(folder, 'labelmap.txt')
         self._names, self._unmarked = [], []
         # {image: name} where more than the stem had to tell which it is.
@@ -93,12 +91,13 @@ class Part:
             if (count > 1 or not text_files.is_printable(name)
                     or posixpath.isabs(name) or '..' in name.split('/')):
                 raise ValueError(
-                    f'{origin}: {name!r} is given {count} times; names must '
-                    'be single, printable and inside of the folder.')
+                    f'{origin}: {text_files.shown(name)} is given {count} '
+                    'times; names must be single, printable and inside of the '
+                    'folder.')
         if self._annotations.keys().isdisjoint(names):
             raise ValueError(
                 f'{origin}: {self._annotations_dir} has an annotation of none '
-                f'of its {len(names)} names, as {names[0]!r}.')
+                f'of its {len(names)} names, as {text_files.shown(names[0])}.')
         self._names = names
         return names
 
@@ -148,8 +147,9 @@ class Part:
                 free = [name for name in names if name not in self._chosen]
                 if stem not in used:
                     left[f'{kind} {self._reason(stem)}'] += free
-                elif len(free) < len(names):
-                    left['image whose name another one has'] += free
+                elif len(names) > 1:
+                    left[f'{kind} whose name another one has'] += (
+                        free if kind == 'image' else free[1:])
         root = os.path.commonpath(folders)
         left['neither an image nor an annotation'] = sorted(
             os.path.relpath(path, root) for path in others)
@@ -215,7 +215,7 @@ class Part:
         if own and other not in own:
             return samples.Fault(samples.AMBIGUOUS_IMAGE, (
                 f'{len(own)} images of its name ({", ".join(own)}), and '
-                f'<filename> {named!r} is none of them'))
+                f'<filename> {text_files.shown(named)} is none of them'))
         if not own and (other is None or not self._is_free(other, name)):
             kind = samples.IMAGE_FOUND_BY_STEM
             free = self._by_last_name.get(last, [])
@@ -224,7 +224,8 @@ class Part:
         if other is None:
             unread = self._images.by_stem_unread.get(name)
             return samples.Fault(samples.MISSING_IMAGE, (
-                f'no image: {self._images.name} has neither {named!r} nor '
+                f'no image: {self._images.name} has neither '
+                f'{text_files.shown(named)} nor '
                 f'{name!r} with {", ".join(image_folder.EXTENSIONS)}'
                 + (f', but {unread!r}' if unread else '')))
         owner = self._chosen.setdefault(other, name)

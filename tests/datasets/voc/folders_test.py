@@ -45,8 +45,8 @@ def test_layouts_are_found_and_told(tmp_path, images, annotations):
     put(tmp_path / images / '__MACOSX', '3.jpg', '3.xml')
     part, = folders.find(str(tmp_path), None, 'toy_train')
     assert part.output_name == 'toy_train'
-    assert part.layout == (f'annotations in {tmp_path / annotations}, '
-                           f'images in {tmp_path / images}')
+    assert part.notes == (f'annotations in {tmp_path / annotations}, '
+                          f'images in {tmp_path / images}',)
     assert images_of(part) == {'1': '1.jpg', 'cam1/2': 'cam1/2.PNG'}
     assert part.left_out() == {}
 
@@ -183,9 +183,14 @@ def test_the_classes_of_cvat_are_read(tmp_path):
     assert part.left_out() == {}
 
 
-def test_two_annotations_of_one_name_are_a_fault(tmp_path):
-    put(tmp_path, 'JPEGImages/a.jpg', 'Annotations/a.xml', 'Annotations/a.XML')
-    assert found(tmp_path) == {'a': 'bad_annotation'}
+def test_two_files_of_one_name_are_a_fault_and_accounted_for(tmp_path):
+    put(tmp_path, 'JPEGImages/a.jpg', 'Annotations/a.xml', 'Annotations/a.XML',
+        'JPEGImages/b.jpg', 'JPEGImages/b.png', 'Annotations/b.xml')
+    part, = folders.find(str(tmp_path), None, 'toy')
+    assert images_of(part) == {'a': 'bad_annotation', 'b': 'ambiguous_image'}
+    assert part.left_out() == {
+        'annotation whose name another one has': ['a.xml'],
+        'image whose name another one has': ['b.jpg', 'b.png']}
 
 
 @pytest.mark.parametrize('line, name', [
