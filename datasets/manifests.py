@@ -173,12 +173,12 @@ def report(manifest: dict) -> list[str]:
     return lines
 
 
-def _shown(entry):
+def _shown(entry, noun=' files'):
     """Returns a count and the first files of it."""
     names = [files.quote(name) for name in entry['files'][:_NUM_NAMES_SHOWN]]
     num_more = len(entry['files']) - len(names)
     return f'{entry["count"]} in {", ".join(names)}' + (
-        f' and {num_more} more files' if num_more else '')
+        f' and {num_more} more{noun}' if num_more else '')
 
 
 def refuse(tallies: Sequence[Tally], is_default: bool, skip_invalid: bool,
@@ -252,7 +252,7 @@ def _joined(messages, groups):
 
 
 def _line(message, places):
-    return f'  {message}: ' + _shown({'count': len(places), 'files': places})
+    return f'  {message}: {_shown({"count": len(places), "files": places}, "")}'
 
 
 def _class_advice(tallies, is_default):

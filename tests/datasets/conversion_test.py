@@ -228,7 +228,7 @@ def test_equal_faults_are_one_line_with_examples(tmp_path):
             'no image: '), 'xxy', strict=True):
         assert line.startswith(f'  {start}')
         places = [place.format(f'{letter}{index}') for index in range(5)]
-        assert line.endswith(f': 7 in {", ".join(places)} and 2 more files')
+        assert line.endswith(f': 7 in {", ".join(places)} and 2 more')
     assert len(lines) == 8
 
 
@@ -242,7 +242,7 @@ def test_faults_that_differ_in_texts_and_numbers_are_one_line(tmp_path):
     places = [f'{tmp_path}/Annotations/{index}.xml' for index in range(5)]
     assert first == "  object * (*): <ymin> is 'a', not a number: 7 in " + (
         ', '.join(f'{place} ({index + 1}, "it\'s {index}")' for index, place
-                  in enumerate(places)) + ' and 2 more files')
+                  in enumerate(places)) + ' and 2 more')
     # No more than five are a line each.
     assert second == 'Correct them, or leave them out with --skip_invalid.'
     for index in range(2):
