@@ -13,6 +13,8 @@ NUM_IMAGES, NUM_COLUMNS = 40, 5
 # An image's longer side, the line above it with its name, and the distance
 # to the next, in pixels.
 SIDE, LINE, GAP = 320, 16, 12
+# The names of more objects of an image would hide them.
+MAX_NAMES = 40
 
 
 def choose(image_labels: Sequence[np.ndarray], num_images: int) -> list[int]:
@@ -60,12 +62,15 @@ def _cell(name, sample, class_names):
     if picture is None:
         name += ': cannot be decoded'
         picture = np.zeros((0, SIDE, 3), np.uint8)
+    names = [class_names[label - 1] for label in sample.labels]
+    if len(names) > MAX_NAMES:
+        name += f': {len(names)} objects, without their names'
+        names = None
     height, width = picture.shape[:2]
     cell = np.full((LINE + height + GAP, SIDE, 3), 255, np.uint8)
     drawing.draw_text(cell[:LINE], name)
     if height:
         cell[LINE:LINE + height, :width] = drawing.draw_bboxes(
             picture, sample.bboxes * np.tile([height, width], 2),
-            sample.labels,
-            [class_names[label - 1] for label in sample.labels])
+            sample.labels, names)
     return cell

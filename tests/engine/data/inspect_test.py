@@ -161,6 +161,17 @@ def test_the_sheet_shows_boxes_in_their_places():
     assert not picture[80, 150].any()
 
 
+def test_the_sheet_leaves_out_names_that_would_hide_the_objects():
+    encoded = cv2.imencode(
+        '.png', np.zeros((100, 100, 3), np.uint8))[1].tobytes()
+    for number in (40, 41):
+        sheet = contact_sheet.draw([('', sample(
+            [1] * number, bboxes=[[.5, .5, .9, .9]] * number,
+            encoded=encoded))], ['cat'])
+        above = sheet[contact_sheet.LINE:contact_sheet.LINE + 48, :100]
+        assert above.any() == (number == 40)
+
+
 @pytest.fixture(scope='module')
 def shapes(tmp_path_factory):
     folder = tmp_path_factory.mktemp('inspect')
