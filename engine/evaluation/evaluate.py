@@ -2,6 +2,9 @@
 import gc
 import os
 import time
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -21,6 +24,7 @@ from engine.evaluation import comparison
 from engine.evaluation import detection_files
 from engine.evaluation import options
 from engine.evaluation import results
+from nets import ssd
 
 METRICS = ('voc', 'coco')
 SECONDS_BETWEEN_CHECKPOINTS = 10
@@ -58,7 +62,13 @@ def run(data: options.Data, model: options.Model,
         return scored.results
 
     if not run.wait_for_checkpoints:
-        return score_and_report(checkpoints.paths.find(model.checkpoint_path))
+        prefix = checkpoints.paths.find(model.checkpoint_path, model.which)
+        if os.path.isdir(files.user_path(model.checkpoint_path)):
+            print(checkpoints.paths.describe(prefix), flush=True)
+        return score_and_report(prefix)
+    if model.which == 'best':
+        raise ValueError('--which=best: --wait_for_checkpoints scores each '
+                         'as it comes; leave one of them out.')
     for prefix in _as_they_come(model.checkpoint_path):
         try:
             score_and_report(prefix)
@@ -113,24 +123,29 @@ def score(dataset: slim.dataset.Dataset, data: options.Data,
     with tf.Graph().as_default():
         with checkpoints.restore.weights_of(
                 prefix, model.moving_average_decay):
-            outputs, initializer = _build(
-                dataset, network, data, model, detection, labels)
+            outputs, initializer = read(dataset, network, data, model)
+            outputs['detections'] = models.detections(
+                network, outputs.pop('image'), outputs.pop('bbox_img'),
+                model.compute_dtype, labels, **detection._asdict())
         with tf.Session(run.master, config=runtime.session_config(
                 run.gpu_memory_fraction)) as session:
             session.run(initializer)
             num_batches = -(-dataset.num_samples // data.batch_size)
+            batches = tqdm.trange(
+                min(num_batches, data.max_num_batches or num_batches),
+                unit='batch', disable=None)
             try:
-                scored = _collect(session, outputs, min(
-                    num_batches, data.max_num_batches or num_batches),
-                    dataset.category_ids)
+                scored = collect((session.run(outputs) for _ in batches),
+                                 dataset.category_ids)
             except tf.errors.InvalidArgumentError:
-                _check_images(dataset.data_sources)
+                check_images(dataset.data_sources)
                 raise
-    return scored._replace(results=_measure(
+    return scored._replace(results=measure(
         scored, dataset.labels, detection.select_threshold, run))
 
 
-def _measure(scored, class_names, min_score, run):
+def measure(scored: detection_files.Scored, class_names: Sequence[str],
+            min_score: float, run: options.Run) -> average_precision.Results:
     """Returns the Results of --metrics, whose curves are always VOC's."""
     by_voc = average_precision.evaluate(
         scored.groundtruths, scored.detections, class_names,
@@ -142,8 +157,15 @@ def _measure(scored, class_names, min_score, run):
         for name in run.metrics], by_voc)
 
 
-def _build(dataset, network, data, model, detection, labels):
-    """Returns the tensors of a batch, and the operation that starts over."""
+def read(dataset: slim.dataset.Dataset, network: ssd.SSDNet,
+         data: options.Data, model: options.Model,
+         ) -> tuple[dict[str, tf.Tensor], tf.Operation]:
+    """Returns what a batch has, and the operation that starts over.
+
+    That is, by name, what `collect` takes, but for the detections; 'image',
+    float32 [batch, height, width, 3], as SSDNet.net takes it; and 'bbox_img',
+    of models.detections.
+    """
     preprocessing = models.get_preprocessing(
         model.preprocessing_name)
     params = network.params
@@ -165,9 +187,6 @@ def _build(dataset, network, data, model, detection, labels):
             dataset, transform, data.batch_size,
             data.num_preprocessing_threads)
         batch = dict(zip(items, provider.get(items)))
-    batch['detections'] = models.detections(
-        network, batch.pop('image'), batch.pop('bbox_img'),
-        model.compute_dtype, labels, **detection._asdict())
     if not data.remove_difficult:
         batch['object/difficult'] = tf.zeros_like(batch['object/difficult'])
     # Nobody can find the single objects of a crowd: it never counts.
@@ -175,7 +194,7 @@ def _build(dataset, network, data, model, detection, labels):
     return batch, provider.initializer
 
 
-def _check_images(paths):
+def check_images(paths: Sequence[str]):
     """Raises ValueError for the first image of shards that is damaged.
 
     TensorFlow's error says what is wrong with some image, not with which.
@@ -191,15 +210,20 @@ def _check_images(paths):
                         f'decoded: {image}. Convert it again.')
 
 
-def _collect(session, outputs, num_batches, category_ids):
-    """Runs the batches; returns their Scored, without results.
+def collect(batches: Iterable[dict[str, Any]],
+            category_ids: Sequence[int]) -> detection_files.Scored:
+    """Returns the Scored of batches, without results.
 
     The images are numbered in the order of their names, so that no result
     depends on the order of the records.
+
+    Args:
+      batches: what `read` gives, as numpy, and 'detections', Detections with
+        bboxes relative to the images.
+      category_ids: of the data set.
     """
     collected, source_ids = [], []
-    for _ in tqdm.trange(num_batches, unit='batch', disable=None):
-        values = session.run(outputs)
+    for values in batches:
         found = values['detections']
         for i, filename in enumerate(values['filename']):
             shape = values['shape'][i, :2]

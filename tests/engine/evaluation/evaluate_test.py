@@ -157,7 +157,7 @@ def test_a_damaged_image_is_named_and_another_error_stays(
             r'voc_2007_test_000.tfrecord, record 1: the image cut cannot be '
             r'decoded: .*\. Convert it again\.')):
         evaluated(folder, tmp_path / 'eval', dataset_dir=str(tmp_path))
-    monkeypatch.setattr(evaluate, '_collect', mock.Mock(
+    monkeypatch.setattr(evaluate, 'collect', mock.Mock(
         side_effect=tf.errors.InvalidArgumentError(None, None, 'other')))
     with pytest.raises(tf.errors.InvalidArgumentError, match='other'):
         evaluated(folder, tmp_path)
