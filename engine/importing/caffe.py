@@ -71,7 +71,8 @@ def read(path: str, options: weights.Options) -> weights.Weights:
     layers = caffe_model.read(path)
     try:
         model = caffe_model.Model(layers)
-        model_name, metadata = options.model_name or _model_name(model), None
+        model_name = options.model_name or _model_name(model)
+        metadata, notes = None, ()
         if model_name == weights.BACKBONE:
             net = nets_factory.get_network('ssd_300_vgg')()
             names = {scope: name for name, scope in LAYOUTS[0].trunk.items()}
@@ -81,8 +82,12 @@ def read(path: str, options: weights.Options) -> weights.Weights:
             metadata = checkpoints.metadata.make(
                 net, weights.class_names(net.params.num_classes, options))
         model.require(names.values(), model_name)
-        used = set(names.values()).union(
-            norm.name for name in names.values() for norm in model.norms(name))
+        norms = {norm.name for name in names.values()
+                 for norm in model.norms(name)}
+        if net.batch_norm is not None and not norms:
+            notes = ('Its batch norm is merged into the convolutions: a '
+                     'training from it needs --freeze_batch_norm.',)
+        used = norms.union(names.values())
         if metadata is not None:
             _check_all_used(model, used, model_name)
         shapes = {
@@ -93,7 +98,7 @@ def read(path: str, options: weights.Options) -> weights.Weights:
         raise ValueError(f'{path}: {error}') from error
     return weights.Weights(
         {f'{model_name}/{name}': value for name, value in values.items()},
-        metadata, sorted(set(model.weighted) - used))
+        metadata, sorted(set(model.weighted) - used), notes)
 
 
 def _model_name(model):

@@ -227,7 +227,7 @@ def test_v1_layers_equal_opencv(tmp_path):
 
 
 @pytest.mark.parametrize('num_classes, is_merged', [(21, True), (5, False)])
-def test_mobilenet_equals_opencv(tmp_path, num_classes, is_merged):
+def test_mobilenet_equals_opencv(tmp_path, capsys, num_classes, is_merged):
     text = caffe_files.mobilenet_prototxt(num_classes, is_merged=is_merged)
     layers = caffe_files.layers(text, deviation=.5)
     labels = None
@@ -235,8 +235,11 @@ def test_mobilenet_equals_opencv(tmp_path, num_classes, is_merged):
         labels = names(num_classes)
         layers = caffe_files.snapshot(
             layers, mean_value=[127.5], scale=.007843)
-    _, metadata, *_ = check_equal(
+    prefix, metadata, *image_and_detections = check_equal(
         tmp_path, text, layers, num_images=1, mean=(127.5,) * 3,
         scale=.007843, labels=labels)
+    check_detector(*image_and_detections, prefix)  # Which folds batch norm.
     assert metadata['model_name'] == 'ssd_300_mobilenet_v1'
+    assert is_merged == (
+        'training from it needs --freeze_batch_norm' in capsys.readouterr().out)
     assert len(metadata['classes']) == num_classes - 1
