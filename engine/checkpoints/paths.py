@@ -12,7 +12,11 @@ import tensorflow.compat.v1 as tf
 
 from common import files
 from engine.checkpoints import file_kinds
+from engine.checkpoints import metadata
 from engine.checkpoints import reader
+
+# In the folder of a training that scores itself: its best weights.
+BEST = 'best.ckpt'
 
 # A part of a checkpoint of format V2, behind its prefix, and one of format
 # V1, which is a single file, its prefix's namesake.
@@ -21,13 +25,14 @@ _WHOLE = re.compile(r'(.+\.ckpt(?:-\d+)?)$')
 _CHUNK_BYTES = 1 << 20
 
 
-def find(path: str) -> str:
+def find(path: str, which: str | None = 'latest') -> str:
     """Returns the prefix of the checkpoint that `path` means.
 
     Args:
-      path: a folder (its latest checkpoint), a prefix, any of a checkpoint's
-        files, or the archive (.zip, .tar, .tar.gz) of one, which is unpacked
-        beside it.
+      path: a folder, a prefix, any of a checkpoint's files, or the archive
+        (.zip, .tar, .tar.gz) of one, which is unpacked beside it.
+      which: of a folder, 'best' or 'latest'; None for the best if there is
+        one.
 
     Raises:
       ValueError: there is no checkpoint, or several that could be meant; says
@@ -35,6 +40,10 @@ def find(path: str) -> str:
     """
     path = files.user_path(path)
     if os.path.isdir(path):
+        best = os.path.join(path, BEST)
+        if which == 'best' or which is None and exists(best):
+            _check_best(best)
+            return best
         # What is named may not have been copied, and the rest have no step.
         prefix = None if newest(path) is None else latest(path)
         if prefix is not None:
@@ -56,6 +65,29 @@ def find(path: str) -> str:
         if os.path.isfile(path) else
         f'{path}: no such checkpoint; give a folder, or a path without its '
         'ending .index or .data-....')
+
+
+def _check_best(prefix):
+    """Raises ValueError if there is no best checkpoint, or it is damaged."""
+    if not exists(prefix):
+        raise ValueError(
+            f'--which=best: there is no {prefix}; a training writes it that '
+            'scores itself (--eval_split_name).')
+    fault = reader.fault(prefix)
+    if fault is not None:
+        raise ValueError(
+            f'{fault}; the training writes it anew when it goes on. '
+            '--which=latest takes the latest checkpoint.')
+
+
+def describe(prefix: str) -> str:
+    """Returns which checkpoint was taken, its step and, if known, score."""
+    about = metadata.read(prefix) or {}
+    text = f'{prefix}: step {reader.global_step(prefix)}'
+    if 'score' in about:
+        text += ', the best of its training by {metric}, {value:.4f} on ' \
+                '{dataset} {split}'.format(**about['score'])
+    return text + '.'
 
 
 def _only_one(folder):

@@ -1,5 +1,6 @@
 """Detects in files, videos and cameras, and writes what was found."""
 import contextlib
+import os
 import sys
 
 import cv2
@@ -9,6 +10,7 @@ from common import drawing
 from common import files
 from common import threads
 from datasets import label_map
+from engine import checkpoints
 from engine import runtime
 from engine.detecting import detector
 from engine.detecting import options
@@ -38,12 +40,14 @@ def run(model: options.Model, detection: options.Detection,
         if where.show:
             show = stack.enter_context(window.opened(waits=not is_video))
         network = stack.enter_context(_make_detector(model, detection))
+        if os.path.isdir(files.user_path(model.checkpoint_path)):
+            print(checkpoints.paths.describe(network.checkpoint), flush=True)
         if detection.select_threshold == 'best':
             print(f'--select_threshold=best: {network.select_threshold:.9g}',
                   flush=True)
         report = stack.enter_context(sinks.JsonFile.opened(
             output_dir, sinks.image_ids(source) if where.save_coco else None,
-            checkpoint=model.checkpoint_path,
+            checkpoint=network.checkpoint,
             model_name=network.model_name, classes=network.class_names,
             select_threshold=network.select_threshold,
             box_format='ymin, xmin, ymax, xmax in pixels'))

@@ -30,6 +30,7 @@ class Detector:
     Use as a context manager, or call `close`.
 
     Attributes:
+      checkpoint: its prefix.
       model_name: of the network.
       class_names: tuple of names; class id i is class_names[i - 1].
       batch_size: the most images that the network sees at a time.
@@ -40,16 +41,17 @@ class Detector:
     def __init__(self, checkpoint_path: str, model_name: str | None = None,
                  class_names: Sequence[str] | None = None,
                  anchors: str | None = None, compute_dtype: str = 'float32',
-                 moving_average_decay: float | None = None, **detection):
+                 moving_average_decay: float | None = None,
+                 which: str | None = None, **detection):
         """Builds the network with its weights.
 
         Args:
-          checkpoint_path: a file, a prefix or a folder (the latest in it).
+          checkpoint_path: a file, a prefix or a folder.
           model_name, class_names, anchors: only for a checkpoint that does
             not say them: a name of nets_factory (default ssd_300_vgg), names
             without background (default: VOC's, if there are 20), and 'voc'
             or 'coco' (default).
-          compute_dtype, moving_average_decay: see options.Model.
+          compute_dtype, moving_average_decay, which: see options.Model.
           **detection: fields of options.Detection, such as
             select_threshold=.3 or 'best'; others have their defaults.
 
@@ -63,7 +65,7 @@ class Detector:
         if self.batch_size < 1:
             raise ValueError(
                 f'--batch_size={self.batch_size}: it must be at least 1.')
-        prefix = checkpoints.paths.find(checkpoint_path)
+        prefix = checkpoints.paths.find(checkpoint_path, which)
         selection['select_threshold'] = self.select_threshold = (
             checkpoints.thresholds.read(
                 selection['select_threshold'], prefix))
@@ -72,7 +74,7 @@ class Detector:
             class_names, metadata, prefix)
         network = models.make_network(
             model_name, self.class_names, metadata, anchors)
-        self.model_name = network.name
+        self.checkpoint, self.model_name = prefix, network.name
         with tf.Graph().as_default():
             self._reader = image_files.ImageReader()
             with checkpoints.restore.weights_of(prefix, moving_average_decay):

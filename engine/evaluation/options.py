@@ -47,6 +47,10 @@ class Model(NamedTuple):
         Literal['float32', 'bfloat16', 'float16'], 'What convolutions compute '
         'in; bfloat16 is faster on CPUs with AMX or AVX-512 BF16 and on GPUs.'
         ] = 'float32'
+    which: Annotated[
+        Literal['best', 'latest'] | None, 'Of a --checkpoint_path that is the '
+        'folder of a training: its best or its latest checkpoint; default: the '
+        'best, if there is one.'] = None
 
 
 class Detection(NamedTuple):

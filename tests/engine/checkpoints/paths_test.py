@@ -5,8 +5,10 @@ import tarfile
 import zipfile
 
 import pytest
+import tensorflow.compat.v1 as tf
 
 from engine import checkpoints
+from nets import ssd_vgg_300
 from tests import scripts
 
 
@@ -208,3 +210,46 @@ def test_checkpoints_are_known_by_what_they_are(
         (tmp_path / f'{prefix}.index').touch()
     assert checkpoints.paths.is_checkpoint(
         str(tmp_path / name)) is is_checkpoint
+
+
+def save(prefix, step, **about):
+    with tf.Graph().as_default(), tf.Session() as session:
+        variables = [tf.get_variable('global_step', initializer=tf.constant(
+            step, tf.int64))]
+        if about:
+            network = ssd_vgg_300.SSDNet()
+            variables.append(checkpoints.metadata.variable({
+                **checkpoints.metadata.make(network, 'abc'), **about}))
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver(variables).save(
+            session, str(prefix), write_meta_graph=False, write_state=False)
+    return str(prefix)
+
+
+def test_the_best_of_a_training_or_the_latest(tmp_path):
+    def find(which, path=tmp_path):
+        return checkpoints.paths.find(str(path), which)
+
+    latest = save(tmp_path / 'model.ckpt-20', 20)
+    assert find(None) == find('latest') == latest
+    assert checkpoints.paths.describe(latest) == f'{latest}: step 20.'
+    with pytest.raises(ValueError, match=(
+            f'--which=best: there is no {tmp_path}/best.ckpt; a training ')):
+        find('best')
+    best = save(tmp_path / 'best.ckpt', 10, score={
+        'metric': 'mAP_VOC07', 'value': .87654, 'dataset': 'bccd',
+        'split': 'val'})
+    assert find(None) == find('best') == best
+    assert find('latest') == checkpoints.paths.find(str(tmp_path)) == latest
+    # What is no folder is what it is.
+    assert find('best', latest) == find(None, latest) == latest
+    assert checkpoints.paths.describe(best) == (
+        f'{best}: step 10, the best of its training by mAP_VOC07, 0.8765 on '
+        'bccd val.')
+    assert checkpoints.paths.latest(str(tmp_path)) == latest
+    assert checkpoints.paths.newest(str(tmp_path)) == latest
+    (tmp_path / 'best.ckpt.data-00000-of-00001').write_bytes(b'')
+    with pytest.raises(ValueError, match=(
+            'best.ckpt: not a whole checkpoint: .* --which=latest takes the')):
+        find(None)
+    assert find('latest') == latest

@@ -93,6 +93,29 @@ def test_best_is_the_first_highest_row_and_its_weights(trained, data):
             + row['negatives'] + row['regularization'], rtol=1e-5)
 
 
+def test_the_scripts_take_the_best_and_say_so(trained, data, tmp_path, capsys):
+    evaluation = {
+        'dataset_name': 'toy', 'dataset_dir': str(data), 'report': False,
+        'dataset_split_name': 'val', 'checkpoint_path': str(trained),
+        'eval_dir': str(tmp_path / 'eval'), 'metrics': ['voc']}
+    table = rows(trained)
+    best = max(table, key=lambda row: row['mAP_VOC07'])
+    for which, row in (None, best), ('latest', table[-1]):
+        found = scripts.evaluate(**evaluation, which=which)
+        line = capsys.readouterr().out.splitlines()[0]
+        assert f': step {row["step"]:.0f}' in line
+        assert ('by mAP_VOC07, ' in line) == (which is None)
+        if which is None:
+            assert found.metrics['AP_VOC07'] == row['mAP_VOC07']
+    scripts.call(f'detect_ssd_network.py --checkpoint_path={trained} '
+                 f'--input={data}/val/JPEGImages --output_dir={tmp_path}')
+    output = capsys.readouterr().out
+    assert f'{trained}/best.ckpt: step {best["step"]:.0f}, the best' in output
+    with pytest.raises(ValueError, match='--which=best: --wait_for_checkpoin'):
+        scripts.evaluate(
+            **evaluation, which='best', wait_for_checkpoints=True)
+
+
 def test_a_training_that_was_killed_has_the_same_best(trained, run, tmp_path):
     """After step 40 was saved, while its score was written."""
     folder = tmp_path / 'run'
