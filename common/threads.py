@@ -14,7 +14,8 @@ SECONDS_TO_STOP = 10
 def ahead(items: abc.Generator, num_ahead: int) -> abc.Iterator:
     """Yields the items of a generator that runs in a thread of its own.
 
-    At most num_ahead items wait. The generator is closed when this one is.
+    At most num_ahead items wait, with the one that is being made. The
+    generator is closed when this one is.
 
     Raises:
       Whatever the generator raises, after the items before; what it raises
@@ -26,11 +27,13 @@ def ahead(items: abc.Generator, num_ahead: int) -> abc.Iterator:
     def work():
         try:
             with contextlib.closing(items):
+                # A place first: an item that waits for one grows old.
+                places.acquire()
                 for item in items:
+                    waiting.put((item,))
                     places.acquire()
                     if stopped.is_set():
                         break
-                    waiting.put((item,))
         except BaseException as error:  # Raised where the items are used.
             errors.append(error)
         finally:

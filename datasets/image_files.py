@@ -143,12 +143,16 @@ class ImageReader(contextlib.AbstractContextManager):
         with open(path, 'rb') as file:
             content = file.read()
         try:
-            header = _header(content)
-            if header is None:
-                return _stored(content).pixels
-            return self._upright(header)[0]
+            return self.pixels(content)
         except ValueError as error:
             raise ValueError(f'{path}: {error}.') from error
+
+    def pixels(self, content: bytes) -> np.ndarray:
+        """Returns as `read` what a file holds; errors do not name it."""
+        header = _header(content)
+        if header is None:
+            return _stored(content).pixels
+        return self._upright(header)[0]
 
 
 def _outcome(function, value):
