@@ -2,22 +2,29 @@
 
 The detector's pictures, the notebooks' and TensorBoard's. A picture is uint8
 [height, width, 3], RGB; a bbox is [ymin, xmin, ymax, xmax] in its pixels.
-Lines and letters grow with the picture. A line has a black or white rim and
-a label a ground of its own, so that both are seen on anything.
+Lines and letters grow with the picture, but not beyond what suits a small
+bbox. A line has a black or white rim and a label a ground of its own, so that
+both are seen on anything. `fonts.notes` tells what letters cannot be drawn.
 """
 import colorsys
 import functools
 import math
-import os
 from collections import abc
 
 import cv2
-import matplotlib
 import numpy as np
-from matplotlib import ft2font
+from PIL import Image
+from PIL import ImageDraw
 
-# Letters are not made smaller than can be read, in pixels.
-MIN_FONT_SIZE = 7
+from common import fonts
+
+# Letters are not made smaller than can be read, in pixels: where there is no
+# room at all, and only to suit a small bbox.
+MIN_FONT_SIZE, SMALL_FONT_SIZE = 7, 14
+# Letters are at most so much of a bbox's mean side, lines at most so much.
+_LETTERS_OF_BBOX, _LINE_OF_BBOX = 1 / 2, 1 / 16
+# Rows of labels inside of a bbox that are tried where others are taken.
+_MAX_ROWS = 8
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 # Steps of a golden section never come close to a hue they had before; with
 # these, the first 20 colors differ by 30 and more in CIELAB.
@@ -46,7 +53,8 @@ def font_size(picture: np.ndarray) -> int:
 def draw_bboxes(picture: np.ndarray, bboxes: np.ndarray,
                 class_ids: abc.Sequence[int],
                 names: abc.Sequence[str] | None = None,
-                scores: abc.Sequence[float] | None = None) -> np.ndarray:
+                scores: abc.Sequence[float] | None = None,
+                trails: abc.Sequence[np.ndarray] | None = None) -> np.ndarray:
     """Returns a copy of a picture with bboxes drawn on it.
 
     The last are drawn first: detections come by descending score.
@@ -57,25 +65,31 @@ def draw_bboxes(picture: np.ndarray, bboxes: np.ndarray,
       class_ids: int [n]; they choose the colors.
       names: n strings for the labels, or None for no label.
       scores: float [n], written behind the names; or None.
+      trails: n lines in the colors of the bboxes, each float [points, 2], y
+        and x in pixels; or None.
 
     Returns:
       uint8 [height, width, 3].
     """
     picture = np.ascontiguousarray(picture).copy()
-    width, size = line_width(picture), font_size(picture)
-    # Far outside of the picture cv2's whole numbers would overflow.
-    limits = np.array([*picture.shape[:2]] * 2)
-    corners = np.clip(
-        np.round(np.reshape(bboxes, (-1, 4))), 0, limits - 1).astype(int)
+    corners = _clipped(np.reshape(bboxes, (-1, 2, 2)), picture).reshape(-1, 4)
+    sides = (corners[:, 2:] - corners[:, :2]).mean(1)
+    widths = np.clip(np.round(_LINE_OF_BBOX * sides), 1, line_width(picture))
+    size = font_size(picture)
+    sizes = np.minimum(size, np.maximum(
+        SMALL_FONT_SIZE, np.round(_LETTERS_OF_BBOX * sides)))
     colors = [class_color(int(class_id)) for class_id in class_ids]
-    for bbox, color in reversed(list(zip(corners, colors, strict=True))):
+    for trail, color in zip(trails or (), colors):
+        _draw_line(picture, trail, color)
+    for bbox, color, width in reversed(list(zip(
+            corners, colors, widths.astype(int).tolist(), strict=True))):
         _draw_rectangle(picture, bbox, color, width)
     labels, places = [], []
     for index in range(len(corners) if names is not None else 0):
         texts = [names[index]]
         if scores is not None:
             texts.insert(0, f'{names[index]} {scores[index]:.2f}')
-        label = _fitting_label(texts, size, picture.shape)
+        label = _fitting_label(texts, int(sizes[index]), picture.shape)
         if label is not None:
             places.append(_find_place(
                 corners[index], label.shape, picture.shape, places))
@@ -97,6 +111,20 @@ def _mean_side(picture):
     return (picture.shape[0] + picture.shape[1]) / 2
 
 
+def _clipped(points, picture):
+    """Returns whole pixels, int [..., 2], inside of a picture."""
+    # Far outside of it cv2's whole numbers would overflow.
+    return np.clip(np.round(points), 0, np.array(
+        picture.shape[:2]) - 1).astype(int)
+
+
+def _draw_line(picture, points, color):
+    corners = [_clipped(points, picture)[:, ::-1].astype(np.int32)]
+    width = line_width(picture)
+    cv2.polylines(picture, corners, False, _contrasting(color), width + 2)
+    cv2.polylines(picture, corners, False, color, width)
+
+
 def _draw_rectangle(picture, bbox, color, width):
     ymin, xmin, ymax, xmax = bbox.tolist()
     rim = max(1, width // 3)
@@ -115,12 +143,14 @@ def _fitting_label(texts, size, shape):
     height, width = shape[:2]
     last = texts[-1]
     shortened = [last[:end] + '…' for end in range(len(last) - 1, 0, -1)]
-    # Whole, if need be in smaller letters; only then less of it.
-    for text in [*texts, *shortened]:
-        for font in (size, max(MIN_FONT_SIZE, size * 2 // 3), MIN_FONT_SIZE):
-            label = _text_mask(text, font)
-            if label.shape[0] <= height and label.shape[1] <= width:
-                return label
+    # Whole, if need be in smaller letters; only then less of it. The smallest
+    # are for pictures that are not as high as the others.
+    for sizes in ((size, max(MIN_FONT_SIZE, size * 2 // 3)), (MIN_FONT_SIZE,)):
+        for text in [*texts, *shortened]:
+            for font in sizes:
+                label = _text_mask(text, font)
+                if label.shape[0] <= height and label.shape[1] <= width:
+                    return label
     return None
 
 
@@ -130,20 +160,23 @@ def _text_mask(text, size):
 
     Not cv2.putText, which knows only ASCII.
     """
-    font = ft2font.FT2Font(os.path.join(
-        matplotlib.get_data_path(), 'fonts', 'ttf', 'DejaVuSans.ttf'))
-    font.set_size(size, 72)  # At 72 dots per inch, a point is a pixel.
-    font.set_text(text, 0.)
-    font.draw_glyphs_to_bitmap(antialiased=True)
-    glyphs = np.asarray(font.get_image())
-    ascent = round(size * font.ascender / font.units_per_EM)
-    descent = round(-size * font.descender / font.units_per_EM)
+    # Each part with what it covers around its place on the line.
+    parts = [(part, font, font.getbbox(part, anchor='ls'))
+             for part, path in fonts.runs(text)
+             for font in [fonts.load(path, size)]]
+    # Other scripts' letters are higher; only then is their label.
+    ascent, descent = fonts.load(fonts.DEFAULT, size).getmetrics()
+    ascent = math.ceil(max([ascent, *(-box[1] for _, _, box in parts)]))
+    descent = math.ceil(max([descent, *(box[3] for _, _, box in parts)]))
     margin = max(1, size // 5)
-    top = max(0, ascent - glyphs.shape[0] + round(font.get_descent() / 64))
-    mask = np.zeros((max(ascent + descent, top + glyphs.shape[0]),
-                     glyphs.shape[1] + 2 * margin), np.uint8)
-    mask[top:top + glyphs.shape[0],
-         margin:margin + glyphs.shape[1]] = glyphs
+    width = sum(max(font.getlength(part), box[2]) for part, font, box in parts)
+    image = Image.new(
+        'L', (math.ceil(width) + 2 * margin, ascent + descent))
+    pen, place = ImageDraw.Draw(image), margin
+    for part, font, box in parts:
+        pen.text((place, ascent), part, 255, font, anchor='ls')
+        place += max(font.getlength(part), box[2])
+    mask = np.asarray(image)
     mask.flags.writeable = False  # The cache hands it to all.
     return mask
 
@@ -151,14 +184,19 @@ def _text_mask(text, size):
 def _find_place(bbox, label_shape, shape, taken):
     """Returns ymin, xmin, ymax, xmax of a label, whole in the picture.
 
-    Above its bbox, else inside at the top, below, inside at the bottom:
-    where it covers no label so far, else where it covers least.
+    Above its bbox, else inside at the top, below, inside at the bottom; else
+    a row further, further in, or beside it: where it covers no label so far,
+    else where it covers least.
     """
     ymin, xmin, ymax, xmax = bbox
     height, width = label_shape
+    rows = min((ymax - ymin) // height, _MAX_ROWS)
     corners = np.array([
-        (top, left) for left in (xmin, xmax - width)
-        for top in (ymin - height, ymin, ymax, ymax - height)])
+        *((top, left) for left in (xmin, xmax - width)
+          for top in (ymin - height, ymin, ymax, ymax - height)),
+        *((top, left) for left in (xmin, xmax - width, xmax, xmin - width)
+          for top in (ymin - 2 * height, ymax + height,
+                      *(ymin + row * height for row in range(rows))))])
     corners = np.clip(corners, 0, np.subtract(shape[:2], label_shape))
     places = np.concatenate([corners, corners + label_shape], 1)
     if not taken:

@@ -104,3 +104,34 @@ def test_without_bboxes_a_picture_stays_as_it_is():
     drawn = drawing.draw_bboxes(picture, np.zeros((0, 4)), [], [], np.zeros(0))
     np.testing.assert_array_equal(drawn, picture)
     assert drawn is not picture
+
+
+def test_labels_of_many_objects_in_one_place_find_room():
+    bbox, taken = np.array([100, 100, 200, 200]), []
+    for _ in range(16):
+        taken.append(drawing._find_place(bbox, (20, 60), (400, 400), taken))
+    covered = np.zeros((400, 400), int)
+    for ymin, xmin, ymax, xmax in taken:
+        covered[ymin:ymax, xmin:xmax] += 1
+    assert covered.max() == 1
+
+
+def test_letters_and_lines_suit_a_small_bbox_in_a_large_picture():
+    picture = flat(3000, 4000)
+    small, large = [[100, 100, 140, 140]], [[1000, 1000, 1500, 1500]]
+    for bboxes, height in ((small, 25), (large, 100)):
+        drawn = drawing.draw_bboxes(picture, bboxes, [1], ['name'])
+        box = changed_box(picture, drawn)
+        ymin, _, ymax, _ = bboxes[0]
+        assert .8 * height <= ymin - box[0] <= height
+        assert box[2] - ymax <= height / 8
+
+
+def test_trails_are_lines_in_the_colors_of_their_bboxes():
+    picture = flat(100, 100)
+    drawn = drawing.draw_bboxes(
+        picture, [[80, 80, 90, 90]] * 2, [1, 2],
+        trails=[np.array([[20, 10], [20, 60.]]), np.zeros((0, 2))])
+    assert tuple(drawn[20, 30]) == drawing.class_color(1)
+    assert tuple(drawn[20, 70]) == (128, 128, 128)
+    assert tuple(drawn[30, 30]) == (128, 128, 128)
