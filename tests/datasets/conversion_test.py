@@ -164,17 +164,17 @@ def test_finds_images_by_stem_and_never_outside(tmp_path):
             for features in examples(tmp_path)] == [b'PNG', b'JPEG', b'PNG']
 
 
-def put_faulty(folder):
-    put(folder, '1', [('a', BOX)])
-    put(folder, '2', [('persn', BOX), ('c', BOX)])
-    put(folder, '3', extension='')
-    put(folder, '4', content=b'\xff\xd8\xff')
-    put(folder, '5')
-    (folder / 'Annotations' / '5.xml').write_text('<annotation>')
-
-
 def test_skip_invalid_goes_on_and_names_what_is_missing(tmp_path):
-    put_faulty(tmp_path)
+    put(tmp_path, '1', [('a', BOX)])
+    put(tmp_path, '2', [('persn', BOX), ('c', BOX)])
+    put(tmp_path, '3', extension='')
+    put(tmp_path, '4', content=b'\xff\xd8\xff')
+    put(tmp_path, '5')
+    (tmp_path / 'Annotations' / '5.xml').write_text('<annotation>')
+    with pytest.raises(ValueError, match=(
+            'Known classes: a, person.\nUnknown classes: c, persn .did you '
+            'mean person.*\n.*--skip_invalid')):
+        run(tmp_path, tmp_path, ('a', 'person'))
     manifest = run(tmp_path, tmp_path, ('a', 'person'), skip_invalid=True)
     assert manifest['num_images'] == 1
     assert manifest['skipped'] == {

@@ -448,6 +448,9 @@ SETS = {
         yolo.find, {**YOLO, 'data.yaml': 'train: list.txt\nnames: [a, b]'},
         'list.txt', './images/a.jpg\nimages/b.jpg\n',
         '/x/images/a.jpg\nC:\\x\\b.jpg'),
+    'yolo_darknet': (
+        yolo.find, {**YOLO, 'obj.names': 'a\nb', 'list.txt': 'images/a.jpg'},
+        'obj.data', 'classes = 2\ntrain = list.txt\nnames = x/obj.names\n'),
     'yolo_labels': (
         yolo.find, YOLO, 'labels/a.txt',
         '1 0.5 0.5 0.2 0.4\n\n0 .1 .2 .3 .4 .5 .6\r\n'),

@@ -1,6 +1,5 @@
 import pytest
 
-from datasets import conversion
 from datasets import samples
 from datasets.csv import annotations
 from tests import trees
@@ -135,14 +134,6 @@ def test_classes_that_are_not_in_the_list_are_named(tmp_path):
     part, = annotations.find(str(tmp_path), 'toy')
     assert messages(part.load('x.jpg')) == [
         "line 2: class 'c' is not in the list of classes"]
-
-
-def test_records_have_the_boxes(tmp_path):
-    write(tmp_path, {'a.csv': HEADER + ROW, 'x.jpg': None, 'w.jpg': None})
-    manifest, = conversion.convert(annotations.find(str(tmp_path), 'toy'),
-                                   str(tmp_path / 'records'), ['a', 'b'])
-    assert manifest['objects_per_class'] == {'a': 0, 'b': 1}
-    assert (manifest['num_images'], manifest['repaired']) == (1, {})
 
 
 @pytest.mark.parametrize('files, message', [

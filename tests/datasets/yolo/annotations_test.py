@@ -1,4 +1,3 @@
-import globox
 import pytest
 
 from datasets import conversion
@@ -169,22 +168,6 @@ def test_one_file_may_be_given_and_the_background_may_have_an_id(tmp_path):
         conversion.convert([part], str(tmp_path / 'records'))
 
 
-def test_reads_what_globox_writes(tmp_path):
-    boxes = {'a': (6, 4, 30, 20), 'b': (0, 0, 59.5, 40)}
-    annotation = globox.Annotation('x', (60, 40), [
-        globox.BoundingBox.create(label=label, coords=coords)
-        for label, coords in boxes.items()])
-    annotation.save_yolo_darknet(
-        tmp_path / 'x.txt', label_to_id={'a': 1, 'b': 0})
-    objects, *rest = annotations.read_label_file(
-        str(tmp_path / 'x.txt'), ('b', 'a'))
-    assert rest == [[], []]
-    for item, (name, (xmin, ymin, xmax, ymax)) in zip(
-            objects, boxes.items(), strict=True):
-        assert item.name == name and item.bbox == pytest.approx(
-            (xmin / 60, ymin / 40, xmax / 60, ymax / 40))
-
-
 def test_keypoints_are_no_polygon(tmp_path):
     write(tmp_path, {'data.yaml': 'names: [a]\nkpt_shape: [2, 2]',
                      'x.jpg': None, 'x.txt': '0 .5 .5 .2 .4 .1 .2 .3 .4'})
@@ -192,17 +175,6 @@ def test_keypoints_are_no_polygon(tmp_path):
     annotated = part.load('x.jpg')
     assert annotated.objects == [samples.Object('a', (.4, .3, .6, .7))]
     assert kinds(annotated) == ([], ['keypoints_left_out'])
-
-
-def test_records_have_the_names_of_the_file(tmp_path):
-    write(tmp_path, ULTRALYTICS)
-    train, val = conversion.convert(
-        annotations.find(str(tmp_path), 'toy'), str(tmp_path / 'records'),
-        ['traffic light', 'no'])
-    assert train['objects_per_class'] == {'traffic light': 1, 'no': 0}
-    assert val['objects_per_class'] == {'traffic light': 0, 'no': 1}
-    assert train['repaired']['image_without_label_file']['files'] == [
-        'images/train/sub/b.png']
 
 
 @pytest.mark.parametrize('text, message', [
