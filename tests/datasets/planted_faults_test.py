@@ -72,7 +72,10 @@ def planted_voc(folder):
         files[f'JPEGImages/{stem}.jpg'] = content
         files[f'Annotations/{stem}.xml'] = xml()
         told[stem] = f'image {stem}.jpg: {message}'
+    files['Annotations/20.xml'] = xml()
+    told['20'] = 'image 20.jpg: [Errno 2] No such file or directory: '
     trees.write(folder, files)
+    (folder / 'JPEGImages' / '20.jpg').symlink_to('nothing')
     return voc.find(str(folder), None, 'toy'), [
         (f'{folder}/Annotations/{stem}.xml', message)
         for stem, message in told.items()]
@@ -195,7 +198,9 @@ FAULTY_ENTRIES = {
         ({'id': None, 'file_name': 'x.jpg'}, 'its id is None, not a whole'),
         (['1.jpg'], 'it is not an object'),
         ({'id': 22, 'file_name': '01.jpg', 'width': 'wide'},
-         "its width has 'wide', not a number")]}
+         "its width has 'wide', not a number"),
+        ({'id': 23, 'file_name': '01.jpg', 'width': 5, 'height': -1},
+         'its height and width are (-1.0, 5.0)')]}
 
 
 def planted_coco(folder):
@@ -226,8 +231,8 @@ def planted_coco(folder):
 
 
 @pytest.mark.parametrize('plant, number', [
-    (planted_voc, 20), (planted_yolo, 22), (planted_csv, 22),
-    (planted_coco, 27)])
+    (planted_voc, 21), (planted_yolo, 22), (planted_csv, 22),
+    (planted_coco, 28)])
 def test_all_planted_faults_are_listed_and_nothing_is_written(
         tmp_path, plant, number):
     sources, told = plant(tmp_path / 'set')

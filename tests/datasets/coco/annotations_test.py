@@ -123,7 +123,8 @@ def test_the_same_image_twice(tmp_path):
         image_entry(2, '2.jpg'), image_entry(3, '2.jpg'),  # An entry a box.
         image_entry(4, '3.jpg'), image_entry(5, 'x/3.jpg'),
         image_entry(6, 'a/4.jpg'), image_entry(7, 'b/4.jpg'),
-        image_entry(8, '4.jpg'), image_entry(6, '8.jpg')], [
+        image_entry(8, '4.jpg'), image_entry(6, '8.jpg'),
+        image_entry(7., 'b/4.jpg'), image_entry(7, 'b/4.jpg', width=61)], [
             box(1, 6, 4, 24, 16), box(2, 6, 4, 24, 16), box(3, 6, 4, 24, 16),
             box(3, 0, 0, 60, 40)])
     found = loaded(tmp_path)
@@ -137,7 +138,7 @@ def test_the_same_image_twice(tmp_path):
     assert messages['3.jpg'] == [f"both are {path}: this and 'x/3.jpg'"]
     assert messages['x/3.jpg'] == [f"both are {path}: this and '3.jpg'"]
     assert messages['a/4.jpg'] == ["both have the id 6: this and '8.jpg'"]
-    assert messages['b/4.jpg'] == []
+    assert messages['b/4.jpg'] == ['it is listed with different sizes']
     for name in ('4.jpg', '8.jpg'):
         assert messages[name][0].startswith('no image, or several: ')
 

@@ -106,6 +106,14 @@ def test_images_are_found_by_the_end_of_their_path(tmp_path):
     assert messages(part.load('images/q/z.jpg')) == []
 
 
+def test_names_that_cannot_be_shown_are_refused(tmp_path):
+    write(tmp_path, {'a.csv': HEADER + '\x1b.jpg,60,40,b,6,4,30,20\n'})
+    part, = annotations.find(str(tmp_path), 'toy')
+    with pytest.raises(ValueError, match=(
+            r"a\.csv: '\\x1b.jpg' has characters that cannot be shown")):
+        part.names()
+
+
 def test_folders_and_files_may_be_given(tmp_path, monkeypatch):
     monkeypatch.setenv('HOME', str(tmp_path))
     write(tmp_path, {'d/p.csv': HEADER + ROW, 'd/q.csv': HEADER + ROW,
