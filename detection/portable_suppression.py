@@ -56,7 +56,9 @@ def _select(scores, bboxes, select_threshold, select_top_k, nms_threshold,
     scores, bboxes = _best_anchors(scores, bboxes, num_candidates)
     num_anchors, num_labels = scores.shape.as_list()
     num_candidates = min(num_candidates, num_anchors * num_labels)
-    scores, indices = tf.nn.top_k(tf.reshape(scores, [-1]), num_candidates)
+    scores, indices = _sorted(
+        tf.nn.top_k(tf.reshape(scores, [-1]), num_candidates),
+        num_anchors * num_labels)
     anchors = indices // num_labels
     labels = indices - anchors * num_labels
     bboxes = tf.gather(bboxes, anchors)
@@ -86,10 +88,24 @@ def _best_anchors(scores, bboxes, num_candidates):
     if scores.shape[0] <= num_candidates:
         return scores, bboxes
     anchors = tf.nn.top_k(tf.reduce_max(scores, 1), num_candidates).indices
-    # By their number, by which top_k settles ties: ascending.
-    anchors = tf.cast(-tf.nn.top_k(
-        -tf.cast(anchors, tf.float32), num_candidates).values, tf.int32)
+    last = scores.shape[0] - 1
+    # By their number, ascending.
+    anchors = last - tf.nn.top_k(last - anchors, num_candidates).values
     return tf.gather(scores, anchors), tf.gather(bboxes, anchors)
+
+
+def _sorted(best, num):
+    """Puts the indices of equal scores, each below num, in their order.
+
+    top_k does so by itself, but not in OpenVINO, where it takes a hundred
+    times as long then.
+    """
+    num_best = best.values.shape[0]
+    is_other = best.values[1:] < best.values[:-1]
+    numbers = tf.cumsum(tf.concat([[0], tf.cast(is_other, tf.int32)], 0))
+    order = tf.nn.top_k(
+        (num_best - numbers) * num - best.indices, num_best).indices
+    return best.values, tf.gather(best.indices, order)
 
 
 def _numbers(labels, num_labels):
