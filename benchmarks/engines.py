@@ -10,6 +10,7 @@ import tf_slim as slim
 from engine import checkpoints
 from engine import models
 from engine import runtime
+from engine.training import defaults
 from engine.training import divergence
 from engine.training import graph
 from engine.training import options
@@ -42,14 +43,14 @@ def make_network(spec: dict) -> ssd.SSDNet:
 
 def training_options(spec: dict) -> tuple:
     """Returns the five groups of options of a training on a spec's data."""
-    return (
+    return tuple(defaults.ordinary((
         options.Data(spec['dataset_name'], dataset_dir=spec['dataset_dir'],
                      num_preprocessing_threads=num_cores()),
         options.Model(spec['model_name'], compute_dtype=spec['dtype']),
         options.Loss(), options.Optimizer(),
         options.Run(
             batch_size=spec['batch'], random_seed=0,
-            clone_on_cpu=not tf.config.list_physical_devices('GPU')))
+            clone_on_cpu=not tf.config.list_physical_devices('GPU')))))
 
 
 def matmul(spec: dict) -> Contestant:

@@ -59,6 +59,14 @@ def get_dataset(
         notes=tuple(filter(None, (one.note for one in sets.values()))))
 
 
+def has_split(name: str, split_name: str, dataset_dir: str) -> bool:
+    """Whether there are records that get_dataset would open."""
+    present = records.shards(dataset_dir)
+    return all(record_name in present for record_name
+               in pascalvoc.record_names(name, split_name)) or (
+        foreign_records.find(dataset_dir, name, split_name) is not None)
+
+
 def _sets(name, split_name, dataset_dir):
     """Returns {name of records: foreign_records.Set} of a split."""
     present = records.shards(dataset_dir)

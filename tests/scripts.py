@@ -20,6 +20,7 @@ from datasets.voc import folders
 from datasets.voc import pascalvoc
 from engine import cli
 from engine.evaluation import evaluate as evaluation
+from engine.training import defaults
 from engine.training import train as training
 from nets import ssd_vgg_300
 
@@ -76,13 +77,13 @@ def chosen(groups, changes):
 
 
 def training_options(**changes):
-    """Returns train_ssd_network's five groups of flags, but for changes."""
-    return chosen(train_ssd_network.GROUPS[:-1], changes)
+    """Returns the five groups of an ordinary training, but for changes."""
+    return defaults.ordinary(chosen(train_ssd_network.GROUPS[:-1], changes))
 
 
 def train(**changes):
     """Trains with train_ssd_network's defaults, but for changes."""
-    training.run(*training_options(**changes))
+    training.run(*chosen(train_ssd_network.GROUPS[:-1], changes))
 
 
 def evaluate(**changes):

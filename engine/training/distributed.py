@@ -128,6 +128,47 @@ def _done_queue(ps_task):
         return tf.FIFOQueue(1000, tf.int32, [], shared_name='workers_done')
 
 
+class LastStep:
+    """How workers learn that the chief ends a training before its last step.
+
+    Make it in the graph, before a session.
+    """
+
+    def __init__(self, run: options.Run):
+        self._is_sync, self._variable = run.sync_replicas, None
+        if run.num_ps and run.patience is not None:
+            with tf.device('/job:ps/task:0/device:CPU:0'):
+                # In no collection: neither initialised nor saved.
+                self._variable = tf.get_variable(
+                    'last_step', [], tf.int64, tf.zeros_initializer(),
+                    trainable=False, collections=[], use_resource=False)
+                self._given = tf.placeholder(tf.int64, [])
+                self._assigned = tf.assign(self._variable, self._given)
+                self._is_known = tf.is_variable_initialized(self._variable)
+
+    def end(self, session: tf.train.MonitoredSession, step: int) -> bool:
+        """Tells all workers to end; returns whether this one may at once.
+
+        Those that make their steps together have begun the next one already.
+        """
+        is_last = self._variable is None or not self._is_sync
+        if self._variable is not None:
+            self._run(session, self._assigned,
+                      {self._given: step if is_last else step + 1})
+        return is_last
+
+    def is_done(self, session: tf.train.MonitoredSession, step: int) -> bool:
+        """Whether the last step is done, if any worker was told of one."""
+        return (self._variable is not None
+                and self._run(session, self._is_known)
+                and step >= self._run(session, self._variable))
+
+    def _run(self, session, fetch, feed=None):
+        # Of the session itself: its hooks have no part in it.
+        return session.run_step_fn(
+            lambda step_context: step_context.session.run(fetch, feed))
+
+
 class Aggregator:
     """Adds the gradients of workers up on the parameter servers.
 

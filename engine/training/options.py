@@ -70,20 +70,30 @@ class Loss(NamedTuple):
 
 
 class Optimizer(NamedTuple):
-    """How it is minimised."""
-    optimizer: Annotated[str, 'adadelta, adagrad, adam, ftrl, momentum, sgd or '
-                         'rmsprop.'] = 'momentum'
-    learning_rate: Annotated[float, 'Initial learning rate.'] = .001
+    """How it is minimised.
+
+    What is None is settled by engine/training/defaults.py.
+    """
+    optimizer: Annotated[
+        str | None, 'adadelta, adagrad, adam, ftrl, momentum, sgd or rmsprop. '
+        'Default: momentum. A training that is told no rate, no optimizer and '
+        'no number of steps chooses them, by its data, and says so.'] = None
+    learning_rate: Annotated[
+        float | None, 'Initial learning rate. Default: 0.001.'] = None
     learning_rate_decay_type: Annotated[
-        str, 'fixed, exponential, polynomial or piecewise.'] = 'exponential'
-    learning_rate_decay_factor: Annotated[float, 'For exponential.'] = .94
-    num_epochs_per_decay: Annotated[float, 'Epochs between decays.'] = 2.
+        str | None, 'fixed, exponential, polynomial or piecewise. Default: '
+        'exponential.'] = None
+    learning_rate_decay_factor: Annotated[
+        float | None, 'For exponential. Default: 0.94.'] = None
+    num_epochs_per_decay: Annotated[
+        float | None, 'Epochs between decays. Default: 2.'] = None
     end_learning_rate: Annotated[float, 'End of polynomial decay.'] = .0001
     decay_boundaries: Annotated[
         Sequence[str | int], 'Steps, for piecewise.'] = ('80000', '100000')
     lr_decay_factors: Annotated[
         Sequence[str | float], 'Factors, for piecewise.'] = ('1', '0.1', '0.01')
-    warmup_steps: Annotated[int, 'Steps while the rate rises.', 0] = 500
+    warmup_steps: Annotated[
+        int | None, 'Steps while the rate rises. Default: 500.', 0] = None
     backbone_learning_rate_factor: Annotated[
         float, "Of the trunk's learning rate: below 1, the trunk learns slower "
         'than what is new above it.', 0] = 1.
@@ -112,8 +122,12 @@ class Run(NamedTuple):
     """Where and for how long, how large the batches are, on which machines."""
     train_dir: Annotated[
         str, 'Folder of checkpoints and events.'] = '/tmp/tfmodel/'
-    max_number_of_steps: Annotated[int | None, 'Default: no end.'] = None
-    batch_size: Annotated[int, 'Images of a batch, per clone and pass.', 1] = 32
+    max_number_of_steps: Annotated[
+        int | None, 'Default: no end, unless the training chooses it; see '
+        '--optimizer.'] = None
+    batch_size: Annotated[
+        str | int | None, 'Images of a batch, per clone and pass; auto: as '
+        'many as fit into memory, which is tried. Default: 32.'] = None
     accumulate_steps: Annotated[
         int, 'Batches whose gradients make one step, to save memory.', 1] = 1
     num_clones: Annotated[int, 'GPUs of this machine to train on.', 1] = 1
@@ -130,7 +144,8 @@ class Run(NamedTuple):
         str | None, 'Split to score the training on as it goes: '
         '<train_dir>/metrics.csv, results.png, and best.ckpt, the weights of '
         'the best score. Default: none.'] = None
-    eval_every_n_steps: Annotated[int, 'Steps between these scores.', 1] = 500
+    eval_every_n_steps: Annotated[
+        int | None, 'Steps between these scores. Default: 500.', 1] = None
     patience: Annotated[
         int | None, 'End after so many scores without a better one.', 1] = None
     ps_hosts: Annotated[_Names, 'host:port of each parameter server.'] = None

@@ -13,6 +13,7 @@ from common import errors
 from engine import checkpoints
 from engine import models
 from engine import runtime
+from engine.training import defaults
 from engine.training import distributed
 from engine.training import divergence
 from engine.training import graph
@@ -77,13 +78,18 @@ def _train(groups, dataset, latest):
 
     Returns the KeyboardInterrupt that ended it after a save, or None.
     """
-    data, model, loss, optimizer, run = groups
+    model, run = groups[1], groups[-1]
     source = latest
     if latest is None and model.checkpoint_path is not None:
         source = checkpoints.paths.find(model.checkpoint_path)
-    network = _make_network(model, dataset, source)
-    model, run = _configure(
-        groups, network, dataset, is_resumed=latest is not None)
+    config = None
+    if latest is not None or not run.is_chief:  # It may have just begun.
+        config = train_dir.read_config(run.train_dir)
+    groups, choices = defaults.settle(
+        groups, dataset, source, latest is not None, config)
+    network = _make_network(groups[1], dataset, source)
+    data, model, loss, optimizer, run = groups = _configure(
+        groups, network, dataset, config, choices)
     start_step = 0 if latest is None else checkpoints.reader.global_step(latest)
     last_step = run.max_number_of_steps
     if last_step is not None and start_step >= last_step:
@@ -93,20 +99,27 @@ def _train(groups, dataset, latest):
             distributed.tell_done(run)
         return None
     scores = None
-    if run.eval_split_name is not None and run.is_chief:
+    if run.eval_split_name is not None:
         scores = validation.Validation(data, model, optimizer, run, dataset)
-        _say(scores.resume(latest, start_step))
+        # Of several workers the chief does it in its next step.
+        _say(scores.resume(None if run.num_ps else latest, start_step))
         if scores.end is not None:
             print(scores.end)
+            if run.num_ps:
+                distributed.tell_done(run)
             return None
+    if run.is_chief:
+        print('\n'.join([*defaults.lines(choices), _introduction(
+            network, dataset, optimizer, run)]), flush=True)
     # Variables go to parameter servers, if there are any.
     with tf.Graph().as_default(), tf.device(tf.train.replica_device_setter(
             run.num_ps, worker_device=f'/job:worker/task:{run.task}')):
         tf.set_random_seed(run.random_seed)
         guard = divergence.Guard(model.compute_dtype, optimizer, run)
         aggregator = distributed.Aggregator(run) if run.sync_replicas else None
-        step = graph.build((data, model, loss, optimizer, run), dataset,
-                           network, start_step, guard, aggregator)
+        step = graph.build(
+            groups, dataset, network, start_step, guard, aggregator)
+        last_step = distributed.LastStep(run)
         if model.freeze_batch_norm and tf.moving_average_variables():
             print('Batch norm keeps its means and variances '
                   f'(--freeze_batch_norm); batches have {run.batch_size} '
@@ -120,8 +133,9 @@ def _train(groups, dataset, latest):
         elif run.is_chief:
             initialize = _start(data, model, dataset, network, source)
         interruption = _loop(
-            run, step, start_step, initialize, guard, aggregator, scores)
-    if scores is not None and interruption is None:
+            run, step, start_step, initialize, guard, aggregator,
+            scores if run.is_chief else None, last_step)
+    if scores is not None and run.is_chief and interruption is None:
         last = checkpoints.paths.newest(run.train_dir)
         _say(scores.finish(last, checkpoints.reader.global_step(last)))
         _say(scores.end)
@@ -146,17 +160,37 @@ def _make_network(model, dataset, source):
         model.model_name, dataset.labels, metadata, model.anchors)
 
 
-def _configure(groups, network, dataset, is_resumed):
+def _introduction(network, dataset, optimizer, run):
+    """Returns what is trained, for how long, and what is saved where."""
+    steps = f'steps of {run.global_batch_size} images without an end'
+    if run.max_number_of_steps is not None:
+        num_images = run.max_number_of_steps * run.global_batch_size
+        steps = (f'{run.max_number_of_steps} steps of '
+                 f'{run.global_batch_size} images, '
+                 f'{num_images / dataset.num_samples:.3g} epochs')
+    saved = f'a checkpoint every {log.duration(run.save_interval_secs)}'
+    if run.save_interval_steps is not None:
+        saved += f' and every {run.save_interval_steps} steps'
+    if run.eval_split_name is not None:
+        weights = ('weights' if optimizer.moving_average_decay is None
+                   else 'averages of the weights')
+        saved += (f'; every {run.eval_every_n_steps} steps a score on '
+                  f'{run.eval_split_name}, in {validation.TABLE} and '
+                  f'{validation.PICTURE}, and the best {weights} in '
+                  f'{checkpoints.paths.BEST}')
+    return (f'{network.name} on {dataset.num_samples} images of '
+            f'{dataset.name} {dataset.split_name}: {steps}. In '
+            f'{run.train_dir}: {saved}.')
+
+
+def _configure(groups, network, dataset, config, choices):
     """Checks and writes the train_dir's configuration.
 
-    Returns options.Model and Run with freeze_batch_norm and the seed that
-    were given, else those of the run which is resumed, so that it is the same
-    run; else what this batch size asks for, and a new one.
+    Returns the groups with freeze_batch_norm and the seed that were given,
+    else those of the run which is resumed, of `config`, so that it is the
+    same run; else what this batch size asks for, and a new one.
     """
     data, model, loss, optimizer, run = groups
-    config = None
-    if is_resumed or not run.is_chief:  # The chief may have just begun.
-        config = train_dir.read_config(run.train_dir)
     seed = run.random_seed
     if seed is None and config is not None:
         seed = config['flags'].get('random_seed')
@@ -165,6 +199,7 @@ def _configure(groups, network, dataset, is_resumed):
     run = run._replace(random_seed=seed)
     model = model._replace(freeze_batch_norm=_freezes_batch_norm(
         model, run.batch_size, config))
+    groups = data, model, loss, optimizer, run
     if run.is_chief:
         trained = {
             'model_name': network.name,
@@ -176,10 +211,12 @@ def _configure(groups, network, dataset, is_resumed):
             'trainable_scopes': list(model.trainable_scopes or ()) or None,
             'moving_averages': optimizer.moving_average_decay is not None,
         }
-        train_dir.write_config(run.train_dir, config, trained, {
-            name: value for group in (data, model, loss, optimizer, run)
-            for name, value in group._asdict().items()})
-    return model, run
+        train_dir.write_config(
+            run.train_dir, config, trained, {
+                name: value for group in groups
+                for name, value in group._asdict().items()},
+            {choice.name: choice.value for choice in choices})
+    return groups
 
 
 def _freezes_batch_norm(model, batch_size, config):
@@ -214,7 +251,8 @@ def _start(data, model, dataset, network, source):
     return checkpoints.restore.initializer(plan, source)
 
 
-def _loop(run, step, start_step, initialize, guard, aggregator, scores):
+def _loop(run, step, start_step, initialize, guard, aggregator, scores,
+          last_step):
     """Runs steps until the last, saving and reporting; see _train."""
     training_log = log.TrainingLog(run, start_step)
     scaffold = tf.train.Scaffold(
@@ -233,7 +271,7 @@ def _loop(run, step, start_step, initialize, guard, aggregator, scores):
                 unit='step', disable=None) as progress:
             interruption = _run_steps(
                 session, step, guard, training_log, progress, scores,
-                scaffold.saver)
+                last_step, scaffold.saver)
     except (tf.errors.OpError, IndexError, RuntimeError) as error:
         # The last two are what a writer of summaries raises.
         raise _explained(error, run.train_dir) from None
@@ -243,7 +281,8 @@ def _loop(run, step, start_step, initialize, guard, aggregator, scores):
     return interruption
 
 
-def _run_steps(session, step, guard, training_log, progress, scores, saver):
+def _run_steps(session, step, guard, training_log, progress, scores,
+               last_step, saver):
     """Runs steps; returns the KeyboardInterrupt that ended them, or None."""
     try:
         while not session.should_stop():
@@ -255,6 +294,8 @@ def _run_steps(session, step, guard, training_log, progress, scores, saver):
                     f', best {scores.best}')
                 progress.write(line + guard.note() + best)
                 sys.stdout.flush()
+            if last_step.is_done(session, training_log.number):
+                break
             if scores is not None and values is not None:
                 scores.add(values)
                 if scores.is_due(training_log.number):
@@ -265,7 +306,8 @@ def _run_steps(session, step, guard, training_log, progress, scores, saver):
                             training_log.number)))
                     sys.stdout.flush()
                     training_log.pause()
-                    if scores.end is not None:
+                    if scores.end is not None and last_step.end(
+                            session, training_log.number):
                         break
     except KeyboardInterrupt as interruption:
         progress.write('Interrupted; saving.')

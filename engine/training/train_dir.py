@@ -1,8 +1,8 @@
 """A train_dir: its lock, its configuration, and where training goes on.
 
-training_config.json says what is trained there and by which flags. A training
-that is resumed must be of the same thing; how it is trained (learning rate,
-batch size, ...) may change.
+training_config.json says what is trained there, by which flags, and which of
+them the training chose itself. A training that is resumed must be of the same
+thing; how it is trained (learning rate, batch size, ...) may change.
 """
 import contextlib
 import glob
@@ -58,9 +58,10 @@ def recover(folder: str) -> str | None:
     behind that was killed is removed. Raises ValueError if all checkpoints
     are damaged.
     """
-    for path in glob.glob(os.path.join(
-            glob.escape(folder), 'model.ckpt-*.tempstate*')):
-        os.remove(path)
+    for prefix in 'model.ckpt-*', checkpoints.paths.BEST:
+        for path in glob.glob(os.path.join(
+                glob.escape(folder), f'{prefix}.*tempstate*')):
+            os.remove(path)
     try:
         prefix = checkpoints.paths.latest(folder)
     except ValueError as error:
@@ -117,15 +118,16 @@ def check_saved(folder: str, step: int):
 def read_config(folder: str) -> dict | None:
     """Returns what training_config.json says, None if there is none.
 
-    A dict with `trained`, what must not change, and `flags`. Raises
-    ValueError if the file is damaged.
+    A dict with `trained`, what must not change, `flags`, and those of them
+    that were `chosen`, not given. Raises ValueError if the file is damaged.
     """
     path = os.path.join(folder, _CONFIG_NAME)
     try:
         with open(path, encoding='utf-8') as file:
             config = json.load(file)
         return {'trained': dict(config['trained']),
-                'flags': dict(config.get('flags', {}))}
+                'flags': dict(config.get('flags', {})),
+                'chosen': dict(config.get('chosen', {}))}
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
@@ -135,7 +137,7 @@ def read_config(folder: str) -> dict | None:
 
 
 def write_config(folder: str, before: dict | None, trained: dict,
-                 flags: dict):
+                 flags: dict, chosen: dict):
     """Writes training_config.json; `before` is what read_config returned.
 
     Raises:
@@ -149,5 +151,5 @@ def write_config(folder: str, before: dict | None, trained: dict,
             f'{folder}: holds another training: {"; ".join(differences)}. '
             'Give another --train_dir, or the flags of that training.')
     files.write_whole(os.path.join(folder, _CONFIG_NAME), [json.dumps(
-        {'trained': trained, 'flags': dict(sorted(flags.items()))},
-        indent=2), '\n'])
+        {'trained': trained, 'flags': dict(sorted(flags.items())),
+         'chosen': chosen}, indent=2), '\n'])

@@ -26,7 +26,7 @@ from engine.evaluation import results
 from engine.training import graph
 from engine.training import options
 
-TABLE, PICTURE, BEST = 'metrics.csv', 'results.png', 'best.ckpt'
+TABLE, PICTURE = 'metrics.csv', 'results.png'
 # Of a row beside the metrics; losses are means over the steps since the last
 # row, or since the training went on.
 LOSSES = ('loss', 'localization', 'positives', 'negatives', 'regularization')
@@ -82,10 +82,12 @@ class Validation:
     def resume(self, prefix: str | None, step: int) -> str | None:
         """Forgets scores after `step`; scores `prefix` if it was missed.
 
-        Returns the line of a score, None without one.
+        Returns the line of a score, None without one, or without a prefix.
         """
         self._rows = [row for row in self._rows if row['step'] <= step]
-        return self._score(prefix, step) if self.is_due(step) else None
+        if prefix is None or not self.is_due(step):
+            return None
+        return self._score(prefix, step)
 
     def add(self, values: graph.Step):
         """Takes the losses of a step, numbers, into the next row's means."""
@@ -110,8 +112,12 @@ class Validation:
         return self._score(prefix, step)
 
     def finish(self, prefix: str, step: int) -> str | None:
-        """Scores the last checkpoint; returns its line, None if it was."""
-        if self._rows and self._rows[-1]['step'] == step:
+        """Scores the last checkpoint; returns its line.
+
+        None if it was scored, or others have decided that it is the last.
+        """
+        if self.end is not None or (
+                self._rows and self._rows[-1]['step'] == step):
             return None
         return self._score(prefix, step)
 
@@ -142,7 +148,7 @@ class Validation:
     @property
     def best_prefix(self) -> str:
         """The checkpoint of the best weights."""
-        return os.path.join(self._run.train_dir, BEST)
+        return os.path.join(self._run.train_dir, checkpoints.paths.BEST)
 
     @property
     def _headline(self):

@@ -101,6 +101,20 @@ def test_a_slim_data_provider_reads_the_dataset(tmp_path):
     assert name == b'0_0.png'
 
 
+def test_which_splits_there_are(tmp_path):
+    for name in ('toy_train_000.tfrecord', 'voc_2007_test_000.tfrecord',
+                 'voc_2012_test_000.tfrecord', 'voc_2007_val_000.tfrecord',
+                 'cells_dev.record'):
+        (tmp_path / name).touch()
+
+    def has(*names):
+        return dataset_factory.has_split(*names, str(tmp_path))
+
+    assert has('toy', 'train') and not has('toy', 'val')
+    assert has('pascalvoc_0712', 'test') and not has('pascalvoc_0712', 'val')
+    assert has('cells', 'dev')
+
+
 def test_says_what_is_there_instead(tmp_path):
     with pytest.raises(ValueError, match='nowhere is not a folder'):
         get(tmp_path / 'nowhere')

@@ -121,8 +121,10 @@ def test_rate_and_precision_may_change_and_the_seed_is_kept(run, train_dir):
     assert (flags['learning_rate'], flags['random_seed']) == (.5, seed)
     # Also by a worker that is not the chief.
     worker = options.Run(str(train_dir), task=1)
-    assert train._configure(
-        [None] * 4 + [worker], None, None, False).random_seed == seed
+    groups = train._configure(
+        [None, options.Model(), None, None, worker], None, None,
+        json.loads(path.read_text()), [])
+    assert groups[-1].random_seed == seed
     assert tensors(train_dir / 'model.ckpt-3')[WEIGHTS].dtype == np.float32
 
 

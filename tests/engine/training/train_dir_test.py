@@ -75,15 +75,17 @@ def test_configuration_comes_back(tmp_path):
     trained = {'model_name': 'ssd_300_vgg', 'classes': ['cat', 'dog']}
     assert train_dir.recover(folder) is None
     assert train_dir.read_config(folder) is None
-    train_dir.write_config(folder, None, trained, {'learning_rate': .5})
+    train_dir.write_config(
+        folder, None, trained, {'learning_rate': .5}, {'batch_size': 8})
     config = train_dir.read_config(folder)
-    assert config == {'trained': trained, 'flags': {'learning_rate': .5}}
-    train_dir.write_config(folder, config, trained, {})
+    assert config == {'trained': trained, 'flags': {'learning_rate': .5},
+                      'chosen': {'batch_size': 8}}
+    train_dir.write_config(folder, config, trained, {}, {})
     with pytest.raises(ValueError, match=(
             f"{folder}: holds another training: classes was "
             r"\['cat', 'dog'\], now \['cat'\]. Give another --train_dir")):
         train_dir.write_config(
-            folder, config, {**trained, 'classes': ['cat']}, {})
+            folder, config, {**trained, 'classes': ['cat']}, {}, {})
     assert train_dir.read_config(folder)['trained'] == trained
 
 

@@ -70,7 +70,7 @@ def test_best_is_the_first_highest_row_and_its_weights(trained, data):
     values = [row[headline] for row in table]
     assert values[-1] > 0  # It learns the images by heart.
     best = values.index(max(values))
-    prefix = str(trained / validation.BEST)
+    prefix = str(trained / checkpoints.paths.BEST)
     assert checkpoints.reader.global_step(prefix) == table[best]['step']
     metadata = checkpoints.metadata.read(prefix)
     assert metadata['score'] == {
@@ -124,7 +124,7 @@ def test_a_training_that_was_killed_has_the_same_best(trained, run, tmp_path):
         path.unlink()
     table = folder / validation.TABLE
     table.write_text('\n'.join(table.read_text().splitlines()[:2]) + '\n')
-    for path in folder.glob(f'{validation.BEST}.*'):
+    for path in folder.glob(f'{checkpoints.paths.BEST}.*'):
         path.write_bytes(b'half')
     run(folder)
     # What was not computed again, the losses and the rate, it does not know.
@@ -133,7 +133,7 @@ def test_a_training_that_was_killed_has_the_same_best(trained, run, tmp_path):
         np.testing.assert_equal(
             [row[name] for name in names], [expected[name] for name in names])
     name = f'{NAME}/block0/weights'
-    for prefix in validation.BEST, 'model.ckpt-50':
+    for prefix in checkpoints.paths.BEST, 'model.ckpt-50':
         first, second = (checkpoints.reader.read_or_none(
             str(path / prefix), name) for path in (trained, folder))
         np.testing.assert_allclose(first, second, rtol=1e-6, atol=1e-6)
@@ -150,7 +150,7 @@ def test_ends_without_gain_and_stays_ended(run, tmp_path, capsys):
     output = capsys.readouterr().out
     assert reason in output and f'at step {step - 3}' in output
     assert checkpoints.reader.global_step(
-        str(tmp_path / validation.BEST)) == step - 3
+        str(tmp_path / checkpoints.paths.BEST)) == step - 3
     run(tmp_path, **changes)
     output = capsys.readouterr().out
     assert reason in output and 'loss' not in output
