@@ -135,6 +135,7 @@ def video(spec: dict) -> engines.Contestant:
             detect.run(
                 detect_options.Model(spec['checkpoint']),
                 detect_options.Detection(batch_size=spec['batch']),
-                detect_options.Run(path, output_dir=folder))
+                detect_options.Source(path),
+                detect_options.Run(output_dir=folder))
 
     return engines.Contestant(run, spec['num_images'])

@@ -2,8 +2,9 @@
 import contextlib
 import os
 import sys
+import time
+from collections import abc
 
-import cv2
 import tqdm
 
 from common import drawing
@@ -12,19 +13,27 @@ from common import threads
 from datasets import label_map
 from engine import checkpoints
 from engine import runtime
+from engine.detecting import captures
 from engine.detecting import detector
+from engine.detecting import image_lists
+from engine.detecting import images
+from engine.detecting import json_files
 from engine.detecting import options
 from engine.detecting import sinks
 from engine.detecting import sources
+from engine.detecting import status
 from engine.detecting import window
 
 
 def run(model: options.Model, detection: options.Detection,
-        where: options.Run, capture_class: type = cv2.VideoCapture):
+        chosen: options.Source, where: options.Run,
+        open_capture: captures.Open = captures.open_capture,
+        clock: abc.Callable[[], float] = time.monotonic):
     """Detects in all that --input means; writes pictures and numbers.
 
     Reading, detecting, drawing and writing overlap. Ctrl-C ends it with
-    what is done so far. capture_class opens videos, cameras and streams.
+    what is done so far. open_capture opens videos, cameras and streams; clock
+    tells the seconds.
 
     Raises:
       ValueError: flags, input and checkpoint do not fit together, or nothing
@@ -32,34 +41,34 @@ def run(model: options.Model, detection: options.Detection,
     """
     runtime.prepare()
     output_dir = files.user_path(where.output_dir)
-    source = sources.open_source(where.input, where.camera_size, capture_class)
+    source = sources.open_source(chosen, output_dir, open_capture, clock)
     sink = sinks.make(source, output_dir, where.output_name, where.save_xml)
-    is_video = isinstance(source, sources.Video)
     with contextlib.ExitStack() as stack:
         show = None
         if where.show:
-            show = stack.enter_context(window.opened(waits=not is_video))
+            show = stack.enter_context(
+                window.opened(waits=not source.is_video))
         network = stack.enter_context(_make_detector(model, detection))
         if os.path.isdir(files.user_path(model.checkpoint_path)):
             print(checkpoints.paths.describe(network.checkpoint), flush=True)
         if detection.select_threshold == 'best':
             print(f'--select_threshold=best: {network.select_threshold:.9g}',
                   flush=True)
-        report = stack.enter_context(sinks.JsonFile.opened(
-            output_dir, sinks.image_ids(source) if where.save_coco else None,
+        report = stack.enter_context(json_files.JsonFile.opened(
+            output_dir, source,
+            json_files.image_ids(source) if where.save_coco else None,
             checkpoint=network.checkpoint,
             model_name=network.model_name, classes=network.class_names,
             select_threshold=network.select_threshold,
             box_format='ymin, xmin, ymax, xmax in pixels'))
         stack.enter_context(sink.opened())
-        _loop(network, source, sink, report, show)
+        _loop(network, source, sink, report, show, clock)
         if not report.num_images:
-            raise ValueError(f'--input={where.input}: nothing could be read.')
-    unread = (f'; {len(report.faults)} could not be read'
-              if report.faults else '')
-    print(f'{_count(report.num_images, "frame" if is_video else "image")} '
-          f'with {_count(report.num_objects, "object")}{unread}: {sink.made} '
-          f'and {sinks.JSON_NAME} are in {output_dir}', flush=True)
+            raise ValueError(f'--input={captures.shown(chosen.input)}: '
+                             'nothing could be read.')
+    for note in sink.notes:
+        print(note, file=sys.stderr, flush=True)
+    print(_summary(source, sink, report, output_dir), flush=True)
 
 
 def _make_detector(model, detection):
@@ -73,51 +82,70 @@ def _make_detector(model, detection):
         class_names=class_names, **arguments, **detection._asdict())
 
 
-def _loop(network, source, sink, report, show):
+def _loop(network, source, sink, report, show, clock):
     """Runs all samples through the steps; Ctrl-C stops it."""
-    # A camera's picture is wanted now, not when a batch is full.
-    batch_size = 1 if source.is_live else network.batch_size
-    num_ahead = 1 if source.is_live else 2 * network.batch_size
-    samples = threads.ahead(source.samples(), num_ahead)
-    found = threads.ahead(_detected(network, samples, batch_size), num_ahead)
+    found = threads.ahead(network.detect_in(source),
+                          1 if source.is_live else 2 * network.batch_size)
 
     def draw(sample):
-        if sample.fault is not None:
+        if sample.found is None:
             return sample, None, None
         bboxes, scores, class_ids, names, _ = sample.found
         picture = drawing.draw_bboxes(
             sample.pixels, bboxes, class_ids, names, scores)
         return sample, picture, sink.encode(sample, picture)
 
-    drawn = threads.map_ahead(
-        draw, found, sources.NUM_THREADS,
-        0 if source.is_live else sources.NUM_THREADS)
+    drawn = threads.map_ahead(draw, found, images.NUM_THREADS,
+                              0 if source.is_live else images.NUM_THREADS)
+    line = status.Status(source, clock)
     with contextlib.closing(found), contextlib.closing(drawn), tqdm.tqdm(
             total=source.num, unit='image', disable=None) as progress:
         try:
             for sample, picture, content in drawn:
-                progress.update()
-                if sample.fault is not None:
-                    report.faults.append(sample.fault)
+                if sample.found is not None:
+                    if source.is_video:
+                        drawing.draw_text(picture, line.text(sample))
+                    sink.write(sample, picture, content)
+                elif sample.fault is not None:
                     progress.write(sample.fault, file=sys.stderr)
-                    continue
-                sink.write(sample, picture, content)
-                report.add(sample)
+                else:
+                    sink.wait_until(sample.seconds)
+                if sample.found is not None or sample.fault is not None:
+                    report.add(sample)
+                    progress.update()
                 if show is not None and not show(picture):
                     break
         except KeyboardInterrupt:
             progress.write('Stopped.', file=sys.stderr)
 
 
-def _detected(network, samples, batch_size):
-    """Yields samples with what is found in those that have pixels."""
-    with contextlib.closing(samples):
-        for batch in threads.batches(samples, batch_size):
-            found = iter(network.detect([
-                sample.pixels for sample in batch if sample.fault is None]))
-            for sample in batch:
-                yield (sample if sample.fault is not None
-                       else sample._replace(found=next(found)))
+def _summary(source, sink, report, output_dir):
+    """Returns what was done, in a line or two."""
+    lines, more = [], ''
+    if source.is_live:
+        more = f'; {_count(source.passed_over, "frame")} passed over'
+    elif source.is_video and report.num_faults:
+        more = f'; {report.num_faults} could not be read'
+    elif not source.is_video:
+        lines = _account_of_files(source, report)
+    unit = 'frame' if source.is_video else 'image'
+    lines.append(
+        f'{_count(report.num_images, unit)} with '
+        f'{_count(report.num_objects, "object")}{more}: {sink.made} '
+        f'and {json_files.JSON_NAME} are in {output_dir}')
+    return '\n'.join(lines)
+
+
+def _account_of_files(source, report):
+    """Returns a line that adds up, if not all files were used, in a list."""
+    num = {'used': report.num_files,
+           'could not be read': report.num_unread_files}
+    num['not reached'] = source.num - sum(num.values())
+    parts = [f'{count} {what}' for what, count in num.items() if count]
+    parts += image_lists.described(source.left_out)
+    found = source.num + sum(map(len, source.left_out.values()))
+    return [] if found == report.num_files else [
+        f'{_count(found, "file")} found: {"; ".join(parts)}.']
 
 
 def _count(number, unit):

@@ -1,6 +1,9 @@
 """Detection from Python; docs/evaluate_and_detect.md shows it."""
+import contextlib
 import os
 import typing
+import warnings
+from collections.abc import Iterator
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,17 +14,10 @@ from datasets import image_files
 from engine import checkpoints
 from engine import models
 from engine import runtime
+from engine.detecting import detections
 from engine.detecting import options
+from engine.detecting import sources
 from preprocessing import preprocessing_factory
-
-
-class Detected(typing.NamedTuple):
-    """What is found in one image, by descending score."""
-    bboxes: np.ndarray     # float32 [n, 4], ymin, xmin, ymax, xmax in pixels.
-    scores: np.ndarray     # float32 [n], above the select_threshold.
-    class_ids: np.ndarray  # int32 [n], from 1.
-    names: list[str]       # Of the n classes.
-    size: tuple[int, int]  # Height and width of the image, in pixels.
 
 
 class Detector:
@@ -94,15 +90,16 @@ class Detector:
         self._session.close()
         self._reader.close()
 
-    def detect(self, images: np.ndarray | str | os.PathLike | Sequence,
-               ) -> Detected | list[Detected]:
+    def detect(self, images: np.ndarray | str | os.PathLike | typing.BinaryIO
+               | Sequence) -> detections.Detected | list[detections.Detected]:
         """Detects in one image or in many.
 
         Args:
           images: an image, or a list or tuple of images, which may differ in
-            size. An image is uint8 [height, width, 3], RGB, or the path of a
-            file, which is turned upright as its EXIF tells; bboxes are those
-            of the upright image, and so is the size.
+            size. An image is uint8 [height, width, 3], RGB; or a file, by its
+            path or open for reading bytes, which is turned upright as its
+            EXIF tells: bboxes are those of the upright image, and so is the
+            size.
 
         Returns:
           Detected for one image; a list of them for a list.
@@ -120,26 +117,85 @@ class Detector:
                 self._pixels(image, f'images[{i}]') for i, image in batch])
         return found
 
+    def stream(self, source: str | os.PathLike | int, **chosen,
+               ) -> Iterator[detections.Sample]:
+        """Detects in a video, a camera, a stream or many images.
+
+        Those of a live source are the newest whenever one is asked for.
+
+        Args:
+          source: as --input: a file, folder, pattern, list, address or the
+            number of a camera.
+          **chosen: other fields of options.Source, such as every_n_frames=5.
+
+        Returns:
+          An iterator of detections.Sample: `pixels`, `found`, `file`, `frame`,
+          `seconds`. What cannot be read is a warning.
+
+        Raises:
+          ValueError: the source cannot be opened, or is none.
+        """
+        opened = sources.open_source(options.Source(str(source), **chosen))
+        return self._found_in(opened)
+
+    def _found_in(self, source):
+        with contextlib.closing(self.detect_in(source)) as samples:
+            for sample in samples:
+                if sample.fault is not None:
+                    warnings.warn(sample.fault, stacklevel=2)
+                elif sample.found is not None:
+                    yield sample
+
+    def detect_in(self, source: sources.Source) -> Iterator[detections.Sample]:
+        """Yields all Samples of a source, with what is found in them."""
+        samples, batch_size = source.samples(), 1
+        # A live source has a thread of its own, and its newest frame is
+        # wanted now, not when a batch is full.
+        if not source.is_live:
+            batch_size = self.batch_size
+            samples = threads.ahead(samples, 2 * batch_size)
+        with contextlib.closing(samples):
+            for batch in threads.batches(samples, batch_size):
+                found = iter(self.detect([
+                    sample.pixels for sample in batch
+                    if sample.pixels is not None]))
+                for sample in batch:
+                    yield (sample if sample.pixels is None else
+                           sample._replace(found=next(found)))
+
     def _pixels(self, image, place):
         if isinstance(image, (str, os.PathLike)):
             return self._reader.read(image)
+        if hasattr(image, 'read'):
+            return self._pixels_of_open(image, getattr(image, 'name', place))
         shape, dtype = np.shape(image), getattr(image, 'dtype', None)
         if (not isinstance(image, np.ndarray) or dtype != np.uint8
                 or len(shape) != 3 or shape[2] != 3 or 0 in shape):
             what = type(image).__name__ if dtype is None else dtype
             raise ValueError(
                 f'{place} is {what} {list(shape)}; it must be an array of '
-                'uint8 [height, width, 3], RGB, or the path of a file.')
+                'uint8 [height, width, 3], RGB, or a file, by its path or '
+                'open.')
         return image
+
+    def _pixels_of_open(self, file, name):
+        content = file.read()
+        if not isinstance(content, bytes):
+            raise ValueError(f'{name} gives no bytes; open it with mode "rb".')
+        try:
+            return self._reader.pixels(content)
+        except ValueError as error:
+            raise ValueError(f'{name}: {error}.') from error
 
     def _detect_batch(self, images):
         """Returns Detected of each image; all go through the net at once."""
         sizes = np.array([image.shape[:2] for image in images], np.int32)
         pixels = np.concatenate([image.reshape(-1) for image in images])
         return [
-            Detected(bboxes[:num], scores[:num], classes[:num],
-                     [self.class_names[label - 1] for label in classes[:num]],
-                     tuple(size))
+            detections.Detected(
+                bboxes[:num], scores[:num], classes[:num],
+                [self.class_names[label - 1] for label in classes[:num]],
+                tuple(size))
             for size, classes, scores, bboxes, num in zip(
                 sizes.tolist(), *self._run(pixels, sizes), strict=True)]
 

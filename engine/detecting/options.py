@@ -47,15 +47,30 @@ class Detection(NamedTuple):
     gpu_memory_fraction: Annotated[float, 'Most of a GPU to take.'] = .8
 
 
-class Run(NamedTuple):
-    """Where images come from, and where results go."""
+class Source(NamedTuple):
+    """Where images come from."""
     input: Annotated[
         str | None, 'An image, a folder of images, a pattern such as '
-        "'photos/*.jpg', a video, the number of a camera, or the address of a "
-        'stream such as rtsp://host/path.'] = None
+        "'photos/*.jpg', a .txt with paths of images, a video, the number of a "
+        'camera, or the address of a stream such as rtsp://host/path.'] = None
+    recursive: Annotated[
+        bool, 'Also take the images in the folders of a folder.'] = False
+    every_n_frames: Annotated[
+        int, 'Of a video, detect in every n-th frame only.', 1] = 1
+    start: Annotated[
+        float | None, 'Where to begin in a video, in seconds.', 0] = None
+    end: Annotated[
+        float | None, 'Where to end in a video, in seconds.', 0] = None
     camera_size: Annotated[
         str | None, 'Width and height to ask a camera for, in pixels, such as '
         "640x480; default: the camera's own."] = None
+    max_seconds: Annotated[
+        float | None, 'Ends a camera or stream after so many seconds; default: '
+        'goes on until Ctrl-C.', 0] = None
+
+
+class Run(NamedTuple):
+    """Where results go."""
     output_dir: Annotated[
         str, 'Folder of the results, made if missing.'] = './detections'
     output_name: Annotated[

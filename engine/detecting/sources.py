@@ -1,208 +1,120 @@
-"""Where images come from: files, videos, cameras and streams.
+"""Where images come from: files, recordings, cameras and streams.
 
 A source has `files`, the paths or the address that it reads (without a
-password), `num`, how many images there are, None if that does not end, and
-`is_live`, whether they come at their own pace.
+password), `num`, how many there are to come, None if nobody knows, `is_video`,
+whether they are frames of one video, `is_live`, whether they come at their
+own pace, `samples()`, the detections.Samples themselves, and `account()`, what
+detections.json says of it in the end.
 """
-import glob
-import math
 import os
-import re
-import sys
-import typing
+import time
 from collections import abc
 
 import cv2
-import numpy as np
 
 from common import files
-from common import threads
-from datasets import image_files
 from datasets import image_folder
-from engine.detecting import detector
+from engine.detecting import captures
+from engine.detecting import image_lists
+from engine.detecting import images
+from engine.detecting import options
+from engine.detecting import recordings
+from engine.detecting import streams
 
-IMAGE_EXTENSIONS = image_folder.EXTENSIONS
-NUM_THREADS = min(8, os.cpu_count() or 1)
-# Of a video, camera or stream that does not tell.
-DEFAULT_FRAMES_PER_SECOND = 25.
-# So many in a row are the end, not bad frames.
-MAX_FAILED_READS = 10
-
-
-class Sample(typing.NamedTuple):
-    """One image, or why there is none."""
-    file: str           # Path, or what stands for it.
-    name: str           # Of the picture made of it, with '/' for folders.
-    frame: int | None = None  # In a video, from 0; else a file of its own.
-    pixels: np.ndarray | None = None  # uint8 [height, width, 3], RGB.
-    fault: str | None = None  # One line that names the file or frame.
-    found: detector.Detected | None = None
+Source = images.Images | recordings.Recording | streams.Live
 
 
-def open_source(what: str, camera_size: str | None = None,
-                capture_class: type = cv2.VideoCapture) -> 'Images | Video':
-    """Returns what --input, `what`, means; see options.Run.
+def open_source(chosen: options.Source, output_dir: str | None = None,
+                open_capture: captures.Open = captures.open_capture,
+                clock: abc.Callable[[], float] = time.monotonic) -> Source:
+    """Returns what --input means.
+
+    Args:
+      chosen: what and how.
+      output_dir: a folder that is not looked into.
+      open_capture: opens videos, cameras and streams.
+      clock: tells the seconds, for live sources.
 
     Raises:
-      ValueError: it is nothing of that, or cannot be opened; or camera_size
-        is no size, or given for what is no camera.
+      ValueError: it is nothing of that, or cannot be opened; or something
+        else was chosen that does not fit it.
     """
-    # OpenCV's and FFmpeg's notes are off; what matters is a fault. The first
-    # name is OpenCV's until 4.11; 0 is silent.
-    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
-    (getattr(cv2, 'setLogLevel', None) or cv2.utils.logging.setLogLevel)(0)
+    for name, lowest in (('every_n_frames', 1), ('start', 0), ('end', 0),
+                         ('max_seconds', 0)):
+        value = getattr(chosen, name)
+        if value is not None and not value >= lowest:  # Nor NaN.
+            raise ValueError(f'--{name}={value}: it must be at least {lowest}.')
+    what = str(chosen.input)
     path = what if '://' in what else files.user_path(what)
     is_there = os.path.exists(path)
     is_camera = what.isdecimal() and not is_there
-    if camera_size is not None and not is_camera:
-        raise ValueError(f'--camera_size={camera_size}: --input={what} is no '
-                         'camera; leave the flag out.')
-    if is_camera:
-        return Video(int(what), f'camera_{what}', capture_class, True,
-                     camera_size)
-    if '://' in what and not is_there:
-        return Video(what, 'stream', capture_class, is_live=True)
-    if os.path.isfile(path) and not path.lower().endswith(
-            IMAGE_EXTENSIONS) and not cv2.haveImageReader(path):
-        # FFmpeg takes what is before a : for a protocol.
-        return Video(
-            path, path, lambda path: capture_class(os.path.abspath(path)),
-            is_live=False)
-    return Images(_image_paths(what, path))
+    if not is_camera and not captures.is_address(path) and not _is_video(path):
+        _refuse(chosen, 'it is for videos and live sources, --input='
+                f'{what} is neither', 'every_n_frames', 'start', 'end',
+                'camera_size', 'max_seconds')
+        return images.Images(_listed(chosen, path, output_dir))
+    _refuse(chosen, f'--input={what} is no folder', 'recursive')
+    target = int(what) if is_camera else path
+    capture = open_capture(target)
+    if not capture.isOpened():
+        capture.release()
+        raise ValueError(f'--input={captures.shown(what)}: '
+                         f'{captures.why_not_open(target)}')
+    try:
+        return _video(chosen, target, open_capture, capture, clock)
+    except BaseException:
+        capture.release()
+        raise
 
 
-def _image_paths(what, path):
-    """Returns the paths of the images that a file, folder or pattern means."""
-    if os.path.isfile(path):
-        return [path]
-    if os.path.isdir(path):
-        paths = [os.path.join(path, name) for name in os.listdir(path)
-                 if name.lower().endswith(IMAGE_EXTENSIONS)
-                 and name[0] != '.']
-        fault = ('the folder has no image; they end in '
-                 f'{", ".join(IMAGE_EXTENSIONS)}.')
-    else:
-        folder = os.path.dirname(path)  # As far as it is there, no pattern.
-        while folder and not os.path.isdir(folder):
-            folder = os.path.dirname(folder)
-        paths = filter(os.path.isfile, glob.glob(
-            glob.escape(folder) + path[len(folder):], recursive=True))
-        fault = ('no such file, folder or pattern; a camera is a number, a '
-                 'stream an address such as rtsp://host/path.')
-    paths = sorted(paths)
-    if not paths:
-        raise ValueError(f'--input={what}: {fault}')
-    return paths
+def _is_video(path):
+    return os.path.isfile(path) and not path.lower().endswith(
+        (*image_folder.EXTENSIONS, '.txt')) and not cv2.haveImageReader(path)
 
 
-class Images:
-    """Files of images, which are read ahead by several threads.
-
-    `names` are for their pictures: the paths, from where they differ on.
-    """
-    is_live = False
-
-    def __init__(self, files: list[str]):
-        self.files, self.num = files, len(files)
-        root = os.path.commonpath(
-            [os.path.dirname(os.path.abspath(path)) for path in files])
-        self.names = [os.path.relpath(path, root).replace(os.sep, '/')
-                      for path in files]
-
-    def samples(self) -> abc.Iterator[Sample]:
-        """Yields a Sample of each file."""
-        with image_files.ImageReader() as reader:
-            def read(entry):
-                path, name = entry
-                try:
-                    return Sample(path, name, pixels=reader.read(path))
-                except (ValueError, OSError) as error:
-                    folder = os.path.dirname(path) or '.'
-                    if not os.path.isdir(folder):
-                        raise ValueError(
-                            f'{folder} has gone since the images in it were '
-                            'listed.') from None
-                    return Sample(path, name, fault=str(error))
-
-            yield from threads.map_ahead(
-                read, zip(self.files, self.names), NUM_THREADS,
-                2 * NUM_THREADS)
+def _listed(chosen, path, output_dir):
+    try:
+        if os.path.isdir(path):
+            return image_lists.of_folder(path, chosen.recursive, output_dir)
+        _refuse(chosen, 'it is no folder', 'recursive')
+        if not os.path.isfile(path):
+            return image_lists.of_pattern(path)
+        return (image_lists.of_list if path.lower().endswith('.txt') else
+                image_lists.of_file)(path)
+    except ValueError as error:
+        raise ValueError(f'--input={error}') from error
 
 
-class Video:
-    """The frames of a video file, a camera or a stream.
+def _video(chosen, target, open_capture, capture, clock):
+    """Returns a Recording or a Live of an open capture."""
+    shown = captures.shown(target)
+    is_camera = isinstance(target, int)
+    is_address = not is_camera and captures.is_address(target)
+    is_live = is_camera or is_address and captures.number(
+        capture, cv2.CAP_PROP_FRAME_COUNT) < 1
+    if not is_camera:
+        _refuse(chosen, f'--input={shown} is no camera', 'camera_size')
+    name = f'camera_{target}' if is_camera else 'stream' if is_address else (
+        os.path.splitext(os.path.basename(target))[0])
+    if is_live:
+        _refuse(chosen, f'--input={shown} has no beginning and no end, and '
+                'gives the newest frame; --max_seconds ends it',
+                'every_n_frames', 'start', 'end')
+        return streams.Live(target, name, open_capture, capture,
+                            chosen.camera_size, chosen.max_seconds, clock)
+    _refuse(chosen, f'--input={shown} is a recording; --end ends it',
+            'max_seconds')
+    if chosen.end is not None and not chosen.end > (chosen.start or 0):
+        raise ValueError(f'--end={chosen.end:g}: it must be after --start='
+                         f'{chosen.start or 0:g}.')
+    return recordings.Recording(
+        target, name, open_capture, capture, chosen.every_n_frames,
+        chosen.start, chosen.end)
 
-    `name` is for the video that is made of it, without ending.
-    """
 
-    def __init__(self, target: str | int, name: str, capture_class: type,
-                 is_live: bool, camera_size: str | None = None):
-        self._file = re.sub('//[^/@]*@', '//', str(target))
-        self.files = [self._file]
-        self.name = os.path.splitext(os.path.basename(name))[0]
-        self._capture = capture_class(target)
-        if not self._capture.isOpened():
-            self._capture.release()
-            raise ValueError(
-                f'--input={self._file}: cannot be opened; neither an image '
-                'nor a video, camera or stream that OpenCV can read.')
-        if camera_size is not None:
-            self._set_size(camera_size)
-        self.is_live = is_live
-        num = self._get(cv2.CAP_PROP_FRAME_COUNT)
-        self.num = int(num) if num >= 1 and not is_live else None
-        rate = self._get(cv2.CAP_PROP_FPS)
-        self.frames_per_second = (
-            rate if 0 < rate <= 1000 else DEFAULT_FRAMES_PER_SECOND)
-
-    def _set_size(self, size):
-        """Asks a camera for a size, as 640x480; says what it gives instead."""
-        if not re.fullmatch(r'[1-9]\d*x[1-9]\d*', size):
-            raise ValueError(f'--camera_size={size}: give width and height '
-                             'in pixels, such as 640x480.')
-        keys = cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT
-        for key, value in zip(keys, size.split('x')):
-            self._capture.set(key, int(value))
-        given = 'x'.join(str(int(self._get(key))) for key in keys)
-        if given not in (size, '0x0'):
-            print(f'--camera_size={size}: camera {self._file} gives {given}.',
-                  file=sys.stderr, flush=True)
-
-    def samples(self) -> abc.Iterator[Sample]:
-        """Yields a Sample of each frame, bad ones too."""
-        sample = Sample(self._file, self.name)
-        try:
-            num, failed = 0, []
-            while len(failed) < MAX_FAILED_READS:
-                pixels = self._read()
-                if pixels is None:
-                    failed.append(num)
-                else:
-                    # With a good one after them, they were not the end.
-                    for bad in failed:
-                        yield sample._replace(frame=bad, fault=(
-                            f'{self._file}: frame {bad} cannot be read.'))
-                    failed = []
-                    yield sample._replace(frame=num, pixels=pixels)
-                num += 1
-            num -= len(failed)
-            if self.num is not None and num < self.num:
-                yield sample._replace(frame=num, fault=(
-                    f'{self._file}: ends after {num} of {self.num} frames.'))
-        finally:
-            self._capture.release()
-
-    def _read(self):
-        """Returns the next frame, uint8 [h, w, 3], RGB; None if it is bad."""
-        try:
-            is_read, frame = self._capture.read()
-            if not is_read or frame is None or frame.size == 0:
-                return None
-            return cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB if frame.ndim == 2
-                                else cv2.COLOR_BGR2RGB)
-        except cv2.error:
-            return None
-
-    def _get(self, key):
-        value = self._capture.get(key)
-        return value if math.isfinite(value) else 0.
+def _refuse(chosen, reason, *names):
+    """Raises ValueError if a flag is given that does not fit the input."""
+    for name in names:
+        value = getattr(chosen, name)
+        if value != options.Source._field_defaults[name]:
+            raise ValueError(f'--{name}={value}: {reason}; leave it out.')

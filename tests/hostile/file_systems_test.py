@@ -66,8 +66,9 @@ def run_evaluation(data, folder):
 
 
 def run_detection(data, folder):
-    detect.run(options.Model(CHECKPOINT), options.Detection(), options.Run(
-        str(data / 'voc' / 'JPEGImages'), output_dir=folder))
+    detect.run(options.Model(CHECKPOINT), options.Detection(),
+               options.Source(str(data / 'voc' / 'JPEGImages')),
+               options.Run(output_dir=folder))
 
 
 @pytest.mark.parametrize('disk, cause', [

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from unittest import mock
 
 import cv2
@@ -14,19 +15,27 @@ import pytest
 
 from common import drawing
 from datasets.voc import annotations
+from engine.detecting import captures
 from engine.detecting import detect
+from engine.detecting import detections
 from engine.detecting import detector
+from engine.detecting import images
+from engine.detecting import json_files
 from engine.detecting import options
 from engine.detecting import sinks
-from engine.detecting import sources
+from engine.detecting import streams
 from engine.detecting import window
 from tests import detector_files
+from tests import fake_captures
 from tests import scripts
 
 PICTURES = detector_files.pictures(5)
 FRAMES = detector_files.pictures(20, size=(96, 128))
-# After which a test fails instead of waiting for ever.
-SECONDS = 60
+Camera = fake_captures.Camera
+SECONDS = fake_captures.SECONDS
+# What a camera's end is called, when nothing comes any more.
+END = ['0: no frame comes any more; it is opened again.',
+       '0: nothing came for 0 seconds; it is given up.']
 
 
 @pytest.fixture(scope='module')
@@ -42,13 +51,24 @@ def run(monkeypatch, network, tmp_path):
     """Runs detect without building the network each time."""
     monkeypatch.setattr(detect, '_make_detector', lambda *_: network)
     monkeypatch.setattr(network, 'close', lambda: None)
+    monkeypatch.setattr(streams, 'FIRST_PAUSE', 0)
+    monkeypatch.setattr(streams, 'SECONDS_TO_GIVE_UP', 0)
 
-    def run(what, capture_class=cv2.VideoCapture, **changes):
-        where = options.Run(**{
+    def run(what, open_capture=captures.open_capture, **changes):
+        chosen, where = scripts.chosen((options.Source, options.Run), {
             'input': str(what), 'output_dir': str(tmp_path / 'out'),
             **changes})
-        detect.run(options.Model('c'), options.Detection(), where,
-                   capture_class)
+        detect_objects = network.detect
+
+        def detect_paced(pictures):
+            if pictures and isinstance(open_capture, Camera):
+                open_capture.taken()
+            return detect_objects(pictures)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(network, 'detect', detect_paced)
+            detect.run(options.Model('c'), options.Detection(), chosen, where,
+                       open_capture)
         return json.loads(pathlib.Path(
             where.output_dir, 'detections.json').read_text('utf-8'))
 
@@ -110,18 +130,23 @@ def test_a_folder_with_other_files_and_unreadable_ones(
               'decode it.']
     captured = capsys.readouterr()
     assert results['unreadable'] == captured.err.splitlines() == faults
+    assert results['files_found'] == 8
+    assert results['left_out'] == {
+        'hidden': ['._0.png'], 'no image': ['notes.txt']}
     num_objects = sum(len(image.names) for image in found)
     assert captured.out == (
-        f'4 images with {num_objects} objects; 2 could not be read: pictures '
-        f'and detections.json are in {tmp_path / "out"}\n')
+        '8 files found: 4 used; 2 could not be read; 1 left out (hidden: '
+        '._0.png); 1 left out (no image: notes.txt).\n'
+        f'4 images with {num_objects} objects: pictures and detections.json '
+        f'are in {tmp_path / "out"}\n')
 
 
 @pytest.mark.parametrize('names, ids', [
     (['000139.jpg', 'sub/7.png'], [139, 7]), (['7.jpg', 'sub/7.png'], [1, 2]),
     (['7.jpg', 'x.png'], [1, 2]), (['b.jpg'], [1])])
 def test_ids_are_what_images_are_called_by(names, ids):
-    image_id = sinks.image_ids(mock.Mock(sources.Images, names=names))
-    assert [image_id(sources.Sample('', name)) for name in names] == ids
+    image_id = json_files.image_ids(mock.Mock(names=names, is_video=False))
+    assert [image_id(detections.Sample('', name)) for name in names] == ids
 
 
 def test_results_in_cocos_format(run, network, folder, video, tmp_path):
@@ -190,10 +215,10 @@ def test_annotations_can_be_read_again(run, network, folder, tmp_path):
 
 
 def test_a_bbox_in_a_corner_keeps_an_area_in_its_annotation(tmp_path):
-    found = detector.Detected(
+    found = detections.Detected(
         np.array([[29.8, 39.9, 30, 40], [0, 0, .1, .2]]), [.9, .8], [1, 1],
         ['a', 'ä'], (30, 40))
-    annotation = sinks.to_annotation(sources.Sample(
+    annotation = sinks.to_annotation(detections.Sample(
         'in/sub/x.jpg', 'sub/x.jpg', found=found))
     (tmp_path / 'x.xml').write_bytes(annotations.format_annotation(annotation))
     assert annotations.read_annotation(tmp_path / 'x.xml') == annotation
@@ -244,16 +269,10 @@ def test_a_full_disk_is_named_and_leaves_nothing(run, folder, tmp_path):
             scripts.full_disk()):
         run(folder)
     assert not os.listdir(tmp_path / 'out')
-    sink = sinks.make(sources.open_source(
-        '0', capture_class=Camera([])), str(tmp_path / 'out'))
-    with pytest.raises(OSError, match=(
-            'camera_0.mp4: holds 0 of 20 frames; is the disk full')), (
-            scripts.full_disk()), sink.opened():
-        for frame in FRAMES:
-            sink.write(None, frame.copy(), None)
     with pytest.raises(OSError, match='too large, on writing: .*tions.json'), (
-            scripts.full_disk()), sinks.JsonFile.opened(
-                tmp_path / 'out', classes='abc' * 99):
+            scripts.full_disk()), json_files.JsonFile.opened(
+                tmp_path / 'out', mock.Mock(account=dict),
+                classes='abc' * 99):
         pass
     assert not os.listdir(tmp_path / 'out')
 
@@ -261,67 +280,39 @@ def test_a_full_disk_is_named_and_leaves_nothing(run, folder, tmp_path):
 def test_a_stream_without_its_password(run, tmp_path):
     camera = Camera(FRAMES)
     results = run('rtsp://user:secret@host/live', camera)
-    assert camera.target == 'rtsp://user:secret@host/live'
+    assert set(camera.targets) == {'rtsp://user:secret@host/live'}
     assert {record['file'] for record in results['images']} == {
         'rtsp://host/live'}
-    assert len(frames_of(tmp_path / 'out' / 'stream.mp4')) == len(FRAMES)
-
-
-class Camera:
-    """Gives what is listed in turn; an exception is raised."""
-    largest = {cv2.CAP_PROP_FRAME_WIDTH: 1280, cv2.CAP_PROP_FRAME_HEIGHT: 720}
-
-    def __init__(self, reads, num=0):
-        self.reads, self.is_released = list(reads), False
-        self.values = {cv2.CAP_PROP_FPS: 12., cv2.CAP_PROP_FRAME_COUNT: num}
-
-    def __call__(self, target):
-        self.target = target
-        return self
-
-    def isOpened(self):  # noqa: N802 (as in OpenCV)
-        return True
-
-    def get(self, key):
-        return self.values[key]
-
-    def set(self, key, value):
-        self.values[key] = min(value, self.largest[key])
-
-    def read(self):
-        frame = self.reads.pop(0) if self.reads else None
-        if isinstance(frame, BaseException):
-            raise frame
-        return frame is not None, frame
-
-    def release(self):
-        self.is_released = True
+    assert [record['frame'] for record in results['images']] == list(
+        range(len(FRAMES)))
+    assert results['passed_over'] == 0
+    assert 'secret' not in json.dumps(results)
+    assert (tmp_path / 'out' / 'stream.mp4').exists()
 
 
 def test_a_camera_with_bad_frames(run, tmp_path, capsys):
     camera = Camera([FRAMES[0], None, cv2.error('x'), FRAMES[1],
                      np.zeros((0, 0, 3), np.uint8), FRAMES[2][..., 0]])
     results = run('0', camera)
-    assert camera.target == 0 and camera.is_released
+    assert set(camera.targets) == {0} and camera.is_released
     assert [record['frame'] for record in results['images']] == [0, 3, 5]
     assert results['images'][0]['file'] == '0'
     assert results['unreadable'] == [
-        f'0: frame {number} cannot be read.' for number in (1, 2, 4)]
-    assert len(frames_of(tmp_path / 'out' / 'camera_0.mp4')) == 3
+        f'0: frame {number} cannot be read.' for number in (1, 2, 4)] + END
     assert capsys.readouterr().err.splitlines() == results['unreadable']
 
 
 def test_a_camera_is_asked_for_a_size(run, video, capsys):
     camera = Camera(FRAMES[:1])
     run('0', camera, camera_size='640x480')
+    assert capsys.readouterr().err.splitlines() == END
     assert camera.values.items() >= {
         cv2.CAP_PROP_FRAME_WIDTH: 640, cv2.CAP_PROP_FRAME_HEIGHT: 480}.items()
-    assert capsys.readouterr().err == ''
     run('0', Camera(FRAMES[:1]), camera_size='1920x480')
-    assert capsys.readouterr().err == (
-        '--camera_size=1920x480: camera 0 gives 1280x480.\n')
+    assert capsys.readouterr().err.splitlines() == [
+        '--camera_size=1920x480: camera 0 gives 1280x480.', *END]
     for what, size, fault in (
-            (video, '640x480', f'--input={video} is no camera; leave'),
+            (video, '640x480', f'--input={video} is no camera; leave it'),
             ('rtsp://host/live', '1x1', '--input=rtsp://host/live is no cam'),
             *(('0', size, 'give width and height in pixels')
               for size in ('640', '640x0', '640x480x3', 'big'))):
@@ -332,7 +323,9 @@ def test_a_camera_is_asked_for_a_size(run, video, capsys):
 def test_videos_that_change_their_size_or_end_early(run, video, tmp_path):
     results = run(video, Camera(
         [FRAMES[0], cv2.resize(FRAMES[1], (64, 64))], num=20))
-    assert results['unreadable'] == [f'{video}: ends after 2 of 20 frames.']
+    assert results['unreadable'] == [
+        f'{video}: ends after 0.167 seconds (2 frames), its header says 1.67; '
+        'is it cut off?']
     frames = frames_of(tmp_path / 'out' / 'film.mp4')
     assert [frame.shape for frame in frames] == [FRAMES[0].shape] * 2
     with pytest.raises(ValueError, match='nothing could be read'):
@@ -350,7 +343,8 @@ def test_a_folder_that_vanishes_is_one_fault(
 
 def test_ctrl_c_ends_with_what_is_done(run, tmp_path, monkeypatch, capsys):
     camera = Camera([])
-    camera.read = lambda: (True, FRAMES[0])  # For ever.
+    camera.grab = lambda: time.sleep(.01) is None  # For ever.
+    camera.retrieve = lambda: (True, FRAMES[0])
     shown = []
 
     def show(picture):
@@ -366,7 +360,7 @@ def test_ctrl_c_ends_with_what_is_done(run, tmp_path, monkeypatch, capsys):
     window.opened().__exit__.assert_called_once()
     assert shown == [FRAMES[0].shape] * 4
     assert len(results['images']) == 4 and camera.is_released
-    assert len(frames_of(tmp_path / 'out' / 'camera_0.mp4')) == 4
+    assert frames_of(tmp_path / 'out' / 'camera_0.mp4')
     assert len(os.listdir(tmp_path / 'out')) == 2
     assert 'Stopped.' in capsys.readouterr().err
 
@@ -392,13 +386,16 @@ def test_inputs_and_annotations_are_never_overwritten(
 @pytest.mark.parametrize('what, fault', [
     ('missing.jpg', 'missing.jpg: no such file, folder or pattern; a cam'),
     ('*.none', 'none: no such file, folder or pattern'),
-    ('empty', 'empty: the folder has no image; they end in .jpg'),
-    ('text.txt', 'text.txt: cannot be opened; neither an image nor a vid'),
+    ('empty', r'empty: the folder has no image \(they end in .jpg'),
+    ('text.txt', r'text.txt: the list has no path of an image, one a line; '
+     r'1 left out \(no such file: text\).'),
+    ('text.bin', 'text.bin: cannot be opened; neither an image nor a vid'),
     ('text.png', 'text.png: nothing could be read'),
     ('empty.png', 'empty.png: nothing could be read')])
 def test_inputs_that_are_none(run, tmp_path, what, fault):
     (tmp_path / 'empty').mkdir()
-    (tmp_path / 'text.txt').write_text('text')
+    (tmp_path / 'text.txt').write_text('text\n')
+    (tmp_path / 'text.bin').write_text('text')
     (tmp_path / 'text.png').write_text('text')
     (tmp_path / 'empty.png').touch()
     with pytest.raises(ValueError, match=f'--input=.*{fault}'):
@@ -411,7 +408,7 @@ def test_errors_of_any_step_end_the_run(
     def fail(*_):
         raise OSError('no space left')
 
-    for target, name in ((sources.Images, 'samples'), (network, 'detect'),
+    for target, name in ((images.Images, 'samples'), (network, 'detect'),
                          (drawing, 'draw_bboxes')):
         with monkeypatch.context() as patch, pytest.raises(
                 OSError, match='no space left'):
@@ -430,18 +427,18 @@ def test_steps_overlap(run, network, monkeypatch):
     def read():
         if len(camera.reads) == 4:
             is_read.set()
-        return Camera.read(camera)
+        return Camera.grab(camera)
 
-    def detect_in(images):
-        batches.append(images)
+    def detect_in(pictures):
+        batches.extend(pictures)
         if len(batches) == 2:
             is_detected.set()
-        return [found] * len(images)
+        return [found] * len(pictures)
 
     def write(*_):
         assert is_read.wait(SECONDS) and is_detected.wait(SECONDS)
 
-    camera.read = read
+    camera.grab = read
     monkeypatch.setattr(network, 'detect', detect_in)
     monkeypatch.setattr(drawing, 'draw_text', write)
     assert len(run('0', camera)['images']) == 6

@@ -12,6 +12,7 @@ from PIL import Image
 from engine import checkpoints
 from engine import models
 from engine import runtime
+from engine.detecting import detections
 from engine.detecting import detector
 from preprocessing import ssd_vgg_preprocessing
 from tests import detector_files
@@ -89,7 +90,7 @@ def test_boxes_are_those_of_the_network_itself(network, checkpoint, found):
         classes, scores, bboxes, num = (value[0] for value in session.run(
             net.detect(logits, localisations,
                        select_threshold=detector_files.THRESHOLD)))
-    assert_same(found[0], detector.Detected(
+    assert_same(found[0], detections.Detected(
         np.clip(bboxes[:num], 0, 1) * [*size, *size], scores[:num],
         classes[:num],
         [detector_files.NAMES[label - 1] for label in classes[:num]], size))
@@ -182,6 +183,7 @@ def test_is_quiet_in_a_program_that_uses_tensorflow_2(
     path = detector_files.write_picture(tmp_path / 'a.png', PICTURES[0])
     program = f"""
 import json, warnings, tensorflow as tf
+from engine.detecting import detections
 from engine.detecting import detector
 filters, level = list(warnings.filters), tf.get_logger().level
 with detector.Detector({checkpoint!r}, select_threshold=
