@@ -1,5 +1,6 @@
 """Several workers train one network; one of them is killed on the way."""
 import concurrent.futures
+import csv
 import signal
 import socket
 import threading
@@ -101,3 +102,30 @@ def test_worker_is_killed_and_comes_back(
     for future in [start(**cluster, job_name=job, task=task) for job, task in (
             ('ps', 0), ('worker', 0), ('worker', 1))]:
         future.result(scripts.SECONDS_TO_END)
+
+
+@pytest.mark.filterwarnings(
+    'ignore::pytest.PytestUnhandledThreadExceptionWarning')
+@pytest.mark.parametrize('sync_replicas', [False, True])
+def test_all_workers_end_when_the_chief_sees_no_gain(
+        flags, tmp_path, capsys, sync_replicas):
+    cluster = {
+        **flags, 'train_dir': str(tmp_path), 'batch_size': 1,
+        'sync_replicas': sync_replicas, 'eval_split_name': 'train',
+        'eval_every_n_steps': 2, 'patience': 1, 'learning_rate': 1e-12,
+        'warmup_steps': 0}
+    # A second one is at its end when it begins.
+    for is_second in [False, True][:1 + sync_replicas]:
+        members = hosts()
+        for future in [
+                start(**cluster, **members, job_name=job, task=task)
+                for job, task in (('ps', 0), ('worker', 0), ('worker', 1))]:
+            future.result(scripts.SECONDS_TO_END)
+        output = capsys.readouterr().out
+        assert 'No gain in 1 scores on train: the training ends' in output
+        assert 'Parameter server 0: the workers are done.' in output
+        assert ('step 2: ' in output) != is_second
+    score = checkpoints.metadata.read(str(tmp_path / 'best.ckpt'))['score']
+    with open(tmp_path / 'metrics.csv', encoding='utf-8') as file:
+        assert score['value'] == max(
+            float(row['mAP_VOC07']) for row in csv.DictReader(file))
