@@ -27,6 +27,9 @@ class Layout(NamedTuple):
     trunk: dict[str, str]     # Layer -> scope; the first sees the image.
     sources: tuple[str, ...]  # What predicts of the trunk, normalised or not.
     extras: tuple[str, ...]   # conv6 for conv6_1 and conv6_2, which predicts.
+    strides: dict[str, int]   # Of layers of the trunk, where not 1.
+    dilations: dict[str, int]
+    pools: dict[str, tuple[int, int]]  # Kernel and stride.
 
 
 LAYOUTS = (
@@ -36,7 +39,10 @@ LAYOUTS = (
             for block, (num, _) in enumerate(ssd_vgg.VGG_BLOCKS, 1)
             for index in range(1, num + 1)}, 'fc6': 'conv6', 'fc7': 'conv7'},
         ('conv4_3_norm', 'fc7'),
-        tuple(f'conv{number}' for number in range(6, 11))),
+        tuple(f'conv{number}' for number in range(6, 11)),
+        {}, {'fc6': 6},
+        {**{f'pool{number}': (2, 2) for number in range(1, 5)},
+         'pool5': (3, 1)}),
     Layout(
         ssd_mobilenet.SSDV1Net,
         {'conv0': 'Conv2d_0', **{
@@ -44,7 +50,10 @@ LAYOUTS = (
             for number in range(1, 14)
             for ending, kind in (('/dw', 'depthwise'), ('', 'pointwise'))}},
         ('conv11', 'conv13'),
-        tuple(f'conv{number}' for number in range(14, 18))))
+        tuple(f'conv{number}' for number in range(14, 18)),
+        {'conv0': 2, **{f'conv{number}/dw': stride for number, (_, stride)
+                        in enumerate(ssd_mobilenet.V1_PAIRS, 1)}},
+        {}, {}))
 FIRST_KERNELS = [f'{next(iter(layout.trunk.values()))}/weights'
                  for layout in LAYOUTS]
 
@@ -137,8 +146,41 @@ def _network(network, model, preset):
             names[f'{layer}_box/{scope}'] = _head(model, source, kind)
     confs = [names[f'{layer}_box/conv_cls'] for layer in params.feat_layers]
     model.require(confs, network.name)
-    return network(caffe_params.read(
-        network, model, sources, confs, preset)), names
+    params = caffe_params.read(network, model, sources, confs, preset)
+    _check_windows(model, layout, names.values(), {
+        f'{extra}_2': block for extra, block in extras.items()}, network.name)
+    return network(params), names
+
+
+def _check_windows(model, layout, names, blocks, model_name):
+    """Raises ValueError if kernels go over the cells in another way.
+
+    The weights would fit all the same. Files of V1 may not say it.
+    """
+    for layer in model.layers:
+        if layer.window is None:
+            continue
+        if layer.name in layout.pools:
+            kernel, stride = layout.pools[layer.name]
+            wanted = caffe_model.Window(stride, kernel=kernel)
+        elif layer.name in names and layer.blobs[0].ndim == 4:
+            block, dilation = (
+                blocks.get(layer.name), layout.dilations.get(layer.name, 1))
+            wanted = caffe_model.Window(
+                layout.strides.get(layer.name, 1),
+                layer.blobs[0].shape[-1] // 2 * dilation, dilation)
+            if block is not None:
+                wanted = wanted._replace(stride=block.stride, pad=block.pad)
+        else:
+            continue
+        if layer.window != wanted:
+            fault = ', '.join(
+                f'a {field} of {found}, not {value}' for field, found, value
+                in zip(wanted._fields, layer.window, wanted, strict=True)
+                if found != value)
+            raise ValueError(
+                f'its layer {layer.name} has {fault} as in {model_name}: its '
+                'weights are for another network.')
 
 
 def _head(model, source, kind):

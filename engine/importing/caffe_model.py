@@ -13,6 +13,14 @@ CONCATENATIONS = 'Concat', 'CONCAT'
 NORMS = 'BatchNorm', 'Scale'
 
 
+class Window(typing.NamedTuple):
+    """How a kernel goes over cells, the same in height and width."""
+    stride: int = 1
+    pad: int = 0  # On each side.
+    dilation: int = 1
+    kernel: int | None = None  # Of a pool.
+
+
 class Layer(typing.NamedTuple):
     """One layer of a Caffe model."""
     name: str
@@ -25,6 +33,7 @@ class Layer(typing.NamedTuple):
     transform: caffe_pb2.TransformationParameter | None = None
     input_shape: tuple[int, ...] | None = None
     epsilon: float = 0.  # Of BatchNorm.
+    window: Window | None = None  # Of a convolution or a pool.
 
 
 class Model:
@@ -143,11 +152,11 @@ def describe(layers: list[Layer]) -> abc.Iterator[str]:
 
 def _layer(layer):
     """Returns the Layer of a LayerParameter or V1LayerParameter."""
-    kind, facts = layer.type, {}
+    kind, facts = layer.type, {'window': _window(layer)}
     if isinstance(layer, caffe_pb2.V1LayerParameter):
         kind = caffe_pb2.V1LayerParameter.LayerType.Name(kind)
     else:
-        facts = _facts(layer)
+        facts |= _facts(layer)
     bottoms, tops = tuple(layer.bottom), tuple(layer.top)
     for text in (layer.name, kind, *bottoms, *tops):
         # What is not UTF-8, protobuf returns as bytes.
@@ -155,6 +164,32 @@ def _layer(layer):
             raise ValueError(f'{text!r} is no name of a layer.')
     blobs = tuple(_array(blob, layer.name) for blob in layer.blobs)
     return Layer(layer.name, kind, blobs, bottoms, tops, **facts)
+
+
+def _window(layer):
+    """Returns the Window of a layer, None if it has none.
+
+    Raises:
+      ValueError: it differs in height and width.
+    """
+    if layer.HasField('pooling_param'):
+        pool = layer.pooling_param
+        return Window(pool.stride, kernel=pool.kernel_size)
+    if not layer.HasField('convolution_param'):
+        return None
+    parameters, numbers = layer.convolution_param, {}
+    for name in 'stride', 'pad', 'dilation':
+        sides = {getattr(parameters, f'{name}_{side}') for side in 'hw'
+                 if name != 'dilation'
+                 and parameters.HasField(f'{name}_{side}')}
+        sides |= set(getattr(parameters, name))
+        if len(sides) > 1:
+            raise ValueError(
+                f'its layer {layer.name!r} has the {name} {sorted(sides)}; one '
+                'for both axes is needed.')
+        if sides:
+            numbers[name] = sides.pop()
+    return Window(**numbers)
 
 
 def _facts(layer):

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from google.protobuf import text_format
 
 from engine import checkpoints
 from engine.importing import caffe
@@ -132,6 +133,27 @@ def test_300_does_not_take_a_512_file(tmp_path):
                   layers)
     check_refused(tmp_path, 'conv8_2_mbox_conf has 126 outputs|differ in num',
                   without(layers, '_mbox_priorbox'), anchors='voc')
+
+
+@pytest.mark.parametrize('name, text, message', [
+    ('conv4_2', 'stride: 2', 'conv4_2 has a stride of 2, not 1 as in ssd_300_'),
+    ('fc6', 'pad: 1 dilation: 1', 'a pad of 1, not 6, a dilation of 1, not 6'),
+    ('conv6_2', 'pad: 0', 'conv6_2 has a pad of 0, not 1'),
+    ('fc7_mbox_loc', 'pad: 0', 'fc7_mbox_loc has a pad of 0, not 1'),
+    ('pool5', 'kernel_size: 2 stride: 2', 'a stride of 2, not 1, a kernel of '
+     '2, not 3'),
+    ('conv1_1', 'stride_h: 1 stride_w: 2', "'conv1_1' has the stride .1, 2.")])
+def test_kernels_that_go_another_way_are_refused(
+        tmp_path, layers_300, name, text, message):
+    """The weights would fit, and detect wrongly."""
+    kind = 'pooling_param' if name == 'pool5' else 'convolution_param'
+
+    def change(layer):
+        for field in re.findall(r'(\w+):', text):
+            getattr(layer, kind).ClearField(field)
+        text_format.Merge(f'{kind} {{ {text} }}', layer)
+
+    check_refused(tmp_path, message, with_layer(layers_300, name, change))
 
 
 def test_file_without_priors_needs_the_anchors(tmp_path, layers_300):
