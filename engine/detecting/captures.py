@@ -32,7 +32,7 @@ def open_capture(target: str | int) -> cv2.VideoCapture:
         return cv2.VideoCapture(os.path.abspath(target))
     if not cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG):
         return cv2.VideoCapture(target)
-    milliseconds = 1000 * SECONDS_OF_STALL
+    milliseconds = int(1000 * SECONDS_OF_STALL)
     return cv2.VideoCapture(target, cv2.CAP_FFMPEG, [
         cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds,
         cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds])
