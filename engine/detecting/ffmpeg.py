@@ -3,6 +3,7 @@ import contextlib
 import errno
 import functools
 import os
+import re
 import shutil
 import subprocess
 from collections import abc
@@ -89,7 +90,7 @@ def _check(process):
         process.stdin.close()
     errors = process.stderr.read()
     if process.wait():
-        raise OSError(errno.EIO, f'ffmpeg: {_last_line(errors)}')
+        raise OSError(errno.EIO, f'ffmpeg: {_reason(process, errors)}')
 
 
 def add_sound(program: str, path: str, sound_file: str, start_seconds: float,
@@ -118,7 +119,7 @@ def add_sound(program: str, path: str, sound_file: str, start_seconds: float,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, start_new_session=True, check=False)
         if process.returncode:
-            return _last_line(process.stderr)
+            return _reason(process, process.stderr)
         os.replace(sounding, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
@@ -126,7 +127,9 @@ def add_sound(program: str, path: str, sound_file: str, start_seconds: float,
     return None
 
 
-def _last_line(errors):
+def _reason(process, errors):
+    """Returns why ffmpeg failed: its last line, without the part of it."""
     lines = errors.decode(errors='replace').split('\n')
-    return next((line for line in reversed(lines) if line.strip()),
-                'it failed').strip()
+    line = next((line for line in reversed(lines) if line.strip()), (
+        f'it ended with status {process.returncode}'))
+    return re.sub(r'^\[[^]]* @ 0x[0-9a-f]+\] ', '', line).strip()
