@@ -9,6 +9,7 @@ import tqdm
 
 from common import drawing
 from common import files
+from common import fonts
 from common import threads
 from datasets import label_map
 from engine import checkpoints
@@ -54,6 +55,8 @@ def run(model: options.Model, detection: options.Detection,
         if detection.select_threshold == 'best':
             print(f'--select_threshold=best: {network.select_threshold:.9g}',
                   flush=True)
+        for note in fonts.notes(network.class_names):
+            print(note, file=sys.stderr, flush=True)
         report = stack.enter_context(json_files.JsonFile.opened(
             output_dir, source,
             json_files.image_ids(source) if where.save_coco else None,
@@ -91,8 +94,13 @@ def _loop(network, source, sink, report, show, clock):
         if sample.found is None:
             return sample, None, None
         bboxes, scores, class_ids, names, _ = sample.found
+        trails = None
+        if sample.tracks is not None:
+            trails = sample.tracks.trails
+            names = [name if number is None else f'{name} #{number}'
+                     for name, number in zip(names, sample.tracks.ids)]
         picture = drawing.draw_bboxes(
-            sample.pixels, bboxes, class_ids, names, scores)
+            sample.pixels, bboxes, class_ids, names, scores, trails)
         return sample, picture, sink.encode(sample, picture)
 
     drawn = threads.map_ahead(draw, found, images.NUM_THREADS,
@@ -133,6 +141,10 @@ def _summary(source, sink, report, output_dir):
         f'{_count(report.num_images, unit)} with '
         f'{_count(report.num_objects, "object")}{more}: {sink.made} '
         f'and {json_files.JSON_NAME} are in {output_dir}')
+    if report.counts is not None:
+        lines.append('Objects followed: ' + (', '.join(
+            f'{num} {name}' for name, num in report.counts.items())
+            or 'none') + '.')
     return '\n'.join(lines)
 
 

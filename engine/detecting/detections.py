@@ -12,6 +12,19 @@ class Detected(typing.NamedTuple):
     names: list[str]       # Of the n classes.
     size: tuple[int, int]  # Height and width of the image, in pixels.
 
+    def at(self, rows: np.ndarray) -> 'Detected':
+        """Returns some of what is found, int [m]."""
+        return Detected(self.bboxes[rows], self.scores[rows],
+                        self.class_ids[rows],
+                        [self.names[row] for row in rows], self.size)
+
+
+class Tracks(typing.NamedTuple):
+    """Which objects those that are found in a frame are."""
+    ids: list[int | None]     # Of the n; None in an object's first frames.
+    trails: list[np.ndarray]  # float [points, 2], y and x; the last is now.
+    counts: dict[str, int]    # Objects so far, of each class that was seen.
+
 
 class Sample(typing.NamedTuple):
     """An image or frame; or why there is none; or only a time that passes.
@@ -27,3 +40,4 @@ class Sample(typing.NamedTuple):
     pixels: np.ndarray | None = None  # uint8 [height, width, 3], RGB.
     fault: str | None = None  # One line that names the file or frame.
     found: Detected | None = None
+    tracks: Tracks | None = None  # If objects are followed.

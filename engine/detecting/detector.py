@@ -1,5 +1,6 @@
 """Detection from Python; docs/evaluate_and_detect.md shows it."""
 import contextlib
+import itertools
 import os
 import typing
 import warnings
@@ -17,6 +18,8 @@ from engine import runtime
 from engine.detecting import detections
 from engine.detecting import options
 from engine.detecting import sources
+from engine.detecting import tiles
+from engine.detecting import tracking
 from preprocessing import preprocessing_factory
 
 
@@ -58,6 +61,8 @@ class Detector:
         selection = options.Detection(**detection)._asdict()
         self.batch_size = selection.pop('batch_size')
         gpu_memory_fraction = selection.pop('gpu_memory_fraction')
+        tile, self._tracks = selection.pop('tile'), selection.pop('track')
+        self._nms_threshold = selection['nms_threshold']
         if self.batch_size < 1:
             raise ValueError(
                 f'--batch_size={self.batch_size}: it must be at least 1.')
@@ -65,12 +70,17 @@ class Detector:
         selection['select_threshold'] = self.select_threshold = (
             checkpoints.thresholds.read(
                 selection['select_threshold'], prefix))
+        if self._tracks:  # Known objects may be faint.
+            selection['select_threshold'] = min(
+                self.select_threshold, tracking.MIN_SCORE)
         metadata = checkpoints.metadata.read(prefix)
         self.class_names = models.choose_class_names(
             class_names, metadata, prefix)
         network = models.make_network(
             model_name, self.class_names, metadata, anchors)
         self.checkpoint, self.model_name = prefix, network.name
+        self._tile = None if tile is None else tiles.parse(
+            tile, network.params.img_shape)
         with tf.Graph().as_default():
             self._reader = image_files.ImageReader()
             with checkpoints.restore.weights_of(prefix, moving_average_decay):
@@ -110,12 +120,17 @@ class Detector:
           OSError: a file cannot be read.
         """
         if not isinstance(images, (list, tuple)):
-            return self._detect_batch([self._pixels(images, 'the image')])[0]
+            return self._confident(self._detect_batch(
+                [self._pixels(images, 'the image')])[0])
         found = []
         for batch in threads.batches(enumerate(images), self.batch_size):
             found += self._detect_batch([
                 self._pixels(image, f'images[{i}]') for i, image in batch])
-        return found
+        return list(map(self._confident, found))
+
+    def _confident(self, found):
+        return found if not self._tracks else found.at(
+            np.flatnonzero(found.scores > self.select_threshold))
 
     def stream(self, source: str | os.PathLike | int, **chosen,
                ) -> Iterator[detections.Sample]:
@@ -149,6 +164,7 @@ class Detector:
     def detect_in(self, source: sources.Source) -> Iterator[detections.Sample]:
         """Yields all Samples of a source, with what is found in them."""
         samples, batch_size = source.samples(), 1
+        follow = self._follower(source) if self._tracks else None
         # A live source has a thread of its own, and its newest frame is
         # wanted now, not when a batch is full.
         if not source.is_live:
@@ -156,12 +172,33 @@ class Detector:
             samples = threads.ahead(samples, 2 * batch_size)
         with contextlib.closing(samples):
             for batch in threads.batches(samples, batch_size):
-                found = iter(self.detect([
-                    sample.pixels for sample in batch
-                    if sample.pixels is not None]))
+                images = [sample.pixels for sample in batch
+                          if sample.pixels is not None]
+                found = iter(self.detect(images) if follow is None else
+                             self._detect_batch(images))
                 for sample in batch:
-                    yield (sample if sample.pixels is None else
-                           sample._replace(found=next(found)))
+                    if sample.pixels is not None:
+                        sample = sample._replace(found=next(found))
+                        sample = sample if follow is None else follow(sample)
+                    yield sample
+
+    def _follower(self, source):
+        """Returns what follows the objects of a source's Samples, in order."""
+        tracker = tracking.Tracker(self.select_threshold)
+        numbers = itertools.count()
+
+        def follow(sample):
+            bboxes, scores, class_ids, _, _ = sample.found
+            rows, ids, trails = tracker.update(
+                sample.frame if source.is_video else next(numbers), bboxes,
+                scores, class_ids)
+            counts = {self.class_names[label - 1]: num
+                      for label, num in tracker.counts().items()}
+            return sample._replace(
+                found=sample.found.at(rows),
+                tracks=detections.Tracks(ids, trails, counts))
+
+        return follow
 
     def _pixels(self, image, place):
         if isinstance(image, (str, os.PathLike)):
@@ -188,16 +225,26 @@ class Detector:
             raise ValueError(f'{name}: {error}.') from error
 
     def _detect_batch(self, images):
-        """Returns Detected of each image; all go through the net at once."""
+        """Returns Detected of each image."""
+        found = self._find(images) if self._tile is None else tiles.detect(
+            images, self._tile, self.batch_size, self._nms_threshold,
+            self._find)
+        return [
+            detections.Detected(
+                *one, [self.class_names[label - 1] for label in one.class_ids],
+                image.shape[:2])
+            for image, one in zip(images, found, strict=True)]
+
+    def _find(self, images):
+        """Returns tiles.Found of images; all go through the net at once."""
+        if not images:
+            return []
         sizes = np.array([image.shape[:2] for image in images], np.int32)
         pixels = np.concatenate([image.reshape(-1) for image in images])
         return [
-            detections.Detected(
-                bboxes[:num], scores[:num], classes[:num],
-                [self.class_names[label - 1] for label in classes[:num]],
-                tuple(size))
-            for size, classes, scores, bboxes, num in zip(
-                sizes.tolist(), *self._run(pixels, sizes), strict=True)]
+            tiles.Found(bboxes[:num], scores[:num], classes[:num])
+            for classes, scores, bboxes, num in zip(
+                *self._run(pixels, sizes), strict=True)]
 
 
 def _build(network, compute_dtype, selection):

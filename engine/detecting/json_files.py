@@ -23,21 +23,23 @@ class JsonFile:
 
     The file, UTF-8, is an object. `images` has for each image its file, frame
     (of a video or animation, from 0), seconds (of a video), size, boxes
-    ([ymin, xmin, ymax, xmax] in pixels), scores and names; `unreadable` has a
-    line for each that could not be read. Behind it is what the source says of
-    itself: files that were left out, frames that were passed over.
+    ([ymin, xmin, ymax, xmax] in pixels), scores, names and, of objects that
+    are followed, ids. Then come `counts` of these, by class; `unreadable` has
+    a line for each that could not be read. Behind it is what the source says
+    of itself: files that were left out, frames that were passed over.
 
     With the images' ids, also coco_detections.json, COCO's results.
 
     Attributes:
       num_images, num_objects, num_files: written so far; files of images.
       num_faults, num_unread_files: what could not be read so far.
+      counts: of the objects that were followed, by class; or None.
     """
 
     def __init__(self, file, coco_file, image_ids):
         self.num_images = self.num_objects = self.num_files = 0
         self.num_faults = self.num_unread_files = 0
-        self._faults, self._last_file = [], None
+        self._faults, self._last_file, self.counts = [], None, None
         self._file, self._coco_file = file, coco_file
         self._image_ids = image_ids
 
@@ -59,7 +61,9 @@ class JsonFile:
                 coco_file.write('[')
             yield report
             more = report.num_faults - len(report._faults)
-            footer = {'unreadable': report._faults + [
+            footer = {} if report.counts is None else {
+                'counts': report.counts}
+            footer |= {'unreadable': report._faults + [
                 f'and {more} more'] * bool(more), **source.account()}
             file.write(f'\n],\n{_dumps(footer)[1:]}\n')
             if coco_file is not None:
@@ -86,6 +90,9 @@ class JsonFile:
             'boxes': np.round(found.bboxes.astype(float), 2).tolist(),
             'scores': np.round(found.scores.astype(float), 4).tolist(),
             'names': found.names}
+        if sample.tracks is not None:
+            record['ids'] = sample.tracks.ids
+            self.counts = sample.tracks.counts
         self._file.write(',' * bool(self.num_images) + f'\n{_dumps(record)}')
         self.num_images += 1
         self.num_objects += len(found.names)

@@ -43,7 +43,17 @@ class Detection(NamedTuple):
     select_top_k: Annotated[int, 'Per class, before suppression.'] = 400
     keep_top_k: Annotated[int, 'Per image, after suppression.'] = 200
     nms_threshold: Annotated[float, 'Overlap that suppresses.'] = .45
-    batch_size: Annotated[int, 'Images of a batch; cameras have 1.'] = 8
+    tile: Annotated[
+        str | None, 'Detect in overlapping tiles of pictures too, for small '
+        'objects in large pictures: auto, or the side of a tile in pixels; '
+        "auto is the side of the network's input. select_top_k and keep_top_k "
+        'are then of each tile.'] = None
+    track: Annotated[
+        bool, 'Give objects identities over the frames of a video: counts of '
+        'objects by class, trails in the video, ids in detections.json.'
+        ] = False
+    batch_size: Annotated[
+        int, 'Images or tiles of a batch; cameras have 1.'] = 8
     gpu_memory_fraction: Annotated[float, 'Most of a GPU to take.'] = .8
 
 

@@ -23,6 +23,10 @@ class Status:
         self._times.append(self._clock())
         seconds = max(self._times[-1] - self._times[0], 1e-6)
         text = f'{(len(self._times) - 1) / seconds:.1f} fps'
+        if sample.tracks is not None:
+            text = ', '.join([text, *(
+                f'{num} {name}' for name, num
+                in sample.tracks.counts.items())])
         if not self._source.is_live:
             return text
         return (f'{text}, {self._source.age(sample):.2f} s old, '

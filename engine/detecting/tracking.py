@@ -3,7 +3,7 @@
 Confident detections are matched first, then the faint ones, with what is left
 of the objects: these are mostly covered, and no new ones begin with a faint
 detection. Where an object will be is told by a Kalman filter of constant
-speed. An object has an identity from its second frame in a row on.
+speed. An object has an identity from its third frame in a row on.
 """
 import collections
 import typing
@@ -14,10 +14,10 @@ from detection import boxes
 
 MIN_SCORE = .1  # Of faint detections.
 MAX_FRAMES_LOST = 30  # An object that has gone is waited for so long.
-TRAIL_LENGTH = 50  # In frames.
-# Overlaps, at least: of confident detections, of faint ones, of an object's
-# second detection. The class costs so much if it is another one.
-_CONFIDENT, _FAINT, _SECOND, _OTHER_CLASS = .2, .5, .3, .3
+TRAIL_LENGTH, MIN_FRAMES = 50, 3  # Of an object with an identity.
+# Overlaps, at least: of confident detections, of faint ones, of those of an
+# object without identity. The class costs so much if it is another one.
+_CONFIDENT, _FAINT, _NEW, _OTHER_CLASS = .2, .5, .3, .3
 # Bboxes grow by so much a frame for which an object is lost, up to so much: it
 # may have turned (buffered overlaps, Yang et al., WACV 2023).
 _GROWTH, _MAX_GROWTH = .1, 1
@@ -28,7 +28,7 @@ _OF_PLACE, _OF_SPEED = 1 / 20, 1 / 160
 class Tracked(typing.NamedTuple):
     """What becomes of a frame's detections."""
     rows: np.ndarray          # int [n], those that are of objects, ascending.
-    ids: list[int | None]     # From 1; None in an object's first frame.
+    ids: list[int | None]     # From 1; None in an object's first frames.
     trails: list[np.ndarray]  # float [points, 2], y and x; the last is now.
 
 
@@ -74,10 +74,10 @@ class Tracker:
         match([one for one in known if one in left and one.num_lost == steps],
               ~is_confident & (np.asarray(scores) > MIN_SCORE), _FAINT)
         match([one for one in self._objects if one.id is None],
-              is_confident, _SECOND)
+              is_confident, _NEW)
         for row, one in matched.items():
             one.update(places[row], class_ids[row])
-            if one.id is None:
+            if one.id is None and len(one.trail) >= MIN_FRAMES:
                 self._num_ids = one.id = self._num_ids + 1
         for row in np.flatnonzero(is_confident).tolist():
             if row not in matched:
