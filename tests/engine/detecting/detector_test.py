@@ -1,5 +1,6 @@
 """The detector: what it returns, from what, and what it refuses."""
 import concurrent.futures
+import io
 import json
 import subprocess
 import sys
@@ -118,6 +119,38 @@ def test_images_may_be_paths_and_arrays_mixed(network, found, tmp_path):
     for image in (second, third, network.detect(path)):
         assert_same(image, found[1])
     assert network.detect([]) == []
+
+
+def test_images_may_be_open_files(network, found, tmp_path):
+    path = detector_files.write_picture(tmp_path / 'a.png', PICTURES[1])
+    with open(path, 'rb') as file:
+        assert_same(network.detect(file), found[1])
+        with pytest.raises(ValueError, match=f'{path}: the file is empty.'):
+            network.detect(file)  # It was read to its end.
+    assert_same(network.detect([io.BytesIO(path.read_bytes())])[0], found[1])
+    with pytest.raises(ValueError, match=r'images\[0\]: not an image'):
+        network.detect([io.BytesIO(b'text')])
+    with pytest.raises(ValueError, match='the image gives no bytes; open it'):
+        network.detect(io.StringIO('text'))
+
+
+def test_a_stream_gives_frames_and_what_is_found_in_them(network, tmp_path):
+    frames = detector_files.pictures(5, size=(64, 64))
+    video = detector_files.write_video(tmp_path / 'a.avi', frames)
+    samples = list(network.stream(video, every_n_frames=2))
+    assert [(sample.frame, sample.seconds) for sample in samples] == [
+        (0, 0), (2, pytest.approx(2 / 12)), (4, pytest.approx(4 / 12))]
+    for sample in samples:
+        assert_same(sample.found, network.detect(sample.pixels))
+    for name in ('b.png', 'c.png'):
+        detector_files.write_picture(tmp_path / 'in' / name, PICTURES[1])
+    (tmp_path / 'in' / 'b.png').write_text('text')
+    with pytest.warns(UserWarning, match='b.png: not an image'):
+        sample, = network.stream(tmp_path / 'in')
+    assert sample.name == 'c.png' and sample.found.size == sample.pixels.shape[
+        :2]
+    with pytest.raises(ValueError, match='--input=99: there is no camera 99'):
+        network.stream(99)
 
 
 def test_files_are_turned_upright(network, found, tmp_path):
