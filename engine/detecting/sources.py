@@ -48,12 +48,15 @@ def open_source(chosen: options.Source, output_dir: str | None = None,
     path = what if '://' in what else files.user_path(what)
     is_there = os.path.exists(path)
     is_camera = what.isdecimal() and not is_there
+    no_folder = f'--input={captures.shown(what)} is no folder'
     if not is_camera and not captures.is_address(path) and not _is_video(path):
         _refuse(chosen, 'it is for videos and live sources, --input='
                 f'{what} is neither', 'every_n_frames', 'start', 'end',
                 'camera_size', 'max_seconds')
+        if not os.path.isdir(path):
+            _refuse(chosen, no_folder, 'recursive')
         return images.Images(_listed(chosen, path, output_dir))
-    _refuse(chosen, f'--input={what} is no folder', 'recursive')
+    _refuse(chosen, no_folder, 'recursive')
     target = int(what) if is_camera else path
     capture = open_capture(target)
     if not capture.isOpened():
@@ -76,7 +79,6 @@ def _listed(chosen, path, output_dir):
     try:
         if os.path.isdir(path):
             return image_lists.of_folder(path, chosen.recursive, output_dir)
-        _refuse(chosen, 'it is no folder', 'recursive')
         if not os.path.isfile(path):
             return image_lists.of_pattern(path)
         return (image_lists.of_list if path.lower().endswith('.txt') else

@@ -139,7 +139,8 @@ def test_a_pattern_that_means_other_things_too(folder):
         'a video; it is an --input of its own'}
     with pytest.raises(ValueError, match=r'clip.\*: 1 left out \(a video; it'):
         opened(f'{folder}/clip.*')
-    with pytest.raises(ValueError, match='--recursive=True: it is no folder'):
+    with pytest.raises(ValueError, match=(
+            r'^--recursive=True: --input=.*photos/\* is no folder; leave it')):
         opened(f'{folder}/*', recursive=True)
     with pytest.raises(ValueError, match='--start=1: it is for videos and li'):
         opened(folder, start=1)
