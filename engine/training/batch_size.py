@@ -1,7 +1,7 @@
 """--batch_size=auto: as many images as fit into memory.
 
-Two small batches are tried, for the bytes of an image, then the size that
-these promise, each in a process of its own (engine.training.trial): what is
+Two small batches are tried, for the bytes of an image, then sizes that what
+was tried promises, in processes of their own (engine.training.trial): what is
 too large ends that one alone.
 """
 import contextlib
@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import psutil
 
-_SMALL_SIZES = 2, 6  # Batch norm may need two images.
+_SMALL_SIZES = 2, 8  # Batch norm may need two images.
+_MIN_GAIN = 1.2  # For which a larger size is tried.
 # Of the limit, what a batch may be promised to take, and what it may take
 # when it is tried; the rest is for scores, and for steps that take more.
 _PROMISED_SHARE, _SHARE = .8, .9
@@ -63,34 +64,37 @@ def largest(groups: Sequence[tuple], most: int) -> tuple[int, str]:
             '--batch_size: not even one image fits into the memory, of '
             f'{_gib(limit().resident)}; take a smaller network '
             '(docs/networks.md), or another machine.')
-    size = min(most, promise({size: one for size, (one, _) in taken.items()},
-                             next(iter(taken.values()))[1]))
-    while size not in taken:
-        for _, one, there in _try(groups, [size], with_start=True):
-            if all(part <= _SHARE * whole for part, whole in _pairs(
-                    one, there)):
-                taken[size] = one, there
-        if size not in taken:
-            size = max(size // 2, 1)
-    used, whole = max(_pairs(*taken[size]), key=lambda pair: pair[0] / pair[1])
-    return size, f'takes {_gib(used)} of {_gib(whole)}'
+    size, there = max(taken), next(iter(taken.values()))[1]
+
+    def promised():
+        return min(most, promise(
+            {size: one for size, (one, _) in taken.items()}, there))
+
+    larger = promised()
+    while larger >= size * _MIN_GAIN:
+        for _, one, there in _try(groups, [larger], with_start=True):
+            if all(part <= _SHARE * whole for part, whole in zip(
+                    one, there) if None not in (part, whole)):
+                taken[larger] = one, there
+        if larger in taken:
+            size, larger = larger, promised()
+        else:
+            most, larger = larger - 1, (size + larger) // 2
+    return size, _described(*taken[size])
 
 
 def promise(taken: dict[int, Memory], there: Memory) -> int:
     """Returns how many images should fit, by what two sizes took.
 
-    taken: {size: Memory}, of one size or two, of which the smaller fits.
+    taken: {size: Memory}, of sizes that fit; the largest, if nothing grows.
     """
-    (small, of_small), *others = sorted(taken.items())
-    found = small
-    for size, of_size in others:
-        found = min((
-            small + int(max(_PROMISED_SHARE * whole - first, 0)
-                        * (size - small) / (second - first))
-            for (first, whole), (second, _) in zip(
-                _pairs(of_small, there), _pairs(of_size, there), strict=True)
-            if second > first), default=size)
-    return found
+    small, large = min(taken), max(taken)
+    return min((
+        small + int(max(_PROMISED_SHARE * whole - first, 0)
+                    * (large - small) / (second - first))
+        for first, second, whole in zip(taken[small], taken[large], there)
+        if None not in (first, second, whole) and second > first),
+        default=large)
 
 
 def limit(root: str = '/') -> Memory:
@@ -154,10 +158,13 @@ def _try(groups, sizes, with_start=False):
         raise RuntimeError(process.stderr.strip().rpartition('\n')[2])
 
 
-def _pairs(one, there):
-    """Returns the parts of two Memory that are limited."""
-    return [(part, whole) for part, whole in zip(one, there, strict=True)
-            if part is not None and whole is not None]
+def _described(one, there):
+    """Returns how much of what is scarcest is taken."""
+    _, part, whole, name = max(
+        (part / whole, part, whole, name) for part, whole, name in zip(
+            one, there, ('memory', 'addresses (ulimit -v)', 'the GPU'))
+        if None not in (part, whole))
+    return f'takes {_gib(part)} of {_gib(whole)} of {name}'
 
 
 def _gib(num_bytes):
