@@ -40,7 +40,7 @@ def draw(rows: Sequence[dict[str, float]], losses: Sequence[str],
                       color=COLORS[index], label=name)
         if len(names) > 1:
             axes.legend(fontsize=9, frameon=False, loc='upper center', ncols=2,
-                        bbox_to_anchor=(.5, -.08))
+                        bbox_to_anchor=(.5, -.04))
         if best_step is not None:
             axes.axvline(best_step, color=figures.DARK, linestyle='--',
                          linewidth=1)

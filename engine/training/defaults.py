@@ -21,13 +21,9 @@ from datasets import records
 from detection import anchors
 from engine import checkpoints
 from engine.training import batch_size
+from engine.training import options
 from nets import nets_factory
 
-ORDINARY = {
-    'optimizer': 'momentum', 'learning_rate': .001,
-    'learning_rate_decay_type': 'exponential',
-    'learning_rate_decay_factor': .94, 'num_epochs_per_decay': 2.,
-    'warmup_steps': 500, 'batch_size': 32, 'eval_every_n_steps': 500}
 # Of options.Optimizer, what goes with any schedule.
 _BESIDE_A_SCHEDULE = ('backbone_learning_rate_factor', 'moving_average_decay',
                       'clip_gradient_norm', 'on_nonfinite')
@@ -133,7 +129,7 @@ def _replace(groups, choices):
 def ordinary(groups: Sequence[tuple]) -> list[tuple]:
     """Returns groups with ordinary values where they have None; see settle."""
     *groups, run = _replace(groups, [
-        Choice(*item) for item in ORDINARY.items()
+        Choice(*item) for item in options.ORDINARY.items()
         if not _is_given(groups, item[0])])
     return [*groups, run._replace(
         batch_size=batch_size.parse(run.batch_size))]
@@ -178,9 +174,6 @@ def _schedule(groups, dataset):
     yield Choice('end_learning_rate', rate / 100, 'to a hundredth')
     yield Choice('warmup_steps', min(num_steps // 20, 500),
                  'a twentieth of the steps, 500 at most')
-    is_long = num_steps >= STEPS_FOR_LONG_AVERAGES
-    yield Choice('moving_average_decay', .999 if is_long else .99,
-                 f'averages over about {1000 if is_long else 100} steps')
 
 
 def _validation(groups, dataset):
@@ -204,6 +197,10 @@ def _validation(groups, dataset):
                  f'{scored.num_samples} images in all')
     yield Choice('patience', PATIENCE,
                  'the training ends after so many without a gain')
+    is_long = run.max_number_of_steps >= STEPS_FOR_LONG_AVERAGES
+    yield Choice('moving_average_decay', .999 if is_long else .99,
+                 'what is scored are averages of the weights over about '
+                 f'{1000 if is_long else 100} steps')
 
 
 def _split_to_score(data, dataset):

@@ -9,6 +9,12 @@ from typing import Literal
 from typing import NamedTuple
 
 _Names = Sequence[str] | None
+# What None stands for, unless the training chooses; see defaults.py.
+ORDINARY = {
+    'optimizer': 'momentum', 'learning_rate': .001,
+    'learning_rate_decay_type': 'exponential',
+    'learning_rate_decay_factor': .94, 'num_epochs_per_decay': 2.,
+    'warmup_steps': 500, 'batch_size': 32, 'eval_every_n_steps': 500}
 
 
 class Data(NamedTuple):
@@ -70,10 +76,7 @@ class Loss(NamedTuple):
 
 
 class Optimizer(NamedTuple):
-    """How it is minimised.
-
-    What is None is settled by engine/training/defaults.py.
-    """
+    """How it is minimised."""
     optimizer: Annotated[
         str | None, 'adadelta, adagrad, adam, ftrl, momentum, sgd or rmsprop. '
         'Default: momentum. A training that is told no rate, no optimizer and '

@@ -215,7 +215,9 @@ def _configure(groups, network, dataset, config, choices):
             run.train_dir, config, trained, {
                 name: value for group in groups
                 for name, value in group._asdict().items()},
-            {choice.name: choice.value for choice in choices})
+            # Also what another value was given for, this time.
+            {**(config or {}).get('chosen', {}),
+             **{choice.name: choice.value for choice in choices}})
     return groups
 
 
