@@ -116,7 +116,7 @@ CASES = [
      f'a pickle of Python{TAKEN}'),
     ('graph', graph(), GRAPH),
     ('saved_model', meta_graph(), SAVED_MODEL),
-    ('packed', gzip.compress(b'weights'), PACKED),
+    ('packed', gzip.compress(b'weights', mtime=0), PACKED),
     ('packed', bz2.compress(b'weights'), PACKED),
     ('packed', b"7z\xbc\xaf'\x1c\0\4", PACKED),
     ('caffe', caffe(b'VGG_VOC0712_SSD', layer=[{'name': 'conv1_1'}]),
