@@ -8,6 +8,7 @@ import json
 import math
 import os
 import urllib.parse
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -60,6 +61,37 @@ def read(path: str, tree: file_trees.FileTree, bases: Sequence[str],
                          f'{", ".join(LISTS)}.')
     return _Joiner(path, tree, bases, split).join(
         **{key: fields[key] for key in LISTS})
+
+
+def format_image(annotated: samples.Annotated) -> dict:
+    """Returns the entry of an image, of its image_id, file_name and size."""
+    height, width = annotated.size
+    return {'id': annotated.image_id, 'file_name': annotated.file_name,
+            'width': width, 'height': height}
+
+
+def format_annotations(
+        annotated: samples.Annotated, category_ids: Mapping[str, int],
+        scores: Sequence[float], first_id: int) -> list[dict]:
+    """Returns the entries of an image's objects, bboxes in pixels.
+
+    Args:
+      annotated: with its image_id.
+      category_ids: by the names of classes.
+      scores: of the objects; other programs than the readers here know them.
+      first_id: of the entries.
+    """
+    entries = []
+    for number, (item, score) in enumerate(
+            zip(annotated.objects, scores, strict=True), first_id):
+        xmin, ymin, xmax, ymax = item.bbox
+        width, height = round(xmax - xmin, 2), round(ymax - ymin, 2)
+        entries.append({
+            'id': number, 'image_id': annotated.image_id,
+            'category_id': category_ids[item.name],
+            'bbox': [xmin, ymin, width, height],
+            'area': round(width * height, 2), 'iscrowd': 0, 'score': score})
+    return entries
 
 
 class _Joiner:

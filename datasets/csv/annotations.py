@@ -36,6 +36,36 @@ class _Table(NamedTuple):
     notes: list[str]
 
 
+def format_rows(annotated: samples.Annotated | None,
+                scores: Sequence[float] = ()) -> str:
+    """Returns the rows of an image, from which `find`'s sources read the same.
+
+    Args:
+      annotated: an image's file_name, size and objects, whose bboxes are in
+        pixels; None for the header.
+      scores: of the objects.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator='\n')
+    if annotated is None:
+        writer.writerow(['filename', *_SIZE, 'class', *_SIDES, 'score'])
+    else:
+        image = [annotated.file_name, *annotated.size[::-1]]
+        writer.writerows(
+            [[*image, item.name, *item.bbox, score] for item, score
+             in zip(annotated.objects, scores, strict=True)]
+            or [[*image] + [''] * 6])
+    return text.getvalue()
+
+
+def format_labels(labels: Sequence[str]) -> str:
+    """Returns keras-retinanet's list of classes."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator='\n').writerows(
+        [name, number] for number, name in enumerate(labels))
+    return text.getvalue()
+
+
 def find(dataset_dir: str, output_name: str, images_dir: str | None = None,
          annotations_dir: str | None = None) -> list[file_trees.Part] | None:
     """Returns a source for each CSV file of boxes, or None if there is none.

@@ -50,7 +50,7 @@ def format_annotation(annotation: Annotation) -> bytes:
             'width': annotation.width, 'height': annotation.height,
             'depth': 3}})
     for item in annotation.objects:
-        sides = (f'{value:g}' for value in item.bbox)
+        sides = (f'{value:.10g}' for value in item.bbox)
         root.append(_element('object', {
             'name': item.name, 'pose': 'Unspecified',  # labelImg needs it.
             'truncated': item.truncated, 'difficult': item.difficult,

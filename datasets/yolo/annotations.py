@@ -9,6 +9,7 @@ h`, parts of the image, or `class x1 y1 x2 y2 x3 y3 ...`, a polygon.
 import functools
 import math
 import os
+from collections.abc import Sequence
 
 from datasets import file_trees
 from datasets import samples
@@ -290,6 +291,25 @@ def read_label_file(
             objects.append(item)
             repairs += repair
     return objects, faults, repairs
+
+
+def format_label_file(annotated: samples.Annotated,
+                      labels: Sequence[str]) -> str:
+    """Returns text, from which `read_label_file` reads the same.
+
+    Args:
+      annotated: an image's size and objects, whose bboxes are in pixels.
+      labels: as read_label_file.
+    """
+    height, width = annotated.size
+    lines = []
+    for item in annotated.objects:
+        xmin, ymin, xmax, ymax = item.bbox
+        values = ((xmin + xmax) / 2 / width, (ymin + ymax) / 2 / height,
+                  (xmax - xmin) / width, (ymax - ymin) / height)
+        lines.append(' '.join([str(labels.index(item.name)), *(
+            f'{value:.8f}' for value in values)]) + '\n')
+    return ''.join(lines)
 
 
 def _object(fields, labels, num_values):

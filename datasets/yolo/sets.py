@@ -5,7 +5,10 @@ lists, or a list of names alone.
 """
 import os
 from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import yaml
 
 from datasets import file_trees
 from datasets import label_files
@@ -45,6 +48,15 @@ def find(tree: file_trees.FileTree, path: str | None = None) -> Set | None:
              and os.path.isfile(path)
              and os.path.getsize(path) <= _MAX_BYTES]
     return _of_yaml(paths) or _of_darknet(tree, paths) or _of_names(paths)
+
+
+def format_yaml(labels: Sequence[str], **splits: str) -> str:
+    """Returns a data.yaml, from which `find` reads the same.
+
+    splits: as train='images.txt'.
+    """
+    return yaml.safe_dump({**splits, 'names': dict(enumerate(labels))},
+                          allow_unicode=True, sort_keys=False)
 
 
 def _of_yaml(paths):

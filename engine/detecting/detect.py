@@ -14,6 +14,7 @@ from common import threads
 from datasets import label_map
 from engine import checkpoints
 from engine import runtime
+from engine.detecting import annotation_files
 from engine.detecting import captures
 from engine.detecting import detector
 from engine.detecting import image_lists
@@ -43,7 +44,13 @@ def run(model: options.Model, detection: options.Detection,
     runtime.prepare()
     output_dir = files.user_path(where.output_dir)
     source = sources.open_source(chosen, output_dir, open_capture, clock)
-    sink = sinks.make(source, output_dir, where.output_name, where.save_xml)
+    sink = sinks.make(source, output_dir, where.output_name)
+    formats = [*['voc'] * where.save_xml, *where.format]
+    image_id = json_files.image_ids(source) if (
+        where.save_coco or 'coco' in formats) else None
+    annotated = annotation_files.AnnotationFiles(
+        formats, source, output_dir, image_id)
+    crops = [sinks.CropFiles(output_dir)] if where.save_crops else []
     with contextlib.ExitStack() as stack:
         show = None
         if where.show:
@@ -58,20 +65,22 @@ def run(model: options.Model, detection: options.Detection,
         for note in fonts.notes(network.class_names):
             print(note, file=sys.stderr, flush=True)
         report = stack.enter_context(json_files.JsonFile.opened(
-            output_dir, source,
-            json_files.image_ids(source) if where.save_coco else None,
-            checkpoint=network.checkpoint,
+            output_dir, source, image_id, checkpoint=network.checkpoint,
             model_name=network.model_name, classes=network.class_names,
             select_threshold=network.select_threshold,
             box_format='ymin, xmin, ymax, xmax in pixels'))
         stack.enter_context(sink.opened())
-        _loop(network, source, sink, report, show, clock)
+        stack.enter_context(annotated.opened(network.class_names))
+        _loop(network, source, sink, report, [annotated, *crops], show, clock)
         if not report.num_images:
             raise ValueError(f'--input={captures.shown(chosen.input)}: '
                              'nothing could be read.')
-    for note in sink.notes:
+    for note in [*sink.notes, *annotated.notes]:
         print(note, file=sys.stderr, flush=True)
-    print(_summary(source, sink, report, output_dir), flush=True)
+    made = [sink.made, *annotated.made, *['crops'] * len(crops)]
+    print(_summary(source, made, report, output_dir), flush=True)
+    for name, command in annotated.commands.items():
+        print(f'{name}, when it is corrected: {command}', flush=True)
 
 
 def _make_detector(model, detection):
@@ -85,7 +94,7 @@ def _make_detector(model, detection):
         class_names=class_names, **arguments, **detection._asdict())
 
 
-def _loop(network, source, sink, report, show, clock):
+def _loop(network, source, sink, report, others, show, clock):
     """Runs all samples through the steps; Ctrl-C stops it."""
     found = threads.ahead(network.detect_in(source),
                           1 if source.is_live else 2 * network.batch_size)
@@ -114,6 +123,8 @@ def _loop(network, source, sink, report, show, clock):
                     if source.is_video:
                         drawing.draw_text(picture, line.text(sample))
                     sink.write(sample, picture, content)
+                    for other in others:
+                        other.add(sample)
                 elif sample.fault is not None:
                     progress.write(sample.fault, file=sys.stderr)
                 else:
@@ -127,7 +138,7 @@ def _loop(network, source, sink, report, show, clock):
             progress.write('Stopped.', file=sys.stderr)
 
 
-def _summary(source, sink, report, output_dir):
+def _summary(source, made, report, output_dir):
     """Returns what was done, in a line or two."""
     lines, more = [], ''
     if source.is_live:
@@ -139,7 +150,7 @@ def _summary(source, sink, report, output_dir):
     unit = 'frame' if source.is_video else 'image'
     lines.append(
         f'{_count(report.num_images, unit)} with '
-        f'{_count(report.num_objects, "object")}{more}: {sink.made} '
+        f'{_count(report.num_objects, "object")}{more}: {", ".join(made)} '
         f'and {json_files.JSON_NAME} are in {output_dir}')
     if report.counts is not None:
         lines.append('Objects followed: ' + (', '.join(

@@ -3,6 +3,7 @@
 Name, type, help, lowest value and default stand here alone. Nothing here needs
 TensorFlow, so that --help is quick.
 """
+from collections.abc import Sequence
 from typing import Annotated
 from typing import Literal
 from typing import NamedTuple
@@ -86,12 +87,18 @@ class Run(NamedTuple):
     output_name: Annotated[
         str | None, 'Name of the picture or video of a single input, without '
         'folder; default: that of the input.'] = None
-    save_xml: Annotated[
-        bool, 'Also write Annotations/*.xml as in Pascal VOC, to be corrected '
-        'in a labelling tool and trained on. Only for images.'] = False
+    format: Annotated[
+        Sequence[str], 'Also write annotations, to be corrected in a labelling '
+        'tool and trained on: one or several of voc (Annotations/*.xml), coco, '
+        'yolo, csv (folders of these names). Only for images.'] = ()
+    save_xml: Annotated[bool, 'The same as --format=voc.'] = False
     save_coco: Annotated[
         bool, "Also write coco_detections.json, in COCO's format of results; "
-        'detections.json then says the image_id of each image.'] = False
+        'detections.json then says the image_id of each image. --format=coco '
+        'does so too.'] = False
+    save_crops: Annotated[
+        bool, 'Also write a picture of each object: crops/<class>/*.jpg.'
+        ] = False
     show: Annotated[
         bool, 'Also show the pictures in a window: any key goes on, q ends.'
         ] = False

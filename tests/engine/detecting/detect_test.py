@@ -198,32 +198,52 @@ def test_videos_of_any_name(run, video, tmp_path, monkeypatch, name):
     assert len(frames_of(tmp_path / 'out' / f'{name[:-4]}.mp4')) == len(FRAMES)
 
 
-def test_annotations_can_be_read_again(run, network, folder, tmp_path):
-    run(folder, save_xml=True)
-    for index, picture in enumerate(PICTURES):
+def test_annotations_can_be_read_again(run, network, folder, tmp_path, capsys):
+    run(folder, save_xml=True, format=['coco'], save_crops=True)
+    found = network.detect(PICTURES)
+    for index, one in enumerate(found):
         annotation = annotations.read_annotation(
             tmp_path / 'out' / 'Annotations' / f'{index}.xml')
-        found = network.detect(picture)
         assert annotation.filename == f'{index}.png'
-        assert (annotation.height, annotation.width) == found.size
-        assert [item.name for item in annotation.objects] == found.names
-        for item, bbox in zip(annotation.objects, found.bboxes, strict=True):
-            xmin, ymin, xmax, ymax = item.bbox
-            assert xmin < xmax and ymin < ymax
-            np.testing.assert_allclose(
-                [ymin, xmin, ymax, xmax], bbox, atol=1.01)
+        assert (annotation.height, annotation.width) == one.size
+        assert [item.name for item in annotation.objects] == one.names
+    coco = json.loads(
+        (tmp_path / 'out' / 'coco' / 'annotations.json').read_text('utf-8'))
+    rows = json.loads((tmp_path / 'out' / 'coco_detections.json').read_text())
+    assert [(entry['image_id'], entry['category_id'], entry['score'])
+            for entry in coco['annotations']] == [
+        (row['image_id'], row['category_id'], pytest.approx(
+            row['score'], abs=1e-4)) for row in rows]
+    num_objects = sum(len(one.names) for one in found)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == (
+        f'5 images with {num_objects} objects: pictures, Annotations, coco, '
+        f'crops and detections.json are in {tmp_path / "out"}')
+    assert [line.partition(',')[0] for line in lines[1:]] == ['voc', 'coco']
+    crops = list((tmp_path / 'out' / 'crops').rglob('*.jpg'))
+    assert len(crops) == num_objects
+    ymin, xmin, ymax, xmax = found[0].bboxes[0]
+    height, width, _ = cv2.imread(str(
+        tmp_path / 'out' / 'crops' / found[0].names[0] / '0.png_1.jpg')).shape
+    assert 0 <= height - (ymax - ymin) < 2 and 0 <= width - (xmax - xmin) < 2
 
 
-def test_a_bbox_in_a_corner_keeps_an_area_in_its_annotation(tmp_path):
+def test_crops_of_frames_and_of_classes_of_any_name(tmp_path):
+    crops = sinks.CropFiles(str(tmp_path / 'out'))
     found = detections.Detected(
-        np.array([[29.8, 39.9, 30, 40], [0, 0, .1, .2]]), [.9, .8], [1, 1],
-        ['a', 'ä'], (30, 40))
-    annotation = sinks.to_annotation(detections.Sample(
-        'in/sub/x.jpg', 'sub/x.jpg', found=found))
-    (tmp_path / 'x.xml').write_bytes(annotations.format_annotation(annotation))
-    assert annotations.read_annotation(tmp_path / 'x.xml') == annotation
-    assert [item.bbox for item in annotation.objects] == [
-        (39, 29, 40, 30), (0, 0, 1, 1)]
+        np.array([[2., 4, 10, 20], [29.9, 39.9, 30, 40], [9, 9, 9, 9]]),
+        np.array([.9] * 3), np.array([1, 2, 3]), ['..', 'a/b', 'c'], (30, 40))
+    pixels = np.zeros((30, 40, 3), np.uint8)
+    pixels[2:10, 4:20] = 255
+    crops.add(detections.Sample('film.mp4', 'film', 7, pixels=pixels,
+                                found=found))
+    names = [f'{name}/film_000007_{number}.jpg' for number, name in enumerate(
+        ('%2E%2E', 'a%2Fb', 'c'), 1)]
+    paths = [tmp_path / 'out' / 'crops' / name for name in names]
+    assert sorted(tmp_path.rglob('*.jpg')) == sorted(paths)
+    assert [cv2.imread(str(path)).shape[:2] for path in paths] == [
+        (8, 16), (1, 1), (1, 1)]
+    assert cv2.imread(str(paths[0])).min() > 250
 
 
 def test_a_video(run, network, video, tmp_path, capsys):
@@ -251,7 +271,8 @@ def test_the_result_of_a_single_input_can_be_named(
     run(video, output_name='ü 1')
     assert ': ü 1.mp4 and detections.json are in' in capsys.readouterr().out
     assert sorted(os.listdir(tmp_path / 'out')) == [
-        'Annotations', 'detections.json', 'result.jpg', 'ü 1.mp4']
+        'Annotations', 'detections.json', 'labelmap.txt', 'result.jpg',
+        'ü 1.mp4']
     # An annotation is of the image that is there.
     assert os.listdir(tmp_path / 'out' / 'Annotations') == ['0.xml']
     with pytest.raises(ValueError, match='0.png would be overwritten'):
@@ -379,7 +400,7 @@ def test_inputs_and_annotations_are_never_overwritten(
     detector_files.write_picture(folder / '0.jpg', PICTURES[0])
     with pytest.raises(ValueError, match='0.jpg and 0.png would have the sa'):
         run(folder, save_xml=True, output_dir=str(tmp_path / 'other'))
-    with pytest.raises(ValueError, match='--save_xml: .*film.avi is a video'):
+    with pytest.raises(ValueError, match='--format=voc: .*film.avi is a video'):
         run(video, save_xml=True)
 
 

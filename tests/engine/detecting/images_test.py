@@ -9,6 +9,7 @@ from PIL import Image
 
 from datasets import image_files
 from datasets.voc import annotations
+from engine.detecting import annotation_files
 from engine.detecting import detections
 from engine.detecting import json_files
 from engine.detecting import options
@@ -32,10 +33,12 @@ def write(path, picture=PICTURES[0], **options):
     return path
 
 
-def save(source, output_dir, **changes):
+def save(source, output_dir, formats=()):
     """Writes results as if something were found in each image."""
-    sink = sinks.make(source, str(output_dir), **changes)
-    with json_files.JsonFile.opened(
+    sink = sinks.make(source, str(output_dir))
+    annotated = annotation_files.AnnotationFiles(
+        formats, source, str(output_dir))
+    with annotated.opened(('a',)), json_files.JsonFile.opened(
             str(output_dir), source, json_files.image_ids(source),
             model_name='none') as report:
         for sample in source.samples():
@@ -43,8 +46,9 @@ def save(source, output_dir, **changes):
                 sample = sample._replace(
                     found=FOUND._replace(size=sample.pixels.shape[:2]))
                 sink.write(sample, None, sink.encode(sample, sample.pixels))
+                annotated.add(sample)
             report.add(sample)
-    return sink, report, json.loads(
+    return annotated, report, json.loads(
         (output_dir / 'detections.json').read_text('utf-8'))
 
 
@@ -153,8 +157,8 @@ def test_animated_pictures_frame_by_frame(tmp_path, ending):
     lossless = {'lossless': True} if ending == 'webp' else {}
     frames[0].save(path, save_all=True, append_images=frames[1:], **lossless)
     write(tmp_path / 'b.png')
-    sink, report, results = save(
-        opened(tmp_path), tmp_path / 'out', save_xml=True)
+    annotated, report, results = save(
+        opened(tmp_path), tmp_path / 'out', formats=['voc'])
     assert [(pathlib.Path(image['file']).name, image.get('frame'),
              image['image_id']) for image in results['images']] == [
         (path.name, 0, 1), (path.name, 1, 3), (path.name, 2, 4),
@@ -162,14 +166,14 @@ def test_animated_pictures_frame_by_frame(tmp_path, ending):
     assert report.num_files == 2 and report.num_images == 4
     assert files_below(tmp_path / 'out') == [
         'Annotations/b.xml', *(f'anim.{ending}_000{i}.png' for i in range(3)),
-        'b.png', 'coco_detections.json', 'detections.json']
+        'b.png', 'coco_detections.json', 'detections.json', 'labelmap.txt']
     for number, picture in enumerate(PICTURES):
         drawn = cv2.imread(str(tmp_path / 'out' / f'{path.name}_000{number}.'
                                'png'))[..., ::-1]
         # A GIF has 256 colors.
         assert np.abs(drawn.astype(int) - picture).mean() < 12
-    assert sink.notes == [f'--save_xml: {path} is animated, its frames are '
-                          'not files: no annotations.']
+    assert annotated.notes == [f'{path} is animated, its frames are not '
+                               'files: no annotations.']
 
 
 def test_animations_that_break_off_or_are_deep(tmp_path):
@@ -200,7 +204,7 @@ def test_photos_are_upright_in_all_results(tmp_path, orientation):
     turns = {1: 0, 3: 2, 6: 1, 8: 3}[orientation]
     write(tmp_path / 'in' / 'a.jpg', np.ascontiguousarray(
         np.rot90(upright, turns)), exif=exif, quality=95)
-    save(opened(tmp_path / 'in'), tmp_path / 'out', save_xml=True)
+    save(opened(tmp_path / 'in'), tmp_path / 'out', formats=['voc'])
     content = (tmp_path / 'out' / 'a.jpg').read_bytes()
     assert b'Exif' not in content
     with image_files.ImageReader() as reader:
