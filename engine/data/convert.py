@@ -25,6 +25,8 @@ DATASET_NAMES = ('pascalvoc', 'pascalvoc_0712', 'coco_2017')
 FORMATS = {'voc': voc, 'coco': coco, 'yolo': yolo, 'csv': csv}
 # What --output_name is if it is not given, as in the original.
 DEFAULT_OUTPUT_NAME = 'pascalvoc'
+# How the detections.json of detect_ssd_network.py begins.
+_OF_DETECTION = b'{"checkpoint": '
 
 
 class Layout(NamedTuple):
@@ -106,6 +108,7 @@ def _found(dataset_dir, output_name, layout):
                          f'{", ".join(FORMATS)}.')
     if layout.image_set is not None and layout.format not in (None, 'voc'):
         raise ValueError('--image_set is a list of VOC; leave it out.')
+    _refuse_drawn(_expanded(layout.images_dir) or dataset_dir)
     names = [layout.format or 'voc'] if (
         layout.format or layout.image_set) else list(FORMATS)
     for name in names:
@@ -128,6 +131,17 @@ def _found(dataset_dir, output_name, layout):
         f'{", ".join(names)}, or no images of them. Other folders are given '
         'by --images_dir and --annotations_dir.' if os.path.exists(dataset_dir)
         else f'{dataset_dir} does not exist.')
+
+
+def _refuse_drawn(folder):
+    """Raises ValueError if the images in a folder are those of a detection."""
+    path = os.path.join(folder, 'detections.json')
+    with contextlib.suppress(OSError), open(path, 'rb') as file:
+        if file.read(len(_OF_DETECTION)) == _OF_DETECTION:
+            raise ValueError(
+                f'{folder}: its pictures have boxes drawn on them, as '
+                'detections.json is beside them; give the folder of the '
+                'original images as --images_dir.')
 
 
 def _expanded(path):

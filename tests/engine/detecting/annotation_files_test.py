@@ -9,6 +9,7 @@ from PIL import Image
 from datasets import records
 from engine.detecting import annotation_files
 from engine.detecting import detections
+from engine.detecting import json_files
 from engine.detecting import options
 from engine.detecting import sources
 from tests import detector_files
@@ -145,3 +146,28 @@ def test_a_run_that_fails_leaves_no_list_or_table(photos, tmp_path):
         raise ValueError('x')
     assert not [path for path in (tmp_path / 'out').rglob('*')
                 if path.is_file()]
+
+
+def test_pictures_with_drawn_boxes_are_no_images_to_train_on(tmp_path):
+    out = tmp_path / 'out'
+    picture = np.zeros((9, 9, 3), np.uint8)
+    detector_files.write_picture(tmp_path / 'in' / 'a.png', picture)
+    source = sources.open_source(options.Source(str(tmp_path / 'in')))
+    annotated = annotation_files.AnnotationFiles(['voc'], source, str(out))
+    with annotated.opened(('a',)), json_files.JsonFile.opened(
+            str(out), source, checkpoint='c'):
+        sample, = source.samples()
+        annotated.add(sample._replace(found=detections.Detected(
+            np.array([[1., 1, 5, 5]]), np.array([.9]), np.array([1]), ['a'],
+            (9, 9))))
+    detector_files.write_picture(out / 'a.png', picture)
+    command = annotated.commands['voc']
+    convert(command, tmp_path / 'records')
+    for changed in (command.replace('/in ', '/out '),
+                    command.replace(f'--images_dir={tmp_path}/in ', '')):
+        assert changed != command
+        with pytest.raises(ValueError, match=(
+                f'^{out}: its pictures have boxes drawn on them, as detections'
+                '.json is beside them; give the folder of the original images '
+                'as --images_dir.$')):
+            convert(changed, tmp_path / 'records')
