@@ -69,6 +69,19 @@ def load(path: str, size: int) -> ImageFont.FreeTypeFont:
     return font
 
 
+def families(text: str) -> list[str]:
+    """Returns what matplotlib calls the fonts of a text, but for DejaVu."""
+    return list(dict.fromkeys(
+        _family(path) for _, path in runs(text) if path != DEFAULT))
+
+
+@functools.lru_cache(maxsize=256)
+def _family(path):
+    from matplotlib import font_manager  # As in system_fonts.
+    font_manager.fontManager.addfont(path)
+    return font_manager.FontProperties(fname=path).get_name()
+
+
 def notes(texts: abc.Iterable[str]) -> list[str]:
     """Returns sentences on what is not drawn as it is written, best none.
 

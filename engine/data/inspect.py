@@ -6,6 +6,7 @@ the others only the one that each object gets in any case.
 """
 import itertools
 import os
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ import numpy as np
 import tqdm
 
 from common import files
+from common import fonts
 from common import tables
 from datasets import balance
 from datasets import dataset_factory
@@ -75,6 +77,8 @@ def inspect(dataset_name: str, split_name: str, dataset_dir: str,
         f'{dataset_name}_{split_name}.png'))
     _write_sheet(path, samples, dataset)
     print(f'Images with boxes and names: {path}')
+    for note in fonts.notes(dataset.labels):
+        print(note, file=sys.stderr, flush=True)
     if suggest_anchors:
         if not len(bboxes):
             raise ValueError(

@@ -1,6 +1,7 @@
 """Scores checkpoints; docs/evaluate_and_detect.md shows it from Python."""
 import gc
 import os
+import sys
 import time
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -288,8 +289,11 @@ def _report(dataset, run, about, scored, other):
         print(compared.format(), flush=True)
     if run.report:
         # Not above: it imports matplotlib.
+        from common import fonts
         from engine.evaluation import report
         path = report.write(
             os.path.join(run.eval_dir, 'report'), about,
             dataset.data_sources, scored, run.matching_threshold, compared)
         print(f'Report: {path}', flush=True)
+        for note in fonts.notes(scored.class_names):
+            print(note, file=sys.stderr, flush=True)

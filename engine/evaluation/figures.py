@@ -5,12 +5,13 @@ window. Class names are never read as mathematics: they may hold a $.
 """
 import io
 import math
-import warnings
 
 import numpy as np
 from matplotlib import axes as matplotlib_axes
 from matplotlib import figure
+from matplotlib import text
 
+from common import fonts
 from detection import average_precision
 
 DOTS_PER_INCH = 150
@@ -159,14 +160,16 @@ def style(axes: matplotlib_axes.Axes):
 
 def png(axes: matplotlib_axes.Axes) -> bytes:
     """Returns the figure of axes as a PNG."""
+    for words in axes.figure.findobj(text.Text):
+        families = fonts.families(words.get_text())
+        if families:
+            words.set_fontfamily([*words.get_fontfamily(), *families])
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # A class's name in a script that matplotlib's font lacks is drawn as
-        # boxes; the page itself has the name.
-        warnings.filterwarnings('ignore', message='Glyph')
-        axes.figure.savefig(buffer, format='png', dpi=DOTS_PER_INCH)
+    axes.figure.savefig(buffer, format='png', dpi=DOTS_PER_INCH)
     return buffer.getvalue()
 
 
 def _shortened(name, most=24):
-    return name if len(name) <= most else name[:most - 1] + '…'
+    """Returns a name, or its first letters, as it can be drawn."""
+    name = name if len(name) <= most else name[:most - 1] + '…'
+    return ''.join(part for part, _ in fonts.runs(name))

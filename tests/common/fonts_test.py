@@ -8,6 +8,7 @@ from PIL import features
 
 from common import drawing
 from common import fonts
+from engine.evaluation import figures
 
 
 def write_font(path, characters):
@@ -91,6 +92,18 @@ def test_letters_without_a_font_are_named_not_drawn_as_boxes(
     mask = drawing._text_mask('汽车', size)
     columns = np.flatnonzero((mask > 200).sum(0) >= .6 * size)
     assert len(columns) >= 2 * (.8 * size - 2)
+
+
+def test_figures_have_the_letters_too(installed, squares, recwarn):
+    installed(squares)
+    assert fonts.families('汽 a') == ['Squares'] and fonts.families('a') == []
+    axes = figures.new_axes(2, 1)
+    axes.set_yticks([0], ['汽'])
+    with_letter = figures.png(axes)
+    axes.set_yticks([0], [' '])
+    assert figures.png(axes) != with_letter
+    assert figures._shortened('汽ไ') == '汽\\u0e44'
+    assert not recwarn.list  # A glyph that is missing is a warning.
 
 
 def test_what_cannot_be_printed_is_drawn_as_its_number(installed, squares):
