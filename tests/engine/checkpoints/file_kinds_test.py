@@ -133,8 +133,11 @@ CASES = [
     (None, b'\0\1\2\3', None)]
 
 
-# The ending says nothing.
-@pytest.mark.parametrize('kind, content, sentence', CASES)
+# The ending says nothing. No name has the content: that of some, such as a
+# graph's, is another in each process.
+@pytest.mark.parametrize(
+    'kind, content, sentence', CASES,
+    ids=[f'{index}_{kind}' for index, (kind, *_) in enumerate(CASES)])
 def test_sentences(tmp_path, kind, content, sentence):
     path = tmp_path / 'my model.ckpt'
     path.write_bytes(content)
