@@ -168,6 +168,8 @@ def _introduction(network, dataset, optimizer, run):
         steps = (f'{run.max_number_of_steps} steps of '
                  f'{run.global_batch_size} images, '
                  f'{num_images / dataset.num_samples:.3g} epochs')
+    if run.patience is not None:
+        steps += f', or until {run.patience} scores bring no gain'
     saved = f'a checkpoint every {log.duration(run.save_interval_secs)}'
     if run.save_interval_steps is not None:
         saved += f' and every {run.save_interval_steps} steps'

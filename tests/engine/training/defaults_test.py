@@ -145,9 +145,10 @@ def test_it_trains_says_what_was_chosen_and_goes_on(
     assert output.startswith('Chosen, as it was not given:\n  --optimizer=ad')
     assert '\n  --num_epochs_per_decay=2.0     ' in output
     assert (f'\n{NAME} on 8 images of toy train: 4 steps of 4 images, 2 '
-            f'epochs. In {tmp_path}: a checkpoint every 10 min; every 4 steps '
-            'a score on val, in metrics.csv and results.png, and the best '
-            'averages of the weights in best.ckpt.\n') in output
+            f'epochs, or until 10 scores bring no gain. In {tmp_path}: a '
+            'checkpoint every 10 min; every 4 steps a score on val, in '
+            'metrics.csv and results.png, and the best averages of the '
+            'weights in best.ckpt.\n') in output
     assert (tmp_path / 'best.ckpt.index').exists()
     config = json.loads((tmp_path / 'training_config.json').read_text())
     scripts.train(**flags, max_number_of_steps=5)
