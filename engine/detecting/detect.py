@@ -144,7 +144,7 @@ def _summary(source, made, report, output_dir):
     if source.is_live:
         more = f'; {_count(source.passed_over, "frame")} passed over'
     elif source.is_video and report.num_faults:
-        more = f'; {report.num_faults} could not be read'
+        more = f'; {_count(report.num_faults, "fault")}'
     elif not source.is_video:
         lines = _account_of_files(source, report)
     unit = 'frame' if source.is_video else 'image'

@@ -167,7 +167,10 @@ class Detector:
         follow = self._follower(source) if self._tracks else None
         # A live source has a thread of its own, and its newest frame is
         # wanted now, not when a batch is full.
-        if not source.is_live:
+        if source.is_live:
+            # The first run is slow, and a frame would wait for it.
+            self._find([np.zeros((1, 1, 3), np.uint8)])
+        else:
             batch_size = self.batch_size
             samples = threads.ahead(samples, 2 * batch_size)
         with contextlib.closing(samples):

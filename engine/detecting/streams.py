@@ -18,6 +18,9 @@ from engine.detecting import detections
 
 # Without a new frame, so often a Sample tells that time passes.
 SECONDS_OF_WAIT = 1
+# What is opened so long before it is read has old frames waiting; a camera's
+# driver keeps so many.
+SECONDS_OF_BACKLOG, _NUM_BUFFERS = 1, 4
 # Between two tries to open again, growing; and when they end.
 FIRST_PAUSE, LAST_PAUSE, SECONDS_TO_GIVE_UP = 1, 30, 600
 
@@ -48,6 +51,7 @@ class Live:
         """
         self.file = captures.shown(target)
         self.files, self.name = [self.file], name
+        self._blank = detections.Sample(self.file, name)
         self._target, self._open_capture = target, open_capture
         self._capture, self._size = capture, camera_size
         self._max_seconds = float('inf') if max_seconds is None else max_seconds
@@ -60,8 +64,7 @@ class Live:
             or captures.DEFAULT_FRAMES_PER_SECOND)
         # What the thread leaves behind, under the condition's lock.
         self._changed = threading.Condition()
-        self._newest, self._notes, self._error = None, [], None
-        self._is_ended = False
+        self._waiting, self._is_ended, self._error = [], False, None
         self._stop = threading.Event()
         # Of the first frame, and of the last one or of the beginning.
         self._started, self._last = None, clock()
@@ -72,26 +75,24 @@ class Live:
 
         It waits for it; meanwhile, every SECONDS_OF_WAIT, one says the time.
         """
-        blank = detections.Sample(self.file, self.name)
         reader = threading.Thread(target=self._read_all, daemon=True)
         reader.start()
         try:
             while self._now() < self._max_seconds:
-                newest, notes, is_ended = self._take()
-                for note in notes:
-                    yield blank._replace(fault=note)
-                if newest is not None and (
-                        newest['seconds'] < self._max_seconds):
-                    yield blank._replace(**newest)
-                elif is_ended:
-                    break
-                else:
-                    yield blank._replace(seconds=self._now())
+                samples, is_ended = self._take()
+                for sample in samples:
+                    if sample.fault is not None or (
+                            sample.seconds < self._max_seconds):
+                        yield sample
+                if not samples:
+                    if is_ended:
+                        break
+                    yield self._blank._replace(seconds=self._now())
         finally:
             self.end_seconds = min(self._now(), self._max_seconds)
             self._stop.set()
             reader.join(threads.SECONDS_TO_STOP)
-            self.passed_over += self._newest is not None
+            self._pass_over()
             if self._error is not None:
                 raise self._error
 
@@ -109,19 +110,20 @@ class Live:
         return 0. if self._started is None else self._clock() - self._started
 
     def _take(self):
-        """Waits; returns what is new: a frame, notes, whether that is all."""
+        """Waits; returns the Samples that are new, whether that is all."""
         with self._changed:
             self._changed.wait_for(
-                lambda: self._newest or self._notes or self._is_ended,
+                lambda: self._waiting or self._is_ended,
                 min(SECONDS_OF_WAIT, self._max_seconds - self._now()))
-            taken = self._newest, self._notes, self._is_ended
-            self._newest, self._notes = None, []
-            return taken
+            taken, self._waiting = self._waiting, []
+            return taken, self._is_ended
 
     def _read_all(self):
         """Reads until it is told to stop, or nothing comes any more."""
-        failed, self._last = 0, self._clock()
+        failed = 0
         try:
+            self._drop_backlog()
+            self._last = self._clock()
             while not self._stop.is_set():
                 pixels = captures.read(self._capture)
                 if pixels is not None:
@@ -143,6 +145,17 @@ class Live:
             with self._changed:
                 self._is_ended = True
                 self._changed.notify()
+
+    def _drop_backlog(self):
+        """Leaves the frames that have waited since it was opened."""
+        if self._silence() <= SECONDS_OF_BACKLOG:
+            return
+        if isinstance(self._target, int):  # Slow to be opened again.
+            for _ in range(_NUM_BUFFERS):
+                captures.grab(self._capture)
+        else:
+            self._capture.release()
+            self._capture = self._open_capture(self._target)
 
     def _open_again(self):
         """Tries until a frame comes; returns whether one has come."""
@@ -174,12 +187,18 @@ class Live:
             self._last = self._clock()
             if self._started is None:
                 self._started = self._last
-            self.passed_over += self._newest is not None
-            self._newest = {
-                'frame': self._num, 'seconds': self._last - self._started,
-                'passed_over': self.passed_over, 'pixels': pixels}
+            self._pass_over()
+            self._waiting.append(self._blank._replace(
+                frame=self._num, seconds=self._last - self._started,
+                passed_over=self.passed_over, pixels=pixels))
             self._num += 1
             self._changed.notify()
+
+    def _pass_over(self):
+        """Drops the frame that waits, if there is one."""
+        notes = [sample for sample in self._waiting if sample.fault is not None]
+        self.passed_over += len(self._waiting) - len(notes)
+        self._waiting = notes
 
     def _silence(self):
         """Returns the seconds since the last frame."""
@@ -191,7 +210,8 @@ class Live:
 
     def _note(self, text):
         with self._changed:
-            self._notes.append(f'{self.file}: {text}')
+            self._waiting.append(self._blank._replace(
+                fault=f'{self.file}: {text}'))
             self._changed.notify()
 
     def _check_size(self):

@@ -53,6 +53,7 @@ def run(monkeypatch, network, tmp_path):
     monkeypatch.setattr(network, 'close', lambda: None)
     monkeypatch.setattr(streams, 'FIRST_PAUSE', 0)
     monkeypatch.setattr(streams, 'SECONDS_TO_GIVE_UP', 0)
+    monkeypatch.setattr(streams, 'SECONDS_OF_BACKLOG', fake_captures.SECONDS)
 
     def run(what, open_capture=captures.open_capture, **changes):
         chosen, where = scripts.chosen((options.Source, options.Run), {

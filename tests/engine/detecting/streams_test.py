@@ -206,7 +206,7 @@ def test_a_stream_that_does_not_come_back_is_given_up(monkeypatch):
     monkeypatch.setattr(streams, 'SECONDS_TO_GIVE_UP', -1)
     camera = fake_captures.Camera(detector_files.pictures(1))
     samples = list(sources.open_source(
-        options.Source('0'), open_capture=camera).samples())
+        options.Source('0'), open_capture=camera, clock=lambda: 0.).samples())
     assert [sample.frame for sample in samples if sample.pixels is not None
             ] == [0]
     assert [sample.fault for sample in samples if sample.fault] == [
@@ -232,6 +232,26 @@ def test_time_passes_without_a_frame(monkeypatch):
     camera.taken()
     assert not list(samples)
     assert source.end_seconds == 9
+
+
+def test_what_came_before_anybody_asked_is_no_new_frame():
+    """A network may take seconds to be built after the stream is opened."""
+    frames = [np.full((8, 8, 3), number, np.uint8) for number in range(5)]
+    # A stream is opened anew; a camera's driver keeps four frames.
+    for what, seconds, num_opened, reads in (
+            ('rtsp://host/a', 1., 1, frames[4:]), ('0', 1., 1, frames[4:]),
+            ('rtsp://host/a', 5., 2, frames[4:]), ('0', 5., 1, frames)):
+        now, camera = [0.], fake_captures.Camera(reads)
+        for _ in reads:  # So that none waits for the one before.
+            camera.taken()
+        samples = sources.open_source(
+            options.Source(what), open_capture=camera,
+            clock=lambda now=now: now[0]).samples()
+        now[0] = seconds
+        sample = next(samples)
+        assert (sample.seconds, sample.pixels.max()) == (0, 4)
+        assert len(camera.targets) == num_opened
+        samples.close()
 
 
 def test_what_is_not_there_is_one_line(monkeypatch):
