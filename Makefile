@@ -41,7 +41,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv --clear $(VENV) \
 	  || { echo 'No virtual environment could be made; on Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
-	  --editable '.[dev,notebooks]'
+	  --editable '.[dev,notebooks,export]'
 	@touch $@
 
 test: $(INSTALLED)
@@ -62,7 +62,7 @@ define install
 	@$(1) -c 'import sys; sys.exit(sys.version_info[:2] != $(2))' \
 	  || { echo 'No $(1) of version $(2): make test-matrix $(3)=PATH' >&2; exit 1; }
 	$(1) -m venv --clear $(@D)
-	$(@D)/bin/python -m pip install --quiet --constraint $(4) --editable '.[dev,notebooks]'
+	$(@D)/bin/python -m pip install --quiet --constraint $(4) --editable '.[dev,notebooks,export]'
 	@touch $@
 endef
 
