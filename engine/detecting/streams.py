@@ -22,7 +22,7 @@ SECONDS_OF_WAIT = 1
 # driver keeps so many.
 SECONDS_OF_BACKLOG, _NUM_BUFFERS = 1, 4
 # Between two tries to open again, growing; and when they end.
-FIRST_PAUSE, LAST_PAUSE, SECONDS_TO_GIVE_UP = 1, 30, 600
+FIRST_PAUSE, LAST_PAUSE, SECONDS_TO_GIVE_UP = 1, 10, 600
 
 
 class Live:
