@@ -26,6 +26,7 @@ def convert(frozen: graph.Frozen, precision: str, images: list[np.ndarray],
     else:
         model = flatbuffers.read_model_from_bytearray(bytearray(_converted(
             frozen.graph_def, (backends.INPUT,), frozen.outputs, precision)))
+    _add_signature(model)
     _add_metadata(model, about)
     return {'model.tflite': bytes(
         flatbuffers.convert_object_to_bytearray(model))}
@@ -68,8 +69,25 @@ def _joined(first, second):
     one.tensors += two.tensors
     one.operators += two.operators
     one.outputs = [places[i] for i in two.outputs]
-    first.signatureDefs = None
     return first
+
+
+def _add_signature(model):
+    """Lets a program find inputs and outputs by their names."""
+    schema = backends.import_package(
+        'ai_edge_litert.schema_py_generated', 'TFLite')
+    part, = model.subgraphs
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = 'serving_default', 0
+    for field, indices in (
+            ('inputs', part.inputs), ('outputs', part.outputs)):
+        entries = []
+        for index in indices:
+            entry = schema.TensorMapT()
+            entry.name, entry.tensorIndex = part.tensors[index].name, index
+            entries.append(entry)
+        setattr(signature, field, entries)
+    model.signatureDefs = [signature]
 
 
 def _add_metadata(model, about):
