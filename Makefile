@@ -23,7 +23,7 @@ EVALUATE := $(BIN)/python eval_ssd_network.py $(RECORDS) --batch_size=8
   demo-checkpoint clean
 
 help:
-	@echo 'make demo   convert, train, evaluate, detect on drawn shapes'
+	@echo 'make demo   convert, train, evaluate, detect, export on drawn shapes'
 	@echo 'make test   all tests'
 	@echo 'make lint   ruff'
 	@echo 'make test-matrix  all tests, also on the oldest and newest versions'
@@ -97,12 +97,16 @@ demo: $(INSTALLED)
 	$(BIN)/python detect_ssd_network.py --checkpoint_path=$(DEMO)/train \
 	  --input='$(DEMO)/shapes/JPEGImages/0010*.jpg' \
 	  --output_dir=$(DEMO)/detections
+	$(BIN)/python export_ssd_network.py --checkpoint_path=$(DEMO)/train \
+	  $(RECORDS) --output_dir=$(DEMO)/exported --formats=openvino \
+	  --precision=int8
 	@echo
 	@for name in before after; do echo "mAP on images not trained on," \
 	  "$$name fine-tuning: $$(grep -o '"mAP_VOC07": [0-9.]*' \
 	  $(DEMO)/$$name/metrics.json | cut -d' ' -f2)"; done
 	@echo 'Pictures with detections:  $(DEMO)/detections/'
 	@echo 'Figures and curves:        $(DEMO)/after/report/index.html'
+	@echo 'For OpenVINO, in int8:     $(DEMO)/exported/'
 	@echo 'Records:                   $(DEMO)/records/'
 	@echo 'Checkpoint:                $(DEMO)/train/'
 	@echo 'Next, an image of yours:   $(BIN)/python detect_ssd_network.py' \

@@ -62,7 +62,7 @@ def run(data: options.Data, model: options.Model,
     """
     runtime.prepare()
     formats = _formats(export)
-    prefix = checkpoints.paths.find(model.checkpoint_path)
+    prefix = checkpoints.paths.find(model.checkpoint_path, model.which)
     dataset, calibration = _datasets(data, export)
     network, class_names, labels = _network(prefix, model, dataset)
     files.check_folder(export.output_dir)

@@ -39,6 +39,10 @@ class Model(NamedTuple):
     moving_average_decay: Annotated[
         float | None, 'Export the moving averages of the weights; default: '
         'the weights.'] = None
+    which: Annotated[
+        Literal['best', 'latest'] | None, 'Of a --checkpoint_path that is the '
+        'folder of a training: its best or its latest checkpoint; default: the '
+        'best, if there is one.'] = None
 
 
 class Export(NamedTuple):
