@@ -57,7 +57,8 @@ def draw_bboxes(picture: np.ndarray, bboxes: np.ndarray,
                 trails: abc.Sequence[np.ndarray] | None = None) -> np.ndarray:
     """Returns a copy of a picture with bboxes drawn on it.
 
-    The last are drawn first: detections come by descending score.
+    The last are drawn first, as detections come by descending score; but
+    those that are twice as large, or more, before all others.
 
     Args:
       picture: uint8 [height, width, 3], RGB.
@@ -81,10 +82,12 @@ def draw_bboxes(picture: np.ndarray, bboxes: np.ndarray,
     colors = [class_color(int(class_id)) for class_id in class_ids]
     for trail, color in zip(trails or (), colors):
         _draw_line(picture, trail, color)
-    for bbox, color, width in reversed(list(zip(
-            corners, colors, widths.astype(int).tolist(), strict=True))):
-        _draw_rectangle(picture, bbox, color, width)
-    labels, places = [], []
+    order = np.lexsort((-np.arange(len(sides)), -np.floor(
+        np.log2(np.maximum(sides, 1))))).tolist()
+    for index in order:
+        _draw_rectangle(
+            picture, corners[index], colors[index], int(widths[index]))
+    labels, places = {}, []
     for index in range(len(corners) if names is not None else 0):
         texts = [names[index]]
         if scores is not None:
@@ -92,11 +95,13 @@ def draw_bboxes(picture: np.ndarray, bboxes: np.ndarray,
         label = _fitting_label(texts, int(sizes[index]), picture.shape)
         if label is not None:
             places.append(_find_place(
-                corners[index], label.shape, picture.shape, places))
-            labels.append((label, colors[index]))
-    for (label, color), place in reversed(
-            list(zip(labels, places, strict=True))):
-        _paste(picture, label, place[:2], color)
+                corners[index], label.shape, picture.shape, places,
+                corners[sides < sides[index] / 2]))
+            labels[index] = label, places[-1]
+    for index in order:
+        if index in labels:
+            label, place = labels[index]
+            _paste(picture, label, place[:2], colors[index])
     return picture
 
 
@@ -181,12 +186,12 @@ def _text_mask(text, size):
     return mask
 
 
-def _find_place(bbox, label_shape, shape, taken):
+def _find_place(bbox, label_shape, shape, taken, objects):
     """Returns ymin, xmin, ymax, xmax of a label, whole in the picture.
 
     Above its bbox, else inside at the top, below, inside at the bottom; else
-    a row further, further in, or beside it: where it covers no label so far,
-    else where it covers least.
+    a row further, further in, or beside it: where it covers least of the
+    labels so far (taken), then least of small objects.
     """
     ymin, xmin, ymax, xmax = bbox
     height, width = label_shape
@@ -199,12 +204,16 @@ def _find_place(bbox, label_shape, shape, taken):
                       *(ymin + row * height for row in range(rows))))])
     corners = np.clip(corners, 0, np.subtract(shape[:2], label_shape))
     places = np.concatenate([corners, corners + label_shape], 1)
-    if not taken:
-        return places[0]
-    low = np.maximum(places[:, None, :2], np.array(taken)[:, :2])
-    high = np.minimum(places[:, None, 2:], np.array(taken)[:, 2:])
-    covered = np.maximum(high - low, 0).prod(2).sum(1)
-    return places[covered.argmin()]
+    return places[np.lexsort((
+        _covered(places, objects), _covered(places, taken)))[0]]
+
+
+def _covered(places, others):
+    """Returns how many pixels of others each place covers, int [n]."""
+    others = np.reshape(others, (-1, 4))
+    low = np.maximum(places[:, None, :2], others[:, :2])
+    high = np.minimum(places[:, None, 2:], others[:, 2:])
+    return np.maximum(high - low, 0).prod(2).sum(1)
 
 
 def _paste(picture, mask, corner, color):

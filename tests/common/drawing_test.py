@@ -109,11 +109,20 @@ def test_without_bboxes_a_picture_stays_as_it_is():
 def test_labels_of_many_objects_in_one_place_find_room():
     bbox, taken = np.array([100, 100, 200, 200]), []
     for _ in range(16):
-        taken.append(drawing._find_place(bbox, (20, 60), (400, 400), taken))
+        taken.append(drawing._find_place(
+            bbox, (20, 60), (400, 400), taken, []))
     covered = np.zeros((400, 400), int)
     for ymin, xmin, ymax, xmax in taken:
         covered[ymin:ymax, xmin:xmax] += 1
     assert covered.max() == 1
+
+
+def test_small_objects_are_not_hidden_by_large_ones():
+    picture = flat(400, 400)
+    large, small = [97, 50, 380, 380], [60, 60, 90, 90]
+    drawn = drawing.draw_bboxes(picture, [large, small], [1, 2], ['large', ''])
+    without = drawing.draw_bboxes(picture, [small], [2], [''])
+    np.testing.assert_array_equal(drawn[60:91, 60:91], without[60:91, 60:91])
 
 
 def test_letters_and_lines_suit_a_small_bbox_in_a_large_picture():
