@@ -31,7 +31,7 @@ class AnnotationFiles:
       commands: {format: what converts it to records}.
     """
 
-    def __init__(self, formats: abc.Iterable[str], source: sources.Source,
+    def __init__(self, formats: abc.Sequence[str], source: sources.Source,
                  output_dir: str, image_id: abc.Callable[
                      [detections.Sample], int] | None = None):
         """Looks at what would be written.
