@@ -56,7 +56,8 @@ def largest(groups: Sequence[tuple], most: int) -> tuple[int, str]:
     print('How many images fit into memory is tried.', flush=True)
     for sizes in sorted({min(size, most) for size in _SMALL_SIZES}), [1]:
         taken = {size: (one, there)
-                 for size, one, there in _try(groups, sizes)}
+                 for size, one, there in _try(groups, sizes)
+                 if size == sizes[0] or _fits(one, there)}
         if taken:
             break
     else:
@@ -73,8 +74,7 @@ def largest(groups: Sequence[tuple], most: int) -> tuple[int, str]:
     larger = promised()
     while larger >= size * _MIN_GAIN:
         for _, one, there in _try(groups, [larger], with_start=True):
-            if all(part <= _SHARE * whole for part, whole in zip(
-                    one, there) if None not in (part, whole)):
+            if _fits(one, there):
                 taken[larger] = one, there
         if larger in taken:
             size, larger = larger, promised()
@@ -92,7 +92,8 @@ def promise(taken: dict[int, Memory], there: Memory) -> int:
     return min((
         small + int(max(_PROMISED_SHARE * whole - first, 0)
                     * (large - small) / (second - first))
-        for first, second, whole in zip(taken[small], taken[large], there)
+        for first, second, whole in zip(
+            taken[small], taken[large], there, strict=True)
         if None not in (first, second, whole) and second > first),
         default=large)
 
@@ -158,11 +159,18 @@ def _try(groups, sizes, with_start=False):
         raise RuntimeError(process.stderr.strip().rpartition('\n')[2])
 
 
+def _fits(one, there):
+    """Whether there is enough of all that is limited."""
+    return all(part <= _SHARE * whole for part, whole in zip(
+        one, there, strict=True) if None not in (part, whole))
+
+
 def _described(one, there):
     """Returns how much of what is scarcest is taken."""
     _, part, whole, name = max(
         (part / whole, part, whole, name) for part, whole, name in zip(
-            one, there, ('memory', 'addresses (ulimit -v)', 'the GPU'))
+            one, there, ('memory', 'addresses (ulimit -v)', 'the GPU'),
+            strict=True)
         if None not in (part, whole))
     return f'takes {_gib(part)} of {_gib(whole)} of {name}'
 

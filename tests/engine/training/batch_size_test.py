@@ -105,6 +105,14 @@ def test_between_what_fits_and_what_is_too_large(
     assert batch_size.largest([], most)[0] == expected
 
 
+def test_what_takes_almost_all_does_not_fit(monkeypatch):
+    processes(monkeypatch, 500)  # 10 bytes, and one for an image.
+    for there, expected in (18, 2), (20, 8), (11, 2):
+        monkeypatch.setattr(
+            batch_size, 'limit', lambda there=there: batch_size.Memory(there))
+        assert batch_size.largest([], 50)[0] == expected
+
+
 def test_nothing_fits(monkeypatch):
     processes(monkeypatch, 0)
     with pytest.raises(ValueError, match=(
