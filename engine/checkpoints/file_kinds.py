@@ -39,7 +39,7 @@ _TAKEN = ('; this program takes checkpoints of TensorFlow, and converts '
 _CONVERTED = ('; to convert those of an SSD or of VGG-16: python '
               'caffe_to_tensorflow.py --caffemodel_path={path}')
 _SENTENCES = {
-    'missing': 'not there.',
+    'missing': 'not there; check the path.',
     'empty': 'an empty file; copy or download it again.',
     'markup': 'a web page or an error of a server (it begins with {text!r}), '
               'saved in place of the file; download it again.',

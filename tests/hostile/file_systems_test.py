@@ -91,7 +91,7 @@ def test_a_disk_that_takes_nothing_more(
 @pytest.mark.parametrize('run, module, name, result', [
     (run_conversion, conversion, '_publish', None),
     (run_detection, detect, '_loop', None),
-    (run_evaluation, evaluate, '_collect', 'metrics.json'),
+    (run_evaluation, evaluate, 'collect', 'metrics.json'),
     (run_training, train, '_run_steps', 'checkpoint')])
 def test_a_folder_that_vanishes_is_made_anew_or_named(
         data, tmp_path, monkeypatch, run, module, name, result):

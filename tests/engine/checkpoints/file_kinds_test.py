@@ -177,4 +177,4 @@ def test_tar(tmp_path, mode):
 def test_what_is_not_there(tmp_path):
     assert checkpoints.file_kinds.kind(str(tmp_path / 'no')) == 'missing'
     assert checkpoints.file_kinds.describe(
-        str(tmp_path / 'no')) == 'not there.'
+        str(tmp_path / 'no')) == 'not there; check the path.'

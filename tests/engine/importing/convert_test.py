@@ -68,7 +68,7 @@ def test_what_is_nothing_to_convert_is_called_what_it_is(tmp_path):
         for function in (convert.convert, convert.inspect):
             with pytest.raises(ValueError, match=f'model: {message}'):
                 function(str(tmp_path / 'model'))
-    with pytest.raises(FileNotFoundError, match='nothing'):
+    with pytest.raises(ValueError, match='nothing: not there'):
         convert.convert(str(tmp_path / 'nothing'))
 
 
