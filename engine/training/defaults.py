@@ -137,21 +137,21 @@ def ordinary(groups: Sequence[tuple]) -> list[tuple]:
 
 def _batch_size(groups, dataset, is_free):
     """Yields the size that fits into memory, if one is to be found."""
-    run = groups[-1]
+    run, reason = groups[-1], ''
     if run.batch_size == 'auto':
         if run.num_ps:
             raise ValueError('--batch_size=auto: is for one machine; give all '
                              'workers a number.')
         most = dataset.num_samples
     elif is_free and run.batch_size is None:
-        is_on_gpu = not run.clone_on_cpu and bool(
-            tf.config.list_physical_devices('GPU'))
-        most = min(dataset.num_samples,
-                   MAX_IMAGES if is_on_gpu else MAX_IMAGES_ON_CPU)
+        most = MAX_IMAGES
+        if run.clone_on_cpu or not tf.config.list_physical_devices('GPU'):
+            most, reason = MAX_IMAGES_ON_CPU, '; more take a CPU longer'
     else:
         return
-    yield Choice('batch_size', *batch_size.largest(
-        ordinary(groups), most))
+    found, taken = batch_size.largest(
+        ordinary(groups), min(most, dataset.num_samples))
+    yield Choice('batch_size', found, taken + reason)
 
 
 def _schedule(groups, dataset):

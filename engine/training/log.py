@@ -15,6 +15,8 @@ class TrainingLog:
         self._run = run
         self.number = start_step  # Of the last step that was done.
         self._since, self._num_steps, self._waited = None, 0, 0.
+        # Of all steps that were measured: what is left goes by these.
+        self._total_steps, self._total_seconds = 0, 0.
         self._most_bytes = 0
         self._speed = ''  # What a line says of it.
 
@@ -49,15 +51,18 @@ class TrainingLog:
     def _measure(self):
         now = time.monotonic()
         seconds = now - self._since
-        steps_per_second = self._num_steps / seconds
-        images_per_second = steps_per_second * self._run.images_per_step
+        self._total_steps += self._num_steps
+        self._total_seconds += seconds
+        images_per_second = (
+            self._num_steps / seconds * self._run.images_per_step)
         wait_share = self._waited / seconds
         self._since, self._num_steps, self._waited = now, 0, 0.
         self._speed = (f', {images_per_second:.1f} images/s, '
                        f'{wait_share:.1%} of the time waiting for data')
         if self._run.max_number_of_steps is not None:
             num_left = self._run.max_number_of_steps - self.number
-            self._speed += f', {duration(num_left / steps_per_second)} left'
+            seconds_left = num_left * self._total_seconds / self._total_steps
+            self._speed += f', {duration(seconds_left)} left'
         if self._run.is_chief:
             tf.summary.FileWriterCache.get(self._run.train_dir).add_summary(
                 tf.Summary(value=[
