@@ -67,16 +67,17 @@ class Backend:
                 'beside it says by how much); rename it to use it anyway.')
         _check_sum(self.path, _parts(self.path))
         runtime = _RUNTIMES[_ending(self.path)]
+        library = import_package(runtime.package, self.path)
         try:
-            self._runtime = runtime(self.path)
+            self._runtime = runtime(library, self.path)
             self.about = json.loads(self._runtime.metadata)
             version = self.about['format_version']
-        except OSError:
+        except (OSError, MemoryError):
             raise
-        except Exception as error:  # Of six libraries, of any kind.
+        except Exception as error:  # Of four libraries, of any kind.
+            reason = (str(error).strip() or repr(error)).splitlines()[0]
             raise ValueError(
-                f'{self.path}: cannot be opened: '
-                f'{str(error).strip().splitlines()[0]}') from None
+                f'{self.path}: cannot be opened: {reason}') from None
         if version != FORMAT_VERSION:
             raise ValueError(
                 f'{self.path}: is of version {version}; this program reads '
@@ -165,8 +166,9 @@ def import_package(name: str, what: str):
 
 
 class _OnnxRuntime:
-    def __init__(self, path):
-        library = import_package('onnxruntime', path)
+    package = 'onnxruntime'
+
+    def __init__(self, library, path):
         library.disable_telemetry_events()  # Of its builds for Windows.
         options = library.SessionOptions()
         options.log_severity_level = 3
@@ -183,8 +185,9 @@ class _OnnxRuntime:
 
 
 class _OpenVino:
-    def __init__(self, path):
-        library = import_package('openvino', path)
+    package = 'openvino'
+
+    def __init__(self, library, path):
         core = library.Core()
         model = core.read_model(path)
         self.metadata = model.get_rt_info(METADATA).astype(str)
@@ -200,9 +203,10 @@ class _OpenVino:
 
 
 class _LiteRT:
-    def __init__(self, path):
-        interpreter = import_package('ai_edge_litert.interpreter', path)
-        schema = import_package('ai_edge_litert.schema_py_generated', path)
+    package = 'ai_edge_litert.interpreter'
+
+    def __init__(self, library, path):
+        schema = importlib.import_module('ai_edge_litert.schema_py_generated')
         with open(path, 'rb') as file:
             content = file.read()
         model = schema.Model.GetRootAs(content)
@@ -210,7 +214,7 @@ class _LiteRT:
             model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()
             for entry in map(model.Metadata, range(model.MetadataLength()))
             if entry.Name() == METADATA.encode())
-        self._interpreter = interpreter.Interpreter(
+        self._interpreter = library.Interpreter(
             model_content=content, num_threads=_num_cores())
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]['index']
@@ -225,13 +229,14 @@ class _LiteRT:
 
 
 class _SavedModel:
-    def __init__(self, path):
-        tf = import_package('tensorflow.compat.v1', path)
+    package = 'tensorflow.compat.v1'
+
+    def __init__(self, library, path):
         with open(os.path.join(path, SAVED_MODEL_METADATA), 'rb') as file:
             self.metadata = file.read()
-        self._session = tf.Session(graph=tf.Graph())
+        self._session = library.Session(graph=library.Graph())
         with self._session.graph.as_default():
-            signature = tf.saved_model.load(
+            signature = library.saved_model.load(
                 self._session, ['serve'], path).signature_def[
                     'serving_default']
         self._run = self._session.make_callable(

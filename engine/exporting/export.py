@@ -26,10 +26,13 @@ from engine.exporting import openvino_model
 from engine.exporting import options
 from engine.exporting import proof
 from engine.exporting import saved_model
+from engine.exporting import tensorrt_model
 from engine.exporting import tflite_model
 
 FORMATS = {module.NAME: module for module in (
-    saved_model, onnx_model, openvino_model, tflite_model)}
+    saved_model, onnx_model, openvino_model, tflite_model, tensorrt_model)}
+# Those that are written if none is named.
+DEFAULT_FORMATS = ('saved_model', 'onnx', 'openvino', 'tflite')
 MAX_MAP_LOSS = {'float32': .001, 'float16': .002, 'int8': .01}
 REPORT = 'export.json'
 RESIZE = ('to image_shape, both sides for themselves; bilinear, of the centres '
@@ -61,11 +64,15 @@ def run(data: options.Data, model: options.Model,
       OSError: the output_dir cannot be written to.
     """
     runtime.prepare()
+    export = export._replace(output_dir=files.user_path(export.output_dir))
     formats = _formats(export)
     prefix = checkpoints.paths.find(model.checkpoint_path, model.which)
     dataset, calibration = _datasets(data, export)
     network, class_names, labels = _network(prefix, model, dataset)
     files.check_folder(export.output_dir)
+    batches = images.first(dataset, network, data.num_proof_images)
+    arguments = batches, dataset, labels, detection, export
+    expected = _prove_checkpoint(prefix, network, model, *arguments)
     frozen = graph.build(
         prefix, network, export.batch_size, export.input_type,
         export.heads_only, model.moving_average_decay, **detection._asdict())
@@ -75,15 +82,11 @@ def run(data: options.Data, model: options.Model,
             calibration, network, data.num_calibration_images,
             data.random_seed), export)
     about = _about(prefix, network, class_names, detection, export)
-    with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(
-            prefix='.', suffix=files.PARTIAL, dir=export.output_dir))
+    with tempfile.TemporaryDirectory(
+            prefix='.', suffix=files.PARTIAL, dir=export.output_dir) as folder:
         parts = {name: _write(folder, module, frozen, export.precision,
                               calibration_images, about)
                  for name, module in formats.items()}
-        batches = images.first(dataset, network, data.num_proof_images)
-        arguments = batches, dataset, labels, detection, export
-        expected = _prove_checkpoint(prefix, network, model, *arguments)
         exported = [_prove(folder, name, parts[name], expected, *arguments)
                     for name in formats]
         for one in exported:
@@ -100,7 +103,8 @@ def _formats(export):
                          f'{", ".join(FORMATS)}.')
     able = {name: module for name, module in FORMATS.items()
             if export.precision in module.PRECISIONS}
-    formats = {name: FORMATS[name] for name in export.formats or able}
+    formats = {name: FORMATS[name] for name in export.formats or [
+        name for name in DEFAULT_FORMATS if name in able]}
     if set(formats) - set(able):
         raise ValueError(
             f'--formats={",".join(export.formats)}: '
@@ -281,7 +285,8 @@ def _report(prefix, dataset, about, expected, exported, export):
         *(_row(_to_open(one), one.proof,
                f'{one.difference.num_different} of '
                f'{one.difference.num_detections}',
-               f'{one.difference.score:.1e}', f'{one.difference.bbox:.1e}',
+               f'{one.difference.score_difference:.1e}',
+               f'{one.difference.bbox_difference:.1e}',
                f'{one.num_bytes / 1e6:.1f}') for one in exported)])))
     files.write_whole(os.path.join(export.output_dir, REPORT), [json.dumps({
         **about, 'checkpoint': prefix, 'dataset': dataset.name,

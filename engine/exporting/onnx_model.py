@@ -1,4 +1,4 @@
-"""ONNX: for ONNX Runtime, TensorRT and many others."""
+"""ONNX: for ONNX Runtime and many others."""
 import os
 import tempfile
 
@@ -12,11 +12,11 @@ PRECISIONS = ('float32', 'float16', 'int8')
 PACKAGES, INT8_PACKAGES = ('tf2onnx', 'onnx', 'onnxruntime'), ()
 OPSET = 17
 # What is computed in int8, but for the post-processing.
-_QUANTIZED = ('Conv', 'MaxPool', 'AveragePool', 'Add', 'Concat')
+_QUANTIZED = ('Conv', 'Clip', 'Relu', 'Add', 'MaxPool', 'AveragePool')
 
 
 def convert(frozen: graph.Frozen, precision: str, images: list[np.ndarray],
-            about: str) -> dict[str, bytes]:
+            about: str, is_symmetric: bool = False) -> dict[str, bytes]:
     """Returns a graph as an .onnx file: {name: content}.
 
     Args:
@@ -25,6 +25,7 @@ def convert(frozen: graph.Frozen, precision: str, images: list[np.ndarray],
         on the runtime in what they are computed.
       images: of the input's type and shape each; for int8.
       about: JSON that is put into the file.
+      is_symmetric: of int8, whether 0 stands for 0 everywhere.
     """
     tf2onnx = backends.import_package('tf2onnx', 'ONNX')
     model, _ = tf2onnx.convert.from_graph_def(
@@ -34,7 +35,7 @@ def convert(frozen: graph.Frozen, precision: str, images: list[np.ndarray],
     if precision == 'float16':
         _store_in_float16(model)
     elif precision == 'int8':
-        model = _quantized(model, images)
+        model = _quantized(model, images, is_symmetric)
     model.metadata_props.add(key=backends.METADATA, value=about)
     return {'model.onnx': model.SerializeToString()}
 
@@ -68,11 +69,12 @@ def _store_in_float16(model):
     model.graph.node.extend(nodes)
 
 
-def _quantized(model, images):
+def _quantized(model, images, is_symmetric):
     """Returns the model with Q/DQ around what is computed in int8.
 
-    As TensorRT, too, takes it: symmetric, weights by channel, biases as they
-    are.
+    Weights are int8, by channel. What is between layers is uint8, which ONNX
+    Runtime computes with up to twice as fast as with int8 on x86; or, if it
+    is symmetric, int8.
     """
     onnx = backends.import_package('onnx', 'ONNX')
     quantization = backends.import_package('onnxruntime.quantization', 'int8')
@@ -89,14 +91,17 @@ def _quantized(model, images):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'model.onnx')
         quantization.quantize_static(
-            model, path, Images(), op_types_to_quantize=_QUANTIZED,
+            model, path, Images(),
+            op_types_to_quantize=_QUANTIZED,
             nodes_to_exclude=[
                 node.name for node in model.graph.node
                 if node.name.startswith(graph.POSTPROCESSING)
                 or node.op_type == 'Add' and constants & set(node.input)],
             quant_format=quantization.QuantFormat.QDQ, per_channel=True,
-            activation_type=quantization.QuantType.QInt8,
             weight_type=quantization.QuantType.QInt8,
-            extra_options={'ActivationSymmetric': True,
-                           'WeightSymmetric': True, 'QuantizeBias': False})
+            **({'activation_type': quantization.QuantType.QInt8,
+                'extra_options': {'ActivationSymmetric': True,
+                                  'QuantizeBias': False}}
+               if is_symmetric else
+               {'activation_type': quantization.QuantType.QUInt8}))
         return onnx.load(path)

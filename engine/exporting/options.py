@@ -50,7 +50,8 @@ class Export(NamedTuple):
     output_dir: Annotated[str | None, 'Folder of the files.'] = None
     formats: Annotated[
         Sequence[str] | None, 'Any of saved_model, onnx, openvino, tflite, '
-        'with commas between; default: all that have the precision.'] = None
+        'tensorrt, with commas between; default: the first four, if they have '
+        'the precision.'] = None
     precision: Annotated[
         Literal['float32', 'float16', 'int8'], 'float16 stores the weights '
         'so; int8 computes the network so.'] = 'float32'

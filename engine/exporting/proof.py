@@ -22,8 +22,9 @@ from engine.evaluation import evaluate
 from engine.evaluation import options
 from nets import ssd
 
-# Overlap from which on two detections of a class are the same one.
-SAME_OVERLAP = .9
+# Overlap from which on two detections of a class are the same one, and
+# difference of a side, relative, up to which they are in any case.
+SAME_OVERLAP, SAME_SIDE = .9, 1e-4
 Detect = Callable[[np.ndarray], backends.Found]
 
 
@@ -36,10 +37,10 @@ class Proof(NamedTuple):
 
 class Difference(NamedTuple):
     """How the detections of a file differ from those of a checkpoint."""
-    num_detections: int   # Of the checkpoint.
-    num_different: int    # Detections of either that the other has not.
-    score: float          # The largest difference of those that both have,
-    bbox: float           # and of a side of their bboxes, relative.
+    num_detections: int      # Of the checkpoint.
+    num_different: int       # Detections of either that the other has not.
+    score_difference: float  # The largest of those that both have,
+    bbox_difference: float   # and of a side of their bboxes, relative.
 
 
 def prove(name: str, batches: list[dict[str, Any]], detect: Detect,
@@ -146,12 +147,15 @@ def _images(batches):
 
 def _pairs(one, other):
     """Pairs detections of a class that overlap, the best overlaps first."""
-    overlaps = boxes.jaccard(
-        one.bboxes[:, None], other.bboxes[None], xp=np)
+    bboxes, others = one.bboxes[:, None], other.bboxes[None]
+    overlaps = boxes.jaccard(bboxes, others, xp=np)
+    # Those without area overlap nothing.
+    overlaps[np.abs(bboxes - others).max(-1) <= SAME_SIDE] = 1
     overlaps[one.classes[:, None] != other.classes[None]] = 0
+    is_same = overlaps >= SAME_OVERLAP
     pairs, taken = [], (set(), set())
-    for i, j in np.argwhere(overlaps >= SAME_OVERLAP)[
-            np.argsort(-overlaps[overlaps >= SAME_OVERLAP], kind='stable')]:
+    for i, j in np.argwhere(is_same)[
+            np.argsort(-overlaps[is_same], kind='stable')]:
         if i not in taken[0] and j not in taken[1]:
             pairs.append((i, j))
             taken[0].add(i)
