@@ -4,10 +4,11 @@ Nothing here needs TensorFlow, but for a SavedModel. What is in the files says
 engine.exporting.
 """
 import hashlib
-import importlib
+import importlib.util
 import json
 import os
 import re
+import sys
 import threading
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ SAVED_MODEL_METADATA = os.path.join('assets.extra', f'{METADATA}.json')
 FAILED = '.failed'
 INPUT, DETECTIONS, HEADS = (
     'images', ('boxes', 'scores', 'class_ids', 'num'), ('boxes', 'scores'))
+# What openvino and nncf report their use through.
+_TELEMETRY = 'openvino_telemetry'
 # The sum of the files' content, with zeros for its own digits.
 _SUM = re.compile(rb'ssd-sha256-([0-9a-f]{64})')
 NO_SUM = f'ssd-sha256-{"0" * 64}'
@@ -150,19 +153,37 @@ def seal(parts: dict[str, bytes]) -> dict[str, bytes]:
         for name, content in parts.items()}
 
 
+def check_package(name: str, what: str):
+    """Raises ValueError if a package that `what` needs is not installed."""
+    if importlib.util.find_spec(name) is None:
+        raise ValueError(_missing(name, what, 'is not installed'))
+
+
 def import_package(name: str, what: str):
     """Returns the module of a package that not everybody has.
 
+    What reports its use to its makers does not, if it was not imported before.
+
     Raises:
-      ValueError: it is not installed; `what` needs it.
+      ValueError: it cannot be imported; `what` needs it.
     """
+    telemetry = sys.modules.get(_TELEMETRY)
+    sys.modules[_TELEMETRY] = None  # As if it were not installed.
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ValueError(
-            f'{what} needs the package {name.partition(".")[0]}, which '
-            f"cannot be imported ({error}): pip install '.[export]'"
-            ) from None
+        raise ValueError(_missing(
+            name.partition('.')[0], what, f'cannot be imported ({error})'
+            )) from None
+    finally:
+        del sys.modules[_TELEMETRY]
+        if telemetry is not None:
+            sys.modules[_TELEMETRY] = telemetry
+
+
+def _missing(name, what, fault):
+    return (f'{what} needs the package {name}, which {fault}: pip install '
+            "'.[export]'")
 
 
 class _OnnxRuntime:

@@ -113,7 +113,7 @@ def _formats(export):
     for name, module in formats.items():
         is_int8 = export.precision == 'int8'
         for package in (*module.PACKAGES, *is_int8 * module.INT8_PACKAGES):
-            backends.import_package(package, f'--formats={name}')
+            backends.check_package(package, f'--formats={name}')
     return formats
 
 

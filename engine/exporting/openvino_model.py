@@ -20,7 +20,6 @@ def convert(frozen: graph.Frozen, precision: str, images: list[np.ndarray],
         path = os.path.join(folder, 'graph.pb')
         with open(path, 'wb') as file:
             file.write(frozen.graph_def.SerializeToString())
-        # Unlike openvino.convert_model, this tells nobody.
         model = openvino.Core().read_model(path)
         for port, name in zip(model.outputs, _order(model, frozen.outputs)):
             port.get_tensor().set_names({name})
@@ -65,7 +64,6 @@ def _settle_no_ties(model):
 
 
 def _quantized(model, images):
-    os.environ.setdefault('NNCF_CI', '1')  # It tells nobody then.
     nncf = backends.import_package('nncf', 'int8')
     return nncf.quantize(
         model, nncf.Dataset(images), subset_size=len(images),

@@ -1,5 +1,6 @@
 """Exported files in their runtimes, and what is refused."""
 import concurrent.futures
+import os
 import pathlib
 import shutil
 import subprocess
@@ -212,7 +213,7 @@ def test_a_runtime_that_is_missing_is_named(
         backends.Backend(paths[name])
 
 
-def test_tensorflow_is_not_imported(paths):
+def test_neither_tensorflow_nor_telemetry_is_imported(paths, tmp_path):
     program = f"""
 import sys
 import numpy as np
@@ -220,7 +221,12 @@ from engine import backends
 for path in {[paths[name] for name in FORMATS if name != 'saved_model']}:
     with backends.Backend(path) as backend:
         assert backend.detect(np.zeros((1, 64, 64, 3), np.uint8)).num
+backends.import_package('nncf', 'int8')
 assert 'tensorflow' not in sys.modules
+assert 'openvino_telemetry' not in sys.modules
 """
-    subprocess.run([sys.executable, '-c', program], cwd=scripts.ROOT,
-                   check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, '-c', program], cwd=scripts.ROOT, check=True,
+        capture_output=True, env={**os.environ, 'HOME': str(tmp_path)})
+    # Where it would keep the number that it knows this machine by.
+    assert not (tmp_path / 'intel').exists()
