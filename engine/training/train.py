@@ -78,36 +78,28 @@ def _train(groups, dataset, latest):
 
     Returns the KeyboardInterrupt that ended it after a save, or None.
     """
-    model, run = groups[1], groups[-1]
     source = latest
-    if latest is None and model.checkpoint_path is not None:
-        source = checkpoints.paths.find(model.checkpoint_path)
-    config = None
-    if latest is not None or not run.is_chief:  # It may have just begun.
-        config = train_dir.read_config(run.train_dir)
-    groups, choices = defaults.settle(
-        groups, dataset, source, latest is not None, config)
-    network = _make_network(groups[1], dataset, source)
-    data, model, loss, optimizer, run = groups = _configure(
-        groups, network, dataset, config, choices)
+    if latest is None and groups[1].checkpoint_path is not None:
+        source = checkpoints.paths.find(groups[1].checkpoint_path)
+    groups, network, choices = _settle(
+        groups, dataset, source, is_resumed=latest is not None)
+    data, model, loss, optimizer, run = groups
     start_step = 0 if latest is None else checkpoints.reader.global_step(latest)
-    last_step = run.max_number_of_steps
-    if last_step is not None and start_step >= last_step:
-        print(f'{latest}: is at step {start_step}, there is nothing to do '
-              f'until --max_number_of_steps={last_step}.')
-        if run.num_ps:
-            distributed.tell_done(run)
-        return None
-    scores = None
-    if run.eval_split_name is not None:
+    scores = end = None
+    num_steps = run.max_number_of_steps
+    if num_steps is not None and start_step >= num_steps:
+        end = (f'{latest}: is at step {start_step}, there is nothing to do '
+               f'until --max_number_of_steps={num_steps}.')
+    elif run.eval_split_name is not None:
         scores = validation.Validation(data, model, optimizer, run, dataset)
         # Of several workers the chief does it in its next step.
         _say(scores.resume(None if run.num_ps else latest, start_step))
-        if scores.end is not None:
-            print(scores.end)
-            if run.num_ps:
-                distributed.tell_done(run)
-            return None
+        end = scores.end
+    if end is not None:
+        print(end)
+        if run.num_ps:
+            distributed.tell_done(run)
+        return None
     if run.is_chief:
         print('\n'.join([*defaults.lines(choices), _introduction(
             network, dataset, optimizer, run)]), flush=True)
@@ -183,6 +175,18 @@ def _introduction(network, dataset, optimizer, run):
     return (f'{network.name} on {dataset.num_samples} images of '
             f'{dataset.name} {dataset.split_name}: {steps}. In '
             f'{run.train_dir}: {saved}.')
+
+
+def _settle(groups, dataset, source, is_resumed):
+    """Returns the groups with all values, the network, and what was chosen."""
+    config, run = None, groups[-1]
+    if is_resumed or not run.is_chief:  # The chief may have just begun.
+        config = train_dir.read_config(run.train_dir)
+    groups, choices = defaults.settle(
+        groups, dataset, source, is_resumed, config)
+    network = _make_network(groups[1], dataset, source)
+    return (_configure(groups, network, dataset, config, choices), network,
+            choices)
 
 
 def _configure(groups, network, dataset, config, choices):
