@@ -11,6 +11,10 @@ import tensorflow.compat.v1 as tf
 from detection import boxes
 from detection import postprocessing
 
+# Candidates that are looked at, where they would be more, and scores of the
+# best anchors that they are chosen from, but of at least so many anchors.
+NUM_CANDIDATES, NUM_SCORES, MIN_ANCHORS = 2000, 30000, 800
+INT32_MAX = 2 ** 31 - 1
 # Where the sides of suppressed bboxes end, relative to the image: one of no
 # image's size would cost all others their precision.
 _WINDOW = (-4., -4., 5., 5.)
@@ -22,10 +26,10 @@ def select_detections(scores: tf.Tensor, bboxes: tf.Tensor,
                       ) -> postprocessing.Detections:
     """Returns what postprocessing.select_detections does.
 
-    But for an image whose best candidates (NUM_FIRST_CANDIDATES, or four times
-    keep_top_k) give less than keep_top_k detections, or of which a class has
-    more than select_top_k, and that has candidates beyond: these are not
-    looked at here.
+    But for images of many candidates that overlap: if the NUM_CANDIDATES best
+    (of all classes, at most select_top_k of each) give less than keep_top_k
+    detections, those beyond are not looked at here. Up to five classes there
+    are none beyond.
 
     Args:
       scores: float32 [batch, num_anchors, num_classes], all three known.
@@ -50,24 +54,17 @@ def select_detections(scores: tf.Tensor, bboxes: tf.Tensor,
 def _select(scores, bboxes, select_threshold, select_top_k, nms_threshold,
             keep_top_k):
     """Returns an image's Detections; scores are without the background."""
-    num_candidates = max(
-        postprocessing.NUM_FIRST_CANDIDATES, 4 * keep_top_k)
     scores = tf.where_v2(scores > select_threshold, scores, 0.)
-    scores, bboxes = _best_anchors(scores, bboxes, num_candidates)
+    scores, bboxes = _best_anchors(scores, bboxes)
     num_anchors, num_labels = scores.shape.as_list()
-    num_candidates = min(num_candidates, num_anchors * num_labels)
-    scores, indices = _sorted(
-        tf.nn.top_k(tf.reshape(scores, [-1]), num_candidates),
-        num_anchors * num_labels)
-    anchors = indices // num_labels
-    labels = indices - anchors * num_labels
+    num_candidates = max(NUM_CANDIDATES, 4 * keep_top_k)
+    scores, anchors, labels = _best_candidates(
+        scores, min(select_top_k, num_anchors), num_candidates)
     bboxes = tf.gather(bboxes, anchors)
-    is_candidate = scores > 0
-    if select_top_k < num_candidates:
-        is_candidate &= _numbers(labels, num_labels) <= select_top_k
+    num_candidates = scores.shape[0]
     # Ranks, which differ, and not scores, whose order is left open if equal.
     ranks = tf.where_v2(
-        is_candidate, tf.range(num_candidates, 0., -1.), 0.)
+        scores > 0, tf.range(num_candidates, 0., -1.), 0.)
     kept, num = tf.raw_ops.NonMaxSuppressionV4(
         boxes=_apart(bboxes, labels, num_labels), scores=ranks,
         max_output_size=keep_top_k, iou_threshold=nms_threshold,
@@ -80,39 +77,43 @@ def _select(scores, bboxes, select_threshold, select_top_k, nms_threshold,
         tf.where_v2(is_kept[:, None], tf.gather(bboxes, kept), 0.), num)
 
 
-def _best_anchors(scores, bboxes, num_candidates):
-    """Leaves the anchors of the best scores, in their order.
-
-    Not all runtimes are quick to sort all the scores.
-    """
-    if scores.shape[0] <= num_candidates:
+def _best_anchors(scores, bboxes):
+    """Leaves the anchors of the best scores, in their order."""
+    num_all, num_labels = scores.shape.as_list()
+    num_anchors = max(NUM_SCORES // num_labels, MIN_ANCHORS)
+    if num_all <= num_anchors:
         return scores, bboxes
-    anchors = tf.nn.top_k(tf.reduce_max(scores, 1), num_candidates).indices
-    last = scores.shape[0] - 1
+    anchors = tf.nn.top_k(tf.reduce_max(scores, 1), num_anchors).indices
     # By their number, ascending.
-    anchors = last - tf.nn.top_k(last - anchors, num_candidates).values
+    anchors = num_all - tf.nn.top_k(num_all - anchors, num_anchors).values
     return tf.gather(scores, anchors), tf.gather(bboxes, anchors)
 
 
-def _sorted(best, num):
-    """Puts the indices of equal scores, each below num, in their order.
+def _best_candidates(scores, select_top_k, num):
+    """Returns the best `num`, with at most select_top_k of each label.
 
-    top_k does so by itself, but not in OpenVINO, where it takes a hundred
-    times as long then.
+    Equal scores are in the order of their anchors, then of their labels.
+    top_k does so by itself, but not in OpenVINO, where it would take a hundred
+    times as long.
+
+    Returns:
+      float32 scores [n], 0 if there is none; int32 anchors [n], labels [n].
     """
-    num_best = best.values.shape[0]
-    is_other = best.values[1:] < best.values[:-1]
-    numbers = tf.cumsum(tf.concat([[0], tf.cast(is_other, tf.int32)], 0))
+    num_anchors, num_labels = scores.shape.as_list()
+    num_indices = num_anchors * num_labels
+    num = min(num, select_top_k * num_labels, INT32_MAX // num_indices)
+    scores, anchors = tf.nn.top_k(tf.transpose(scores), select_top_k)
+    # A number of anchor and label, [num_labels, select_top_k].
+    indices = anchors * num_labels + tf.range(num_labels)[:, None]
+    scores, places = tf.nn.top_k(tf.reshape(scores, [-1]), num)
+    indices = tf.gather(tf.reshape(indices, [-1]), places)
+    is_lower = tf.cast(scores[1:] < scores[:-1], tf.int32)
+    levels = tf.cumsum(tf.concat([[0], is_lower], 0))
     order = tf.nn.top_k(
-        (num_best - numbers) * num - best.indices, num_best).indices
-    return best.values, tf.gather(best.indices, order)
-
-
-def _numbers(labels, num_labels):
-    """Returns the how-manieth of its label each is, from 1: float32 [n]."""
-    one_hot = tf.cast(tf.equal(
-        labels[:, None], tf.range(num_labels)), tf.float32)
-    return tf.reduce_sum(tf.cumsum(one_hot) * one_hot, 1)
+        (num - levels) * num_indices - indices, num).indices
+    indices = tf.gather(indices, order)
+    anchors = indices // num_labels
+    return scores, anchors, indices - anchors * num_labels
 
 
 def _apart(bboxes, labels, num_labels):

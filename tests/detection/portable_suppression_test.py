@@ -45,6 +45,17 @@ def test_equals_the_other_one_on_random_heads(num_classes=81):
     assert_same(expected, got)
 
 
+def test_all_candidates_of_a_few_classes_are_looked_at():
+    rng = np.random.default_rng(0)
+    # Of the first class all are better than any of the others.
+    scores = rng.uniform(.1, .5, (2, 3000, 4)) + [0, .5, 0, 0]
+    low = rng.uniform(0, .1, (2, 3000, 2))
+    bboxes = np.concatenate([low, low + rng.uniform(.1, .5, low.shape)], 2)
+    expected, got = both(scores, bboxes)
+    assert {1, 2, 3} <= set(expected.classes[0])
+    assert_same(expected, got)
+
+
 @pytest.mark.parametrize('rule', [
     {}, {'select_top_k': 7}, {'keep_top_k': 9}, {'keep_top_k': 600},
     {'select_threshold': 0, 'nms_threshold': 0},
