@@ -14,7 +14,7 @@ from detection import postprocessing
 # Candidates that are looked at, where they would be more, and scores of the
 # best anchors that they are chosen from, but of at least so many anchors.
 NUM_CANDIDATES, NUM_SCORES, MIN_ANCHORS = 2000, 30000, 800
-INT32_MAX = 2 ** 31 - 1
+MAX_CANDIDATES = 2 ** 12  # See _in_order.
 # Where the sides of suppressed bboxes end, relative to the image: one of no
 # image's size would cost all others their precision.
 _WINDOW = (-4., -4., 5., 5.)
@@ -57,7 +57,8 @@ def _select(scores, bboxes, select_threshold, select_top_k, nms_threshold,
     scores = tf.where_v2(scores > select_threshold, scores, 0.)
     scores, bboxes = _best_anchors(scores, bboxes)
     num_anchors, num_labels = scores.shape.as_list()
-    num_candidates = max(NUM_CANDIDATES, 4 * keep_top_k)
+    num_candidates = min(
+        max(NUM_CANDIDATES, 4 * keep_top_k), MAX_CANDIDATES)
     scores, anchors, labels = _best_candidates(
         scores, min(select_top_k, num_anchors), num_candidates)
     bboxes = tf.gather(bboxes, anchors)
@@ -92,28 +93,35 @@ def _best_anchors(scores, bboxes):
 def _best_candidates(scores, select_top_k, num):
     """Returns the best `num`, with at most select_top_k of each label.
 
-    Equal scores are in the order of their anchors, then of their labels.
-    top_k does so by itself, but not in OpenVINO, where it would take a hundred
-    times as long.
-
     Returns:
-      float32 scores [n], 0 if there is none; int32 anchors [n], labels [n].
+      float32 scores [n], descending, 0 if there is none; int32 anchors [n],
+      labels [n]: of equal scores in their order, anchors first.
     """
     num_anchors, num_labels = scores.shape.as_list()
-    num_indices = num_anchors * num_labels
-    num = min(num, select_top_k * num_labels, INT32_MAX // num_indices)
+    num = min(num, select_top_k * num_labels)
     scores, anchors = tf.nn.top_k(tf.transpose(scores), select_top_k)
     # A number of anchor and label, [num_labels, select_top_k].
     indices = anchors * num_labels + tf.range(num_labels)[:, None]
     scores, places = tf.nn.top_k(tf.reshape(scores, [-1]), num)
-    indices = tf.gather(tf.reshape(indices, [-1]), places)
-    is_lower = tf.cast(scores[1:] < scores[:-1], tf.int32)
-    levels = tf.cumsum(tf.concat([[0], is_lower], 0))
-    order = tf.nn.top_k(
-        (num - levels) * num_indices - indices, num).indices
-    indices = tf.gather(indices, order)
+    indices = _in_order(scores, tf.gather(tf.reshape(indices, [-1]), places),
+                        num_anchors * num_labels)
     anchors = indices // num_labels
     return scores, anchors, indices - anchors * num_labels
+
+
+def _in_order(scores, indices, num_indices):
+    """Returns indices, below num_indices, with those of equal scores ascending.
+
+    Scores are descending. top_k leaves the order of equal ones open in some
+    runtimes, and sorts integers as float32, which are exact up to 2 ** 24.
+    """
+    num = scores.shape[0]
+    is_lower = tf.cast(scores[1:] < scores[:-1], tf.int32)
+    levels = tf.cumsum(tf.concat([[0], is_lower], 0))
+    by_index = tf.nn.top_k(num_indices - indices, num).indices
+    order = tf.nn.top_k(
+        num * (num - tf.gather(levels, by_index)) - tf.range(num), num).indices
+    return tf.gather(tf.gather(indices, by_index), order)
 
 
 def _apart(bboxes, labels, num_labels):
