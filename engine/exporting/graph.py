@@ -13,16 +13,15 @@ from engine import backends
 from engine import checkpoints
 from nets import ssd
 
-# Between network and post-processing: names of operations, and the scope of
-# what follows, which is not computed in int8.
-LOGITS, LOCALISATIONS, POSTPROCESSING = (
-    'logits', 'localisations', 'postprocessing')
+# Scope of what follows the network, which is not computed in int8.
+POSTPROCESSING = 'postprocessing'
 
 
 class Frozen(NamedTuple):
     """A graph whose weights are constants."""
     graph_def: tf.GraphDef
-    outputs: tuple[str, ...]  # Names of operations, as backends.INPUT.
+    heads: tuple[str, ...]    # What layers predict: names of operations,
+    outputs: tuple[str, ...]  # as outputs and backends.INPUT.
     input_shape: tuple[int, int, int, int]  # Batch, height, width, 3.
     input_type: str  # 'float32' or 'uint8'.
 
@@ -60,8 +59,6 @@ def build(prefix: str, network: ssd.SSDNet, batch_size: int = 1,
         pixels = _normalise(tf.cast(images, tf.float32), params)
         with checkpoints.restore.weights_of(prefix, moving_average_decay):
             logits, localisations, _ = network.net(pixels, is_training=False)
-        logits = tf.identity(logits, LOGITS)
-        localisations = tf.identity(localisations, LOCALISATIONS)
         with tf.name_scope(POSTPROCESSING):
             scores, bboxes = network.decode(logits, localisations)
             outputs = dict(zip(backends.HEADS, (bboxes, scores), strict=True))
@@ -75,7 +72,16 @@ def build(prefix: str, network: ssd.SSDNet, batch_size: int = 1,
             tf.identity(output, name)
         graph_def = tf.graph_util.extract_sub_graph(
             graph.as_graph_def(), list(outputs))
-    return Frozen(graph_def, tuple(outputs), shape, input_type)
+    return Frozen(graph_def, (*_parts(logits), *_parts(localisations)),
+                  tuple(outputs), shape, input_type)
+
+
+def _parts(concatenated):
+    """Returns the names of the operations whose outputs are concatenated."""
+    operation = concatenated.op
+    if operation.type != 'ConcatV2':  # There is one.
+        return [operation.name]
+    return [part.op.name for part in operation.inputs[:-1]]  # Last: axis.
 
 
 def _normalise(images, params):

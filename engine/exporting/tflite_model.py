@@ -15,14 +15,14 @@ def convert(frozen: graph.Frozen, precision: str, images: list[np.ndarray],
     """Returns a graph as a .tflite file; see onnx_model.convert."""
     flatbuffers = backends.import_package(
         'ai_edge_litert.tools.flatbuffer_utils', 'TFLite')
-    heads = (graph.LOGITS, graph.LOCALISATIONS)
     if precision == 'int8':
         # The converter would have all in int8, even the numbers of anchors.
         model = _joined(*(
             flatbuffers.read_model_from_bytearray(bytearray(part)) for part in
-            (_converted(frozen.graph_def, (backends.INPUT,), heads, precision,
-                        images),
-             _converted(frozen.graph_def, heads, frozen.outputs, 'float32'))))
+            (_converted(frozen.graph_def, (backends.INPUT,), frozen.heads,
+                        precision, images),
+             _converted(frozen.graph_def, frozen.heads, frozen.outputs,
+                        'float32'))))
     else:
         model = flatbuffers.read_model_from_bytearray(bytearray(_converted(
             frozen.graph_def, (backends.INPUT,), frozen.outputs, precision)))

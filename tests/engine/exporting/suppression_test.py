@@ -36,7 +36,7 @@ def suppression(shape, num_anchors, num_classes):
                 strict=True):
             tf.identity(output, name)
         return graph.Frozen(
-            whole.as_graph_def(), backends.DETECTIONS, shape, 'float32')
+            whole.as_graph_def(), (), backends.DETECTIONS, shape, 'float32')
 
 
 def in_graph(images):
