@@ -86,7 +86,7 @@ class _Measure:
 
 def _with_scaled(bboxes, rng):
     """Returns bboxes with those of SCALES, anywhere, and their weights."""
-    centres = boxes.to_centres(bboxes, np)
+    centres = boxes.to_centres(bboxes)
     scaled = [bboxes]
     for scale in SCALES:
         sides = centres[:, 2:] * scale
@@ -101,7 +101,7 @@ def _with_scaled(bboxes, rng):
 
 def _medians(bboxes, sizes, ratios, steps):
     """Returns sizes and ratios that divide the boxes, in pixels, evenly."""
-    sides = np.log(np.maximum(boxes.to_centres(bboxes, np)[:, 2:], 1e-3))
+    sides = np.log(np.maximum(boxes.to_centres(bboxes)[:, 2:], 1e-3))
     means = sides.mean(axis=1)  # Of the logarithms: root of the area.
     log_ratios = np.clip(sides[:, 1] - sides[:, 0],
                          -np.log(MAX_RATIO), np.log(MAX_RATIO))

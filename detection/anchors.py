@@ -79,7 +79,7 @@ def all_anchors(feat_shapes: Sequence[tuple[int, int]],
         return np.clip(all_layers, 0, 1)
     if clip == 'corners':
         return boxes.to_centres(
-            np.clip(boxes.to_corners(all_layers, np), 0, 1), np)
+            np.clip(boxes.to_corners(all_layers), 0, 1))
     raise ValueError(f'anchor_clip is {clip!r}, not corners, sides, '
                      'centres_and_sides or null.')
 
@@ -109,7 +109,7 @@ def best_overlaps(bboxes: np.ndarray, feat_shapes: Sequence[tuple[int, int]],
       float64 [n].
     """
     bboxes = np.asarray(bboxes, np.float64)
-    pixels = boxes.to_centres(bboxes, np)[:, :2] * img_shape
+    pixels = boxes.to_centres(bboxes)[:, :2] * img_shape
     best = np.zeros(len(bboxes))
     for feat_shape, *layer, step, layer_offset in zip(
             feat_shapes, sizes, ratios, steps,
@@ -120,8 +120,8 @@ def best_overlaps(bboxes: np.ndarray, feat_shapes: Sequence[tuple[int, int]],
         cells = np.clip(np.round(pixels / step - layer_offset).astype(int),
                         0, np.array(feat_shape) - 1)
         corners = boxes.to_corners(
-            grid[cells[:, 0], cells[:, 1]].astype(np.float64), np)
+            grid[cells[:, 0], cells[:, 1]].astype(np.float64))
         overlaps = boxes.jaccard(
-            bboxes[:, None], corners, np)  # [n, num_kinds]
+            bboxes[:, None], corners)  # [n, num_kinds]
         best = np.maximum(best, overlaps.max(axis=1))
     return best

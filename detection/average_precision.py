@@ -89,7 +89,7 @@ def overlap(bboxes_a: np.ndarray, bboxes_b: np.ndarray) -> np.ndarray:
     """Returns the overlap (IoU) of broadcastable bboxes in pixels, [...]."""
     end_included = np.array([0, 0, 1, 1])
     return boxes.jaccard(
-        bboxes_a + end_included, bboxes_b + end_included, xp=np)
+        bboxes_a + end_included, bboxes_b + end_included)
 
 
 def best_objects(

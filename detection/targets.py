@@ -84,7 +84,7 @@ def encode(labels: tf.Tensor, bboxes: tf.Tensor, anchors: np.ndarray,
       prior_scaling: of cx, cy, w, h.
       match_threshold: as in `match`.
     """
-    corners = boxes.to_corners(anchors.astype(np.float64), xp=np)
+    corners = boxes.to_corners(anchors.astype(np.float64))
     candidates = _candidates(
         boxes.jaccard(bboxes[:, None], corners.astype(np.float32)),
         match_threshold)

@@ -42,7 +42,7 @@ def ssd_bboxes_select(
     indices, classes = np.nonzero(predictions[:, 1:] > select_threshold)
     classes += 1
     bboxes = boxes.decode(
-        localisations[indices], anchors[indices], prior_scaling, xp=np)
+        localisations[indices], anchors[indices], prior_scaling)
     return classes, predictions[indices, classes], bboxes
 
 
@@ -55,17 +55,17 @@ def bboxes_sort(classes: Array, scores: Array, bboxes: Array,
 
 def bboxes_clip(bbox_reference: Sequence[float], bboxes: Array) -> Array:
     """Returns the parts of bboxes inside bbox_reference, [4]."""
-    return boxes.clip(bboxes, bbox_reference, xp=np)
+    return boxes.clip(bboxes, bbox_reference)
 
 
 def bboxes_resize(bbox_reference: Sequence[float], bboxes: Array) -> Array:
     """Returns bboxes relative to bbox_reference, [4]."""
-    return boxes.resize(bboxes, bbox_reference, xp=np)
+    return boxes.resize(bboxes, bbox_reference)
 
 
 def bboxes_jaccard(bboxes_a: Array, bboxes_b: Array) -> Array:
     """Returns the overlap (IoU) of two broadcastable sets of bboxes."""
-    return boxes.jaccard(bboxes_a, bboxes_b, xp=np)
+    return boxes.jaccard(bboxes_a, bboxes_b)
 
 
 def bboxes_nms(classes: Array, scores: Array, bboxes: Array,

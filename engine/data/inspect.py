@@ -226,7 +226,7 @@ def advise(fits: Sequence[Fit]) -> Fit:
 
 def _by_size(bboxes):
     """Returns for each pair of SIDES which bboxes are between: bool [n]."""
-    sizes = np.digitize(np.sqrt(boxes.area(bboxes, np)), SIDES[1:-1])
+    sizes = np.digitize(np.sqrt(boxes.area(bboxes)), SIDES[1:-1])
     return [sizes == size for size in range(len(SIDES) - 1)]
 
 

@@ -128,7 +128,7 @@ def merge(size: tuple[int, int],
     while len(order):
         first, order = order[0], order[1:]
         kept.append(first)
-        overlaps = boxes.jaccard(bboxes[first], bboxes[order], xp=np)
+        overlaps = boxes.jaccard(bboxes[first], bboxes[order])
         seen = _overlaps_as_both_see(first, order, frames, bboxes)
         overlaps = np.where(
             is_near[first] | is_near[order], np.maximum(overlaps, seen),
@@ -158,5 +158,4 @@ def _overlaps_as_both_see(first, others, frames, bboxes):
         np.maximum(frames[first, :2], frames[others, :2]),
         np.minimum(frames[first, 2:], frames[others, 2:])], 1)
     return boxes.jaccard(
-        boxes.clip(bboxes[first], shared, xp=np),
-        boxes.clip(bboxes[others], shared, xp=np), xp=np)
+        boxes.clip(bboxes[first], shared), boxes.clip(bboxes[others], shared))

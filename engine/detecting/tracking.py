@@ -55,7 +55,7 @@ class Tracker:
         self._frame = frame
         for one in self._objects:
             one.predict(steps)
-        places = boxes.to_centres(np.asarray(bboxes, float), xp=np)
+        places = boxes.to_centres(np.asarray(bboxes, float))
         is_confident = np.asarray(scores) > self._threshold
         matched = {}  # {row: object}
 
@@ -157,9 +157,9 @@ def _overlaps(objects, places, class_ids):
     growth = 1 + np.reshape([np.minimum((0, 0, _MAX_GROWTH, _MAX_GROWTH), (
         one.num_lost - 1) * _GROWTH) for one in objects], (-1, 1, 4))
     return boxes.jaccard(
-        boxes.to_corners(expected * growth, xp=np),
-        boxes.to_corners(places * growth, xp=np),
-        xp=np) - _OTHER_CLASS * (labels != class_ids)
+        boxes.to_corners(expected * growth),
+        boxes.to_corners(places * growth)
+        ) - _OTHER_CLASS * (labels != class_ids)
 
 
 def assign(values: np.ndarray, minimum: float) -> list[tuple[int, int]]:

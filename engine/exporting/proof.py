@@ -148,7 +148,7 @@ def _images(batches):
 def _pairs(one, other):
     """Pairs detections of a class that overlap, the best overlaps first."""
     bboxes, others = one.bboxes[:, None], other.bboxes[None]
-    overlaps = boxes.jaccard(bboxes, others, xp=np)
+    overlaps = boxes.jaccard(bboxes, others)
     # Those without area overlap nothing.
     overlaps[np.abs(bboxes - others).max(-1) <= SAME_SIDE] = 1
     overlaps[one.classes[:, None] != other.classes[None]] = 0

@@ -155,7 +155,7 @@ def _draw_objects(network, class_names, image, labels, localisations):
     picture = np.clip(
         np.round(image / params.scale + params.mean), 0, 255).astype(np.uint8)
     bboxes = boxes.decode(
-        localisations, network.anchors(), params.prior_scaling, xp=np)
+        localisations, network.anchors(), params.prior_scaling)
     pixels = np.round(bboxes * [*params.img_shape, *params.img_shape])
     # An object has several anchors, all of which decode to its bbox.
     objects = np.unique(

@@ -59,20 +59,20 @@ def test_cases_of_the_reference():
     reference, = np.flatnonzero(case['target_labels'])
     overlaps = boxes.jaccard(
         case['bboxes'].astype(np.float64),
-        boxes.to_corners(anchors.astype(np.float64), np), np)
+        boxes.to_corners(anchors.astype(np.float64)))
     np.testing.assert_allclose(
         overlaps[[matched, reference]], [overlaps.max()] * 2, rtol=1e-12)
     assert matched == np.argmax(overlaps)
     assert got.labels[matched] == 2
     np.testing.assert_allclose(
         got.localisations[matched],
-        boxes.encode(case['bboxes'][0], anchors[matched], xp=np), rtol=1e-5)
+        boxes.encode(case['bboxes'][0], anchors[matched]), rtol=1e-5)
 
 
 def test_candidates_alone_give_what_all_anchors_give():
     """Random objects, in crowds that share anchors, and inside several."""
     anchors = ssd_vgg_300.SSDNet().anchors()
-    corners = boxes.to_corners(anchors.astype(np.float64), xp=np)
+    corners = boxes.to_corners(anchors.astype(np.float64))
     bboxes = tf.placeholder(tf.float32, [None, 4])
     # As labels the numbers of the objects.
     numbers = tf.range(1, tf.shape(bboxes)[0] + 1)

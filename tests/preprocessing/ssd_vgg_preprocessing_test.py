@@ -71,7 +71,7 @@ def test_results_are_well_formed_over_many_seeds(train):
         assert image.shape == (*OUT_SHAPE, 3)
         assert labels.dtype == np.int64 and len(labels) == len(result)
         assert result.min(initial=0) >= 0 and result.max(initial=0) <= 1
-        assert (boxes.area(result, np) > 0).all()
+        assert (boxes.area(result) > 0).all()
         assert (image >= -MEAN - 1e-3).all()
         assert (image <= 255 - MEAN + 1e-3).all()
         numbers.add(len(labels))
@@ -203,7 +203,7 @@ def test_bbox_img_brings_bboxes_back(resize):
     bboxes = np.array([[0.4, 0.3, 0.6, 0.5]], np.float32)
     there = (bboxes * np.tile(bbox_img[2:] - bbox_img[:2], 2)
              + np.tile(bbox_img[:2], 2))
-    back = boxes.resize(boxes.clip(there, bbox_img, np), bbox_img, np)
+    back = boxes.resize(boxes.clip(there, bbox_img), bbox_img)
     np.testing.assert_allclose(back, bboxes, atol=1e-6)
 
 

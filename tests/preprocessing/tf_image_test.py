@@ -163,7 +163,7 @@ def test_sample_crop_is_caffe_s_loop_of_one_trial_after_another():
         for _ in range(30):
             drawn = random.rand(uniforms.shape[0]).astype(np.float32)
             got, trials = session.run(outputs, {uniforms: drawn})
-            best = boxes.jaccard(trials[:, None], bboxes, np).max(1)
+            best = boxes.jaccard(trials[:, None], bboxes).max(1)
             produced = []
             for bound, *sampler in zip(
                     tf_image.CROP_MIN_JACCARDS, np.split(best, 6),

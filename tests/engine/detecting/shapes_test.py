@@ -66,8 +66,7 @@ def test_small_shapes_in_a_large_picture_are_found_once(network):
 
     def found_in(found):
         overlaps = boxes.jaccard(
-            np.array(objects)[:, None], found.bboxes[None].astype(float),
-            xp=np)
+            np.array(objects)[:, None], found.bboxes[None].astype(float))
         labels = [drawing.CLASSES.index(name) + 1 for name in names]
         overlaps *= np.equal.outer(labels, found.class_ids)
         return (overlaps > .5).sum(1)

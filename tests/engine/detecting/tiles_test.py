@@ -52,8 +52,8 @@ def seen_by(objects, places):
     def look(crop):
         window = np.array([*crop[0, 0], *(crop[-1, -1] + 1)])
         places.append(window.tolist())
-        parts = boxes.clip(objects, window.astype(float), xp=np)
-        visible = boxes.area(parts, xp=np) / boxes.area(objects, xp=np)
+        parts = boxes.clip(objects, window.astype(float))
+        visible = boxes.area(parts) / boxes.area(objects)
         sides = (objects[:, 2:] - objects[:, :2]).max(1)
         rows = np.flatnonzero(
             (visible > .3) & (sides > .1 * min(crop.shape[:2])))

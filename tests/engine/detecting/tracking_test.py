@@ -29,9 +29,8 @@ def film(seed, num_objects=8, height=480, width=640):
         scores = np.full(num_objects, .9)
         for behind, front in itertools.combinations(range(num_objects), 2):
             window = bboxes[front]
-            hidden = boxes.area(
-                boxes.clip(bboxes[behind], window, xp=np), xp=np
-            ) / boxes.area(bboxes[behind], xp=np)
+            hidden = boxes.area(boxes.clip(
+                bboxes[behind], window)) / boxes.area(bboxes[behind])
             # Faint, then not found at all.
             scores[behind] = min(
                 scores[behind], .9 if hidden < .4 else .3 if hidden < .7

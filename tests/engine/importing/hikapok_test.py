@@ -243,9 +243,9 @@ def test_outputs_and_detections_are_theirs(tmp_path, capsys):
                 in_our_order(their_localisations)[:, [1, 0, 3, 2]])
     centres = their_decoded(
         their_localisations, their_anchors(SCALES, EXTRA_SCALES, 1))
-    bboxes = boxes.to_corners(centres, np)
+    bboxes = boxes.to_corners(centres)
     check_close(boxes.decode(
-        localisations, net.anchors(), net.params.prior_scaling, xp=np),
+        localisations, net.anchors(), net.params.prior_scaling),
         in_our_order(bboxes))
     expected = their_detections(their_logits, bboxes)
     expected[:, 2:] = np.clip(expected[:, 2:], 0, 1)
@@ -277,7 +277,7 @@ def test_absolute_coordinates_are_exact_in_the_images_pixels(tmp_path):
                        cy + (h - 1) / 2, cx + (w - 1) / 2], axis=1)
     ours = boxes.decode(in_our_order(localisations)[:, [1, 0, 3, 2]],
                         net.anchors().astype(np.float64),
-                        net.params.prior_scaling, xp=np)
+                        net.params.prior_scaling)
     check_close(300 * ours, in_our_order(theirs + [0, 0, 1, 1]))
 
 
