@@ -4,10 +4,27 @@ import re
 # Before it comes where the graph was built, after it what went wrong.
 _PLACE = re.compile(r"^Node: '.*'\n", re.MULTILINE)
 _KIND = re.compile(r'^\s*(\(\d+\) )?([A-Z_]+: )?')
+# What CUDA says where TensorFlow, driver and GPU do not fit together.
+_GPU_FAULTS = (
+    'no kernel image is available', 'device kernel image is invalid',
+    'compiled with an unsupported toolchain', 'CUDA_ERROR_NO_BINARY_FOR_GPU',
+    'CUDA_ERROR_INVALID_PTX', 'CUDA_ERROR_UNSUPPORTED_PTX_VERSION',
+    # Of a kernel that one of the two before left without code.
+    "failed with 'CUDA_ERROR_INVALID_HANDLE'",
+    'CUDA driver version is insufficient', 'libdevice not found')
 
 
 def reason(message: str) -> str:
-    """Returns the line of a TensorFlow error's message that says the reason."""
+    """Returns the line of a TensorFlow error's message that says the reason.
+
+    Where that is a GPU that the installed TensorFlow cannot use, the line also
+    says what to do.
+    """
     lines = [line for line in _PLACE.split(message)[-1].splitlines()
              if line.strip() and 'root error(s) found' not in line]
-    return _KIND.sub('', lines[0]) if lines else ''
+    line = _KIND.sub('', lines[0]) if lines else ''
+    if any(fault in message for fault in _GPU_FAULTS):
+        line = ('the installed TensorFlow cannot use this GPU. See '
+                'docs/gpu.md, or run it on the CPU with CUDA_VISIBLE_DEVICES='
+                f'-1 before the command. CUDA says: {line}')
+    return line

@@ -1,7 +1,10 @@
 """TensorFlow as all scripts use it: graph mode, quiet, memory as needed."""
 import contextlib
 import ctypes
+import glob
+import os
 import platform
+import sys
 import warnings
 from collections.abc import Iterator
 
@@ -11,6 +14,8 @@ import tensorflow.compat.v1 as tf
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 # slim calls its layers so; nothing that a user can change.
 _SLIMS_WARNING = '`layer.apply` is deprecated'
+# NVIDIA's driver has a folder for each GPU; in WSL 2 a library of Windows'.
+_GPUS = ('/proc/driver/nvidia/gpus/*', '/usr/lib/wsl/lib/libcuda.so*')
 
 
 def prepare():
@@ -24,10 +29,26 @@ def prepare():
     tf.logging.set_verbosity(tf.logging.FATAL)
     warnings.filterwarnings('ignore', message=_SLIMS_WARNING)
     tf.disable_v2_behavior()
+    tell_of_unused_gpu()
     if platform.libc_ver()[0] == 'glibc':
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_MAX, 0)
         mallopt(_M_TRIM_THRESHOLD, -1)
+
+
+def tell_of_unused_gpu(patterns: tuple[str, ...] = _GPUS):
+    """Tells on stderr of a GPU that TensorFlow does not see.
+
+    Nothing of one that the user hides from it.
+    """
+    found = [path for pattern in patterns for path in glob.glob(pattern)]
+    if (not found or os.environ.get('CUDA_VISIBLE_DEVICES') in ('', '-1')
+            or tf.config.list_physical_devices('GPU')):
+        return
+    print(f'{found[0]}: an NVIDIA GPU is here, but TensorFlow sees none; the '
+          'CPU does the work. For the GPU: pip install '
+          f"'tensorflow[and-cuda]=={tf.version.VERSION}', else see "
+          'docs/gpu.md.', file=sys.stderr)
 
 
 @contextlib.contextmanager
