@@ -4,6 +4,7 @@ import os
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
+from common import commands
 from datasets import foreign_records
 from datasets import label_map
 from datasets import records
@@ -139,7 +140,8 @@ def _missing(record_name, dataset_dir, present):
         described.append(
             f'{other} (no --dataset_name reads it; the form is <name>_<split>)'
             if name is None else
-            f'--dataset_name={name} --dataset_split_name={split_name}')
+            commands.line(commands.flag('dataset_name', name),
+                          dataset_split_name=split_name))
     described += foreign_records.patterns(dataset_dir)
     path = os.path.join(dataset_dir, f'{record_name}_*.tfrecord')
     return (f'No file {path}; in that folder there is: '

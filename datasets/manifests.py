@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from common import commands
 from common import files
 from datasets import label_map
 from datasets import records
@@ -273,7 +274,7 @@ def _class_advice(tallies, is_default):
         lines.append(
             'The known ones are those of VOC, as no others were given. For '
             'the classes of these annotations: ' + (
-                f'--labels={labels}' if can_be_typed else
+                commands.flag('labels', labels) if can_be_typed else
                 '--labels_file, a file with one name a line'))
     return lines
 

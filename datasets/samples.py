@@ -28,7 +28,7 @@ SWAPPED_SIZE = 'swapped_size'  # Width for height; the boxes fit the image.
 TURNED_UPRIGHT = 'turned_upright'  # The image, by EXIF, as its size tells.
 TURNED_UNTOLD = 'turned_upright_untold'  # The same; its size cannot tell.
 TURNED_BOXES = 'turned_boxes'  # With the image: they are of its stored form.
-# Kinds of other repairs; those of images are image_files'.
+# Kinds of other repairs; those of images are image_pixels'.
 IMAGE_FOUND_BY_STEM = 'image_found_by_stem'
 IMAGE_FOUND_BY_NAME = 'image_found_by_name'
 OTHER_IMAGE_NAMED = 'other_image_named'  # That of its own name is taken.

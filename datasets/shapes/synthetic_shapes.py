@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from common import commands
 from common import files
 from datasets.shapes import drawing
 
@@ -119,11 +120,11 @@ def main():
     except (ValueError, OSError) as error:
         parser.exit(1, f'{parser.prog}: {error}\n')
     print(f'{values.num_train} images for training and {values.num_test} for '
-          f'testing are in {values.output_dir}; next: python '
-          f'tf_convert_data.py --dataset_dir={values.output_dir} '
-          '--image_set=trainval --output_name=shapes_train '
-          f'--labels_file={os.path.join(values.output_dir, "labels.txt")} '
-          '--output_dir=tfrecords')
+          f'testing are in {values.output_dir}; next: ' + commands.line(
+              'python tf_convert_data.py', dataset_dir=values.output_dir,
+              image_set='trainval', output_name='shapes_train',
+              labels_file=os.path.join(values.output_dir, 'labels.txt'),
+              output_dir='tfrecords'))
 
 
 if __name__ == '__main__':

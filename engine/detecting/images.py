@@ -3,7 +3,7 @@ import os
 from collections import abc
 
 from common import threads
-from datasets import image_files
+from datasets import image_pixels
 from engine.detecting import animations
 from engine.detecting import detections
 from engine.detecting import image_lists
@@ -29,12 +29,11 @@ class Images:
 
     def samples(self) -> abc.Iterator[detections.Sample]:
         """Yields a Sample of each file or of each of its frames."""
-        with image_files.ImageReader() as reader:
-            for samples in threads.map_ahead(
-                    lambda entry: _samples_of(reader, *entry),
-                    zip(self.files, self.names, strict=True), NUM_THREADS,
-                    2 * NUM_THREADS):
-                yield from samples
+        for samples in threads.map_ahead(
+                lambda entry: _samples_of(*entry),
+                zip(self.files, self.names, strict=True), NUM_THREADS,
+                2 * NUM_THREADS):
+            yield from samples
 
     def account(self) -> dict:
         """Returns what detections.json says of it."""
@@ -42,13 +41,13 @@ class Images:
                 'left_out': self.left_out}
 
 
-def _samples_of(reader, path, name):
+def _samples_of(path, name):
     """Returns the Samples of a file; those of frames are made one by one."""
     sample = detections.Sample(path, name)
     try:
         with open(path, 'rb') as file:
             content = file.read()
-        pixels = reader.pixels(content)
+        pixels = image_pixels.decode(content)
     except (ValueError, OSError) as error:
         folder = os.path.dirname(path) or '.'
         if not os.path.isdir(folder):

@@ -12,6 +12,7 @@ from PIL import features
 from PIL import Image
 
 from datasets import image_files
+from datasets import image_pixels
 from datasets import other_images
 from datasets import records
 from tests import scripts
@@ -121,7 +122,7 @@ def test_images_are_upright(reader, tmp_path, image_format, orientation):
     assert image.format == (b'JPEG' if image_format == 'JPEG' else b'PNG')
     assert (image.encoded == content) == (
         orientation == 1 and image_format == 'JPEG')
-    for pixels in (reader.read(str(tmp_path / 'x')),
+    for pixels in (image_pixels.read(str(tmp_path / 'x')),
                    decode_with_tensorflow(image.encoded)):
         check_corners(pixels)
     # Nothing is turned again.
@@ -235,7 +236,7 @@ def test_more_than_8_bits_are_scaled(reader, tmp_path, extension, pixels,
     assert image.repairs == ('reencoded_image', 'scaled_range')
     (tmp_path / 'x').write_bytes(content)
     for found in (decode_with_tensorflow(image.encoded),
-                  reader.read(str(tmp_path / 'x'))):
+                  image_pixels.read(str(tmp_path / 'x'))):
         np.testing.assert_array_equal(
             found, np.repeat(np.floor(expected + .5)[..., None], 3, 2))
 

@@ -4,7 +4,7 @@ import types
 
 import pytest
 
-from datasets import image_files
+from datasets import image_pixels
 from datasets import manifests
 from datasets import samples
 
@@ -15,7 +15,7 @@ RELATIVE = [.1, .1, .5, .5]  # ymin, xmin, ymax, xmax of it in 40 x 60.
 def read(bbox=BOX, size=(40, 60), orientation=1, image=(40, 60), **fields):
     """Returns the Reading of an image with one object."""
     item = samples.Object('a', bbox, area=fields.pop('area', None))
-    decoded = image_files.Image(b'', b'PNG', *image, orientation)
+    decoded = image_pixels.Image(b'', b'PNG', *image, orientation)
     reader = types.SimpleNamespace(
         make_decodable=lambda contents: [decoded for _ in contents])
     reading, = samples.check([samples.Annotated(

@@ -13,6 +13,7 @@ from PIL import Image
 
 from datasets import dataset_factory
 from datasets import image_files
+from datasets import image_pixels
 from datasets import label_map
 from datasets import records
 from datasets import samples
@@ -156,7 +157,7 @@ class Images(Reader):
 
     def read(self):
         image, = self._reader.make_decodable([self.path.read_bytes()])
-        pixels = self._reader.read(str(self.path))
+        pixels = image_pixels.read(str(self.path))
         if isinstance(image, ValueError):
             raise ValueError(f'{self.path}: {image}')
         assert pixels.shape == (image.height, image.width, 3), pixels.shape

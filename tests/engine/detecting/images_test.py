@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets import image_files
+from datasets import image_pixels
 from datasets.voc import annotations
 from engine.detecting import annotation_files
 from engine.detecting import detections
@@ -207,9 +207,8 @@ def test_photos_are_upright_in_all_results(tmp_path, orientation):
     save(opened(tmp_path / 'in'), tmp_path / 'out', formats=['voc'])
     content = (tmp_path / 'out' / 'a.jpg').read_bytes()
     assert b'Exif' not in content
-    with image_files.ImageReader() as reader:
-        written, read = (reader.read(str(tmp_path / name / 'a.jpg'))
-                         for name in ('out', 'in'))
+    written, read = (image_pixels.read(str(tmp_path / name / 'a.jpg'))
+                     for name in ('out', 'in'))
     for picture in (written, read):
         assert np.abs(picture[3:9, 5:19].astype(int) - (255, 0, 0)).mean() < 20
         assert picture[12:].mean() < 5
