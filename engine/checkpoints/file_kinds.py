@@ -6,11 +6,12 @@ framework may have any.
 import lzma
 import os
 import re
-import shlex
 import struct
 import tarfile
 import zipfile
 import zlib
+
+from common import commands
 
 # The last bytes of a table: of a V1 checkpoint, as of an .index.
 _TABLE_MAGIC = 0xdb4775248b80fb57.to_bytes(8, 'little')
@@ -37,7 +38,7 @@ _TEXTS = (
 _TAKEN = ('; this program takes checkpoints of TensorFlow, and converts '
           'weights of Caffe and PyTorch.')
 _CONVERTED = ('; to convert those of an SSD or of VGG-16: python '
-              'caffe_to_tensorflow.py --caffemodel_path={path}')
+              'caffe_to_tensorflow.py {flag}')
 _SENTENCES = {
     'missing': 'not there; check the path.',
     'empty': 'an empty file; copy or download it again.',
@@ -83,7 +84,8 @@ def describe(path: str) -> str | None:
         return None
     text = _text(_read_head(path)) if os.path.isfile(path) else None
     return _SENTENCES[what].format(
-        path=shlex.quote(path), text=' '.join((text or '').split())[:40])
+        flag=commands.flag('caffemodel_path', path),
+        text=' '.join((text or '').split())[:40])
 
 
 def kind(path: str) -> str | None:

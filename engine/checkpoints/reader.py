@@ -8,7 +8,6 @@ import glob
 import math
 import os
 import re
-import shlex
 import shutil
 import tempfile
 import weakref
@@ -17,6 +16,7 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from common import commands
 from common import errors
 from engine.checkpoints import file_kinds
 
@@ -147,8 +147,8 @@ def check_origin(stored, prefix: str):
     if is_hikapok(stored.get_variable_to_shape_map()):
         raise ValueError(
             f'{prefix}: a checkpoint of HiKapok/SSD.TensorFlow; convert it '
-            'first: python caffe_to_tensorflow.py '
-            f'--caffemodel_path={shlex.quote(prefix)}')
+            'first: ' + commands.line(
+                'python caffe_to_tensorflow.py', caffemodel_path=prefix))
 
 
 class Saver(tf.train.Saver):

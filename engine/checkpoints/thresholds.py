@@ -8,6 +8,7 @@ import glob
 import json
 import os
 
+from common import commands
 from common import files
 
 _ENDING = '.best_threshold.json'
@@ -55,9 +56,10 @@ def read(given: str | float, prefix: str) -> float:
     if not os.path.isfile(path):
         raise ValueError(f'--select_threshold={given}: ' + (
             f'{path} is not there; an evaluation writes it: run '
-            f'eval_ssd_network.py --checkpoint_path={prefix} first, or give '
-            'a number.' if is_best else 'neither a number, nor best, nor the '
-            'folder or metrics.json of an evaluation.'))
+            + commands.line('eval_ssd_network.py', checkpoint_path=prefix)
+            + ' first, or give a number.' if is_best else
+            'neither a number, nor best, nor the folder or metrics.json of an '
+            'evaluation.'))
     try:
         with open(path, encoding='utf-8') as file:
             best = json.load(file)['best_f1']

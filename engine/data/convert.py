@@ -1,12 +1,12 @@
 """Conversion as a user sees it: a progress bar, a report, the next command."""
 import contextlib
 import os
-import shlex
 import sys
 from typing import NamedTuple
 
 import tqdm
 
+from common import commands
 from common import files
 from datasets import conversion
 from datasets import foreign_records
@@ -169,7 +169,6 @@ def _next_command(dataset_name, output_name, output_dir):
     script = ('eval_ssd_network.py --eval_dir=logs/eval '
               '--checkpoint_path=logs' if split_name == 'test' else
               'train_ssd_network.py --train_dir=logs')
-    return (f'The records are in {output_dir}; next: python {script} '
-            f'{shlex.quote("--dataset_dir=" + output_dir)} '
-            f'--dataset_name={name} '
-            f'--dataset_split_name={split_name} --model_name=ssd_300_vgg')
+    return f'The records are in {output_dir}; next: ' + commands.line(
+        f'python {script}', dataset_dir=output_dir, dataset_name=name,
+        dataset_split_name=split_name, model_name='ssd_300_vgg')

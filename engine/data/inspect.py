@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import tqdm
 
+from common import commands
 from common import files
 from common import fonts
 from common import tables
@@ -193,7 +194,8 @@ def suggestion_lines(bboxes: np.ndarray, network: type[ssd.SSDNet],
         rows.append((name, f'{(overlaps >= MIN_OVERLAP).mean():.1%}',
                      f'{overlaps.mean():.3f}'))
     return ['', f'Anchors of {network.name}:', *tables.lines(rows),
-            f'Train with: --model_name={network.name} --anchors={path}']
+            'Train with: ' + commands.line(
+                f'--model_name={network.name}', anchors=path)]
 
 
 def anchor_fits(bboxes: np.ndarray) -> list[Fit]:

@@ -6,11 +6,11 @@ that are there are never replaced: they may have been corrected by hand.
 import contextlib
 import json
 import os
-import shlex
 from collections import abc
 
 import numpy as np
 
+from common import commands
 from common import files
 from datasets import samples
 from datasets.coco import contents as coco
@@ -113,11 +113,10 @@ class _Files:
         self._folder = os.path.join(output_dir, self.folder)
         self.paths = self._choose_paths(source.names)
         root = os.path.abspath(source.files[0])[:-len(source.names[0])]
-        self.command = shlex.join([
-            'python', 'tf_convert_data.py', f'--format={self.format}',
-            *(f'--{flag}={value}' for flag, value in self._flags(
-                root.rstrip(os.sep) or root).items()),
-            '--output_name=own_train', '--output_dir=tfrecords'])
+        self.command = commands.line(
+            'python tf_convert_data.py', format=self.format,
+            **self._flags(root.rstrip(os.sep) or root),
+            output_name='own_train', output_dir='tfrecords')
 
     def _choose_paths(self, names):
         return [os.path.join(self._folder, name) for name in self.names]

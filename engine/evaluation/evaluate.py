@@ -12,6 +12,7 @@ import tensorflow.compat.v1 as tf
 import tf_slim as slim
 import tqdm
 
+from common import commands
 from common import files
 from datasets import data_provider
 from datasets import image_files
@@ -276,13 +277,14 @@ def _report(dataset, run, about, scored, other):
     print(results.format_table(scored.results))
     path = results.write_files(run.eval_dir, scored, about)
     print(f"Results: {path}; devkit's and COCO's files beside it; curves: "
-          f'tensorboard --logdir={run.eval_dir}', flush=True)
+          + commands.line('tensorboard', logdir=run.eval_dir), flush=True)
     try:
         checkpoints.thresholds.write(about['checkpoint'], {
             **about, **results.thresholds(scored.results)})
     except OSError as error:
         print(f'No threshold is written beside the checkpoint ({error}); '
-              f'--select_threshold={run.eval_dir} finds it.', flush=True)
+              f'{commands.flag("select_threshold", run.eval_dir)} finds it.',
+              flush=True)
     compared = other and comparison.compare(
         other, scored, run.eval_dir, run.matching_threshold)
     if compared:

@@ -3,8 +3,8 @@
 python -m engine.exporting.weights logs checkpoints/mine.ckpt
 """
 import argparse
-import shlex
 
+from common import commands
 from common import files
 from engine import checkpoints
 from engine import models
@@ -55,8 +55,8 @@ def main():
     except (ValueError, OSError) as error:
         parser.exit(1, f'{parser.prog}: {error}\n')
     path = files.user_path(values.output_path)
-    print(f'The weights are in {path}; next: python detect_ssd_network.py '
-          f'--checkpoint_path={shlex.quote(path)} --input=IMAGE')
+    print(f'The weights are in {path}; next: ' + commands.line(
+        'python detect_ssd_network.py', checkpoint_path=path, input='IMAGE'))
 
 
 if __name__ == '__main__':

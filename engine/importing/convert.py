@@ -3,11 +3,11 @@ import itertools
 import json
 import math
 import os
-import shlex
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from common import commands
 from common import errors
 from common import files
 from datasets import label_map
@@ -67,8 +67,8 @@ def convert(path: str, model_name: str | None = None,
                  for sizes in read.metadata['anchor_sizes'])
         print(f'classes: {", ".join(read.metadata["classes"])}')
         print(f'anchors: {", ".join(sizes)} pixels')
-    print(f'next: python {script} --checkpoint_path={shlex.quote(output_path)} '
-          f'{argument}')
+    command = commands.line(f'python {script}', checkpoint_path=output_path)
+    print(f'next: {command} {argument}')
 
 
 def inspect(path: str):

@@ -2,13 +2,13 @@
 import contextlib
 import os
 import random
-import shlex
 import sys
 
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 import tqdm
 
+from common import commands
 from common import errors
 from engine import checkpoints
 from engine import models
@@ -65,12 +65,11 @@ def run(data: options.Data, model: options.Model = options.Model(),
         print(f'Saved {latest}. The same command goes on from there.')
         raise interruption
     if run.is_chief:
-        evaluation = shlex.join([
-            'eval_ssd_network.py', f'--checkpoint_path={folder}',
-            f'--dataset_dir={data.dataset_dir}',
-            f'--dataset_name={data.dataset_name}', '--dataset_split_name=test',
-            f'--eval_dir={os.path.join(folder, "eval")}'])
-        print(f'Trained: {latest}. Next: python {evaluation}')
+        evaluation = commands.line(
+            'python eval_ssd_network.py', checkpoint_path=folder,
+            dataset_dir=data.dataset_dir, dataset_name=data.dataset_name,
+            dataset_split_name='test', eval_dir=os.path.join(folder, 'eval'))
+        print(f'Trained: {latest}. Next: {evaluation}')
 
 
 def _train(groups, dataset, latest):
@@ -134,7 +133,7 @@ def _train(groups, dataset, latest):
         if scores.best is not None:
             print(f'{scores.best_prefix}: the best weights, {scores.best}; '
                   'the eval and detect scripts take them of '
-                  f'--checkpoint_path={run.train_dir}.')
+                  f'{commands.flag("checkpoint_path", run.train_dir)}.')
     return interruption
 
 
