@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import os
-import tempfile
+import shutil
 import warnings
 from typing import NamedTuple
 
@@ -82,16 +82,15 @@ def run(data: options.Data, model: options.Model,
             calibration, network, data.num_calibration_images,
             data.random_seed), export)
     about = _about(prefix, network, class_names, detection, export)
-    with tempfile.TemporaryDirectory(
-            prefix='.', suffix=files.PARTIAL, dir=export.output_dir) as folder:
+    with _workplace(export.output_dir) as folder:
         parts = {name: _write(folder, module, frozen, export.precision,
                               calibration_images, about)
                  for name, module in formats.items()}
         exported = [_prove(folder, name, parts[name], expected, *arguments)
                     for name in formats]
-        for one in exported:
-            _move(folder, export.output_dir, one)
-    _report(prefix, dataset, about, expected, exported, export)
+        _write_report(folder, prefix, dataset, about, expected, exported)
+        _publish(folder, export.output_dir, exported)
+    _tell(prefix, dataset, expected, exported, export)
 
 
 def _formats(export):
@@ -184,6 +183,18 @@ def _about(prefix, network, class_names, detection, export):
         **detection._asdict(), 'best_threshold': best}
 
 
+@contextlib.contextmanager
+def _workplace(output_dir):
+    """Makes the folder of what is not proven, without earlier leavings."""
+    path = os.path.join(output_dir, f'.export{files.PARTIAL}')
+    shutil.rmtree(path, ignore_errors=True)
+    os.makedirs(path)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def _write(folder, module, frozen, precision, calibration_images, about):
     """Writes the files of a format; returns their paths below the folder."""
     with _quiet():
@@ -263,6 +274,19 @@ def _name(part, is_failed):
     return root + backends.FAILED * is_failed + ending + slash + rest
 
 
+def _publish(folder, output_dir, exported):
+    """Moves all files to their places; export.json, which tells of them, last.
+
+    What is interrupted in between has no export.json.
+    """
+    path = os.path.join(output_dir, REPORT)
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(path)
+    for one in exported:
+        _move(folder, output_dir, one)
+    os.replace(os.path.join(folder, REPORT), path)
+
+
 def _move(folder, output_dir, one):
     """Gives a file its place, and removes an earlier one of other result."""
     for part in reversed(one.parts):
@@ -273,11 +297,23 @@ def _move(folder, output_dir, one):
         os.replace(os.path.join(folder, part), path)
 
 
-def _report(prefix, dataset, about, expected, exported, export):
-    """Prints the table, writes export.json; raises what is not good enough."""
-    num_images = sum(len(found.num) for found in expected.found)
-    print(f'{prefix} and its files on {num_images} images of {dataset.name} '
-          f'{dataset.split_name}:')
+def _write_report(folder, prefix, dataset, about, expected, exported):
+    """Writes export.json."""
+    files.write_whole(os.path.join(folder, REPORT), [json.dumps({
+        **about, 'checkpoint': prefix, 'dataset': dataset.name,
+        'split': dataset.split_name, 'num_images': _num_images(expected),
+        **_numbers(expected), 'packages': _versions(),
+        'files': [{
+            'file': _to_open(one), 'is_good': not one.faults,
+            **_numbers(one.proof), **one.difference._asdict(),
+            'num_bytes': one.num_bytes} for one in exported]},
+        indent=2, ensure_ascii=False), '\n'])
+
+
+def _tell(prefix, dataset, expected, exported, export):
+    """Prints the table; raises ValueError of what is not good enough."""
+    print(f'{prefix} and its files on {_num_images(expected)} images of '
+          f'{dataset.name} {dataset.split_name}:')
     print('\n'.join(tables.lines([
         ('', *(name.replace('_', ' ') for name in expected.metrics),
          'different', 'score', 'bbox', 'images/s', 'MB'),
@@ -288,15 +324,6 @@ def _report(prefix, dataset, about, expected, exported, export):
                f'{one.difference.score_difference:.1e}',
                f'{one.difference.bbox_difference:.1e}',
                f'{one.num_bytes / 1e6:.1f}') for one in exported)])))
-    files.write_whole(os.path.join(export.output_dir, REPORT), [json.dumps({
-        **about, 'checkpoint': prefix, 'dataset': dataset.name,
-        'split': dataset.split_name, 'num_images': num_images,
-        **_numbers(expected), 'packages': _versions(),
-        'files': [{
-            'file': _to_open(one), 'is_good': not one.faults,
-            **_numbers(one.proof), **one.difference._asdict(),
-            'num_bytes': one.num_bytes} for one in exported]},
-        indent=2, ensure_ascii=False), '\n'])
     print(f'In {export.output_dir}; the same numbers: {REPORT}', flush=True)
     faults = [
         f'{os.path.join(export.output_dir, _to_open(one))}: '
@@ -304,6 +331,10 @@ def _report(prefix, dataset, about, expected, exported, export):
         for one in exported if one.faults]
     if faults:
         raise ValueError('\n'.join(faults))
+
+
+def _num_images(proven):
+    return sum(len(found.num) for found in proven.found)
 
 
 def _row(name, proven, different='', score='', bbox='', size=''):
