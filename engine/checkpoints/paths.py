@@ -10,6 +10,7 @@ import zipfile
 
 import tensorflow.compat.v1 as tf
 
+from common import commands
 from common import files
 from engine.checkpoints import file_kinds
 from engine.checkpoints import metadata
@@ -22,6 +23,7 @@ BEST = 'best.ckpt'
 # V1, which is a single file, its prefix's namesake.
 _PART = re.compile(r'(.+)\.(?:index|meta|data-\d{5}-of-\d{5})$')
 _WHOLE = re.compile(r'(.+\.ckpt(?:-\d+)?)$')
+_ARCHIVE_ENDINGS = ('.zip', '.tar', '.tgz', '.tar.gz')
 _CHUNK_BYTES = 1 << 20
 
 
@@ -97,8 +99,14 @@ def _only_one(folder):
         '.ckpt.zip') and not name.startswith('._')]
     if not found:
         what = file_kinds.describe(folder)
-        raise ValueError(
-            f'{folder}: {what or "the folder has no checkpoint."}')
+        if what is None:
+            archives = ' or '.join(
+                commands.flag('checkpoint_path', os.path.join(folder, name))
+                for name in sorted(names) if name.endswith(_ARCHIVE_ENDINGS))
+            what = 'the folder has no checkpoint' + (
+                f'; {archives} takes the one in that archive.' if archives
+                else '.')
+        raise ValueError(f'{folder}: {what}')
     if len(found) > 1:
         raise ValueError(
             f'{folder}: the folder has several checkpoints and no file '

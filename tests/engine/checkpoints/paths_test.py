@@ -184,6 +184,23 @@ def test_only_checkpoint_of_a_folder(tmp_path):
         checkpoints.paths.find(str(tmp_path))
 
 
+@pytest.mark.parametrize('names, hint', [
+    (['a.txt'], '.'),
+    (['vgg 16.tar.gz'], "; --checkpoint_path='{}/vgg 16.tar.gz' takes the one "
+     'in that archive.'),
+    (['b.zip', 'a.tgz'], '; --checkpoint_path={}/a.tgz or --checkpoint_path='
+     '{}/b.zip takes the one in that archive.')])
+def test_a_folder_without_a_checkpoint_names_its_archives(
+        tmp_path, names, hint):
+    for name in names:
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError) as caught:
+        checkpoints.paths.find(str(tmp_path))
+    assert str(caught.value) == (
+        f'{tmp_path}: the folder has no checkpoint'
+        + hint.replace('{}', str(tmp_path)))
+
+
 def test_format_v1_is_one_file(tmp_path):
     path = tmp_path / 'a.zip'
     write_zip(path, 'vgg/vgg_16.ckpt', '__MACOSX/vgg/._vgg_16.ckpt')
