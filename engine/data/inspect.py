@@ -73,7 +73,7 @@ def inspect(dataset_name: str, split_name: str, dataset_dir: str,
         print('\n'.join(['', *size_lines(bboxes)]))
     if model_name is not None:
         print('\n'.join(['', *network_lines(
-            nets_factory.get_network(model_name))]))
+            nets_factory.get_network(model_name), len(dataset.labels))]))
     path = os.path.join(output_dir, files.file_name(
         f'{dataset_name}_{split_name}.png'))
     _write_sheet(path, samples, dataset)
@@ -150,11 +150,14 @@ def size_lines(bboxes: np.ndarray) -> list[str]:
         f'gains {100 * MIN_GAIN:g} points: it costs its area in time.']
 
 
-def network_lines(network: type[ssd.SSDNet]) -> list[str]:
-    """Returns lines about a network: its cost, its layers that predict."""
-    params = network.default_params
+def network_lines(network: type[ssd.SSDNet], num_classes: int) -> list[str]:
+    """Returns lines about a network of so many classes: its layers, its cost.
+
+    num_classes: without the background.
+    """
+    params = network.default_params._replace(num_classes=num_classes + 1)
     with runtime.quiet():
-        cost = flops.of_network(network())
+        cost = flops.of_network(network(params))
     rows = [('layer', 'cells', 'anchors', 'of a cell')]
     for layer, shape, sizes, ratios in zip(
             params.feat_layers, params.feat_shapes, params.anchor_sizes,
@@ -168,7 +171,7 @@ def network_lines(network: type[ssd.SSDNet]) -> list[str]:
         *tables.lines(rows),
         f'{cost.num_parameters / 1e6:.1f} million parameters, '
         f'{cost.multiply_adds / 1e9:.2f} GMAC (10^9 multiply-adds) an image, '
-        f'with {params.num_classes - 1} classes.']
+        f'with {num_classes} classes.']
 
 
 def suggestion_lines(bboxes: np.ndarray, network: type[ssd.SSDNet],

@@ -110,8 +110,8 @@ def test_sizes_and_advice():
 
 
 def test_what_a_network_is():
-    assert inspect.network_lines(
-        nets_factory.get_network('ssd_300_mobilenet_v1')) == [
+    network = nets_factory.get_network('ssd_300_mobilenet_v1')
+    assert inspect.network_lines(network, 20) == [
         'ssd_300_mobilenet_v1, of 300 x 300 pixels, with 1917 anchors:',
         'layer      cells  anchors  of a cell',
         'block11  19 x 19     1083          3',
@@ -122,6 +122,11 @@ def test_what_a_network_is():
         'block17    1 x 1        6          6',
         '5.8 million parameters, 1.15 GMAC (10^9 multiply-adds) an image, '
         'with 20 classes.']
+    # 17 scores less of an anchor: 17 x (3 x 512 + 6 x (1024 + 512 + 256 + 256
+    # + 128)) weights of 1 x 1 and 17 x 33 biases, 248,625 in all.
+    assert inspect.network_lines(network, 3)[-1] == (
+        '5.5 million parameters, 1.13 GMAC (10^9 multiply-adds) an image, '
+        'with 3 classes.')
 
 
 def test_a_larger_input_is_advised_only_where_it_gains():
