@@ -34,7 +34,7 @@ def runs(text: str) -> list[tuple[str, str]]:
     r"""Returns the parts of a text, in order, each with its font's path.
 
     A word is of one font, if one has all of it. Letters that no font has,
-    and what cannot be printed, are \uXXXX.
+    and what cannot be printed, are \uXXXX or \UXXXXXXXX.
     """
     if not features.check('raqm'):  # Which draws nothing for these.
         text = ''.join(filter(_needs_glyph, text))
@@ -90,7 +90,8 @@ def notes(texts: abc.Iterable[str]) -> list[str]:
     texts, lines = list(texts), []
     missing = sorted({
         character for text in texts for cluster in _clusters(text)
-        if _first_with(cluster) is None for character in cluster})
+        if _first_with(cluster) is None for character in cluster
+        if character.isprintable() and _needs_glyph(character)})
     if missing:
         name = next(text for text in texts if missing[0] in text)
         packages = ', '.join(sorted(set(map(_package, missing))))
@@ -171,7 +172,9 @@ def _clusters(text):
 
 
 def _escaped(text):
-    return ''.join(f'\\u{ord(character):04x}' for character in text)
+    return ''.join(
+        f'\\u{ord(character):04x}' if character <= '\uffff' else
+        f'\\U{ord(character):08x}' for character in text)
 
 
 def _package(character):

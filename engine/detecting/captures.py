@@ -15,6 +15,7 @@ DEFAULT_FRAMES_PER_SECOND, MAX_FRAMES_PER_SECOND = 25., 240.
 MAX_FAILED_READS = 10
 # After which a stream counts as broken.
 SECONDS_OF_STALL = 10
+_PASSWORD = re.compile('((?:pass(?:word|wd)?|pwd|token)=)[^&/]+', re.I)
 # What opens: a path, an address or the number of a camera -> a capture.
 Open = abc.Callable[[str | int], cv2.VideoCapture]
 
@@ -45,7 +46,11 @@ def is_address(target: str) -> bool:
 
 def shown(target: str | int) -> str:
     """Returns a path or an address for messages, without its password."""
-    return re.sub('//[^/@]*@', '//', str(target))
+    text = str(target)
+    if '://' not in text:
+        return text
+    # Some cameras are told it among others: /user=admin&password=secret.
+    return _PASSWORD.sub(r'\1***', re.sub('//[^/]*@', '//', text))
 
 
 def why_not_open(target: str | int) -> str:

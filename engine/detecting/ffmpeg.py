@@ -101,11 +101,21 @@ def add_sound(program: str, path: str, sound_file: str, start_seconds: float,
       program: as of `find`.
       path: of the MP4, which is replaced.
       sound_file: a video.
-      start_seconds, seconds: where the MP4 begins in it; how long that is.
+      start_seconds, seconds: where the MP4 begins, from the first picture of
+        that video on; how long it is.
 
     Returns:
       Why it was not possible, in a line; None if it was.
     """
+    about = subprocess.run(
+        [program, '-hide_banner', '-nostdin',
+         '-i', os.path.abspath(sound_file)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, start_new_session=True, check=False,
+        ).stderr.decode(errors='replace')
+    if 'Stream #' in about and 'Audio: ' not in about:
+        return None
+    start_seconds += _seconds_before_pictures(about)
     root, ending = os.path.splitext(path)
     sounding = f'{root}.sound{ending}'
     try:
@@ -125,6 +135,19 @@ def add_sound(program: str, path: str, sound_file: str, start_seconds: float,
         with contextlib.suppress(FileNotFoundError):
             os.remove(sounding)
     return None
+
+
+def _seconds_before_pictures(about):
+    """Returns how long a file runs before its first picture is shown.
+
+    about: what ffmpeg tells of the file; it does not tell a start of 0.
+    """
+    starts = (re.search(pattern, about) for pattern in (
+        r'Stream #.*: Video: .*, start (-?[\d.]+)',
+        r'Duration: .*, start: (-?[\d.]+)'))
+    pictures, file = (0 if start is None else float(start[1])
+                      for start in starts)
+    return max(pictures - file, 0)
 
 
 def _reason(process, errors):

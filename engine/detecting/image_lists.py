@@ -10,12 +10,13 @@ from datasets import image_folder
 from datasets import text_files
 
 VIDEO_EXTENSIONS = (
-    '.3gp', '.asf', '.avi', '.flv', '.m2ts', '.m4v', '.mkv', '.mov', '.mp4',
-    '.mpeg', '.mpg', '.mts', '.ogv', '.ts', '.webm', '.wmv')
+    '.3gp', '.asf', '.avi', '.flv', '.m2ts', '.m4v', '.mjpeg', '.mjpg', '.mkv',
+    '.mov', '.mp4', '.mpeg', '.mpg', '.mts', '.ogv', '.ts', '.webm', '.wmv')
 # Reasons.
 NO_IMAGE = 'no image'
 VIDEO = 'a video; it is an --input of its own'
 FOLDER = 'a folder; --recursive goes into it'
+CLOSED = 'a folder without the permission to look into it'
 HIDDEN = 'hidden'
 RESULTS = '--output_dir'
 ABSENT = 'no such file'
@@ -52,13 +53,13 @@ def of_folder(folder: str, is_recursive: bool,
         if place in seen:  # Links may lead in a circle.
             return
         seen.add(place)
-        with os.scandir(os.path.join(folder, below)) as entries:
-            found = sorted((entry.name, entry.is_dir()) for entry in entries)
-        for name, is_folder in found:
+        for name in sorted(os.listdir(os.path.join(folder, below))):
             path = os.path.join(folder, below, name)
-            reason = _reason_of(path, is_folder, is_by_ending=True)
-            if is_folder and os.path.realpath(path) == results:
+            reason = _reason_of(path, is_by_ending=True)
+            if reason == FOLDER and os.path.realpath(path) == results:
                 reason = RESULTS
+            elif reason == FOLDER and not os.access(path, os.R_OK | os.X_OK):
+                reason = CLOSED
             if reason is None:
                 used.append(below + name)
             elif reason == FOLDER and is_recursive:
@@ -138,23 +139,23 @@ def described(left_out: dict[str, list[str]]) -> list[str]:
 
 def _of_paths(paths):
     """Returns a Listing; names are the paths from where they differ on."""
-    used, left_out = {}, {}
+    used, left_out = {}, {}  # {absolute path: path}
     for path in paths:
-        reason = TWICE if path in used else (
+        place = os.path.abspath(path)
+        reason = TWICE if place in used else (
             ABSENT if not os.path.lexists(path) else
-            _reason_of(path, os.path.isdir(path), is_by_ending=False))
+            _reason_of(path, is_by_ending=False))
         if reason is None:
-            used[path] = None
+            used[place] = path
         else:
             left_out.setdefault(reason, []).append(path)
-    used = list(used)
-    root = os.path.commonpath([
-        os.path.dirname(os.path.abspath(path)) for path in used] or ['/'])
-    names = [os.path.relpath(path, root).replace(os.sep, '/') for path in used]
-    return Listing(used, names, left_out)
+    root = os.path.commonpath(list(map(os.path.dirname, used)) or ['/'])
+    names = [os.path.relpath(place, root).replace(os.sep, '/')
+             for place in used]
+    return Listing(list(used.values()), names, left_out)
 
 
-def _reason_of(path, is_folder, is_by_ending):
+def _reason_of(path, is_by_ending):
     """Returns why a file or folder is not used; None if it is.
 
     is_by_ending: nobody has named it.
@@ -162,7 +163,7 @@ def _reason_of(path, is_folder, is_by_ending):
     name, ending = os.path.split(path)[1], os.path.splitext(path)[1].lower()
     if image_folder.is_hidden(name) and is_by_ending:
         return HIDDEN
-    if is_folder:
+    if os.path.isdir(path):
         return FOLDER
     if not os.path.isfile(path):
         return SPECIAL

@@ -12,6 +12,8 @@ from engine.detecting import detections
 _NUM_FRAMES_TO_LOOK_AT = 100
 # A longer time between two frames is taken for a damaged one.
 MAX_SECONDS_OF_FRAME = 600
+# Of a video of every n-th frame: fewer would make it longer than the recording.
+_MIN_FRAMES_PER_SECOND = 5
 _TOLERANCE = 1e-3  # Of times, in seconds; some formats round them to it.
 # A header may count otherwise than the frames are.
 _SECONDS_OF_DOUBT, _PART_OF_DOUBT = 1, .05
@@ -49,17 +51,19 @@ class Recording:
             rate = _rate_without_loss(open_capture(target), rate)
         rate = rate or captures.DEFAULT_FRAMES_PER_SECOND
         self._step = 1 / rate
-        self.frames_per_second = rate / every_n_frames
+        self.frames_per_second = max(
+            rate / every_n_frames, min(rate, _MIN_FRAMES_PER_SECOND))
         self.num = math.ceil(num / every_n_frames) if (
             num >= 1 and start is None and end is None) else None
         # Of the frame that was read last, and what is added to what it tells.
         self._seconds, self._shift = -self._step, 0.
+        self._is_begun = False  # A frame was given.
 
     def samples(self) -> abc.Iterator[detections.Sample]:
         """Yields a Sample of each frame that is wanted, bad ones too.
 
         Raises:
-          ValueError: it ends before its start.
+          ValueError: no frame is between its start and its end.
         """
         blank = detections.Sample(self.file, self.name)
         number, failed = 0, []
@@ -67,6 +71,7 @@ class Recording:
             while len(failed) < captures.MAX_FAILED_READS:
                 is_good = self._go_on()
                 if is_good and self._seconds >= self._end - _TOLERANCE:
+                    self._check_part(self._end)
                     self.end_seconds = self._end
                     return
                 pixels = None
@@ -85,6 +90,7 @@ class Recording:
                 else:
                     failed.append(number)
                 if pixels is not None:
+                    self._is_begun = True
                     yield blank._replace(
                         frame=number, seconds=self._seconds, pixels=pixels)
                 number += 1
@@ -115,16 +121,25 @@ class Recording:
     def _fault_of_end(self, num):
         """Returns what is wrong with an end after so many frames, or None."""
         seconds = self._seconds + self._step
-        if num and self.start_seconds >= seconds:
-            raise ValueError(f'--start={self.start_seconds:g}: {self.file} '
-                             f'ends after {seconds:.3g} seconds.')
+        if num:
+            self._check_part(seconds)
         missing = self._seconds_told - seconds
         if missing <= max(_SECONDS_OF_DOUBT,
                           _PART_OF_DOUBT * self._seconds_told):
             return None
-        return (f'{self.file}: ends after {seconds:.3g} seconds ({num} '
-                f'frames), its header says {self._seconds_told:.3g}; is it '
-                'cut off?')
+        return (f'{self.file}: its frames end after {seconds:.3g} seconds '
+                f'({num} frames), its header says {self._seconds_told:.3g}: '
+                'it is cut off, or its sound is longer.')
+
+    def _check_part(self, end):
+        """Raises ValueError if there was no frame from the start to an end."""
+        if self.start_seconds >= end:
+            raise ValueError(f'--start={self.start_seconds:g}: {self.file} '
+                             f'ends after {end:.3g} seconds.')
+        if not self._is_begun:
+            raise ValueError(
+                f'--input={self.file}: of its frames, {self._step:.3g} seconds '
+                'apart, --start, --end and --every_n_frames leave none.')
 
 
 def _rate_without_loss(capture, told):

@@ -13,6 +13,7 @@ import numpy as np
 from common import files
 from engine.detecting import detections
 from engine.detecting import images
+from engine.detecting import json_files
 from engine.detecting import sources
 from engine.detecting import video_files
 
@@ -21,6 +22,9 @@ _JPEG_OPTIONS = (
     cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
     cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
 _JPEG_EXTENSIONS = ('.jpg', '.jpeg', '.jpe')
+# Others become PNGs: they have few colors, or few sizes, or no writer.
+_KEPT_EXTENSIONS = (*_JPEG_EXTENSIONS, '.avif', '.bmp', '.png', '.pnm', '.ppm',
+                    '.tif', '.tiff', '.webp')
 
 
 def make(source: sources.Source, output_dir: str,
@@ -32,13 +36,18 @@ def make(source: sources.Source, output_dir: str,
     `notes` are sentences on what they lack, in the end.
 
     Raises:
-      ValueError: an input would be overwritten, or output_name does not fit
-        the source.
+      ValueError: an input or another video would be overwritten, output_dir
+        is a file, or output_name does not fit the source.
     """
     if output_name is not None and (
             not output_name or os.path.basename(output_name) != output_name):
         raise ValueError(f'--output_name={output_name}: give the name of a '
                          'file; --output_dir is for the folder.')
+    if os.path.exists(output_dir) and not os.path.isdir(output_dir):
+        raise ValueError(f'--output_dir={output_dir}: it is a file; give a '
+                         'folder.')
+    is_of_results = os.path.exists(
+        os.path.join(output_dir, json_files.JSON_NAME))
     sink = (video_files.VideoFile if source.is_video else PictureFiles)(
         source, output_dir, output_name)
     inputs = {os.path.realpath(path) for path in source.files}
@@ -47,6 +56,12 @@ def make(source: sources.Source, output_dir: str,
             raise ValueError(
                 f'--output_dir={output_dir}: {path} would be overwritten, '
                 'which is an input; give another folder.')
+        # clip.mov becomes clip.mp4, which may be another film of the user.
+        if source.is_video and os.path.exists(path) and not is_of_results:
+            raise ValueError(
+                f'--output_dir={output_dir}: {path} is there already, and no '
+                f'{json_files.JSON_NAME} of a detection beside it; give '
+                'another folder or --output_name.')
     return sink
 
 
@@ -65,9 +80,13 @@ class PictureFiles:
                 f'--output_name={output_name}: --input has {source.num} '
                 'images; the name is for the picture of one.')
         self._pictures, pictures = {}, {}  # {name of an image: path}
-        for name in source.names:
-            path = os.path.join(output_dir, output_name or name)
-            path = path if cv2.haveImageWriter(path) else path + '.png'
+        self._frames = {
+            name: os.path.join(output_dir, output_name or name)
+            for name in source.names}  # But for numbers behind them.
+        for name, path in self._frames.items():
+            if not path.lower().endswith(_KEPT_EXTENSIONS) or (
+                    not cv2.haveImageWriter(path)):
+                path += '.png'
             self._pictures[name] = path
             if pictures.setdefault(path, name) != name:
                 raise ValueError(
@@ -88,9 +107,8 @@ class PictureFiles:
         files.write_whole(self._path(sample), [content])
 
     def _path(self, sample):
-        path = self._pictures[sample.name]
-        return path if sample.frame is None else (
-            f'{path}_{sample.frame:04d}.png')
+        return self._pictures[sample.name] if sample.frame is None else (
+            f'{self._frames[sample.name]}_{sample.frame:04d}.png')
 
 
 class CropFiles:
@@ -122,6 +140,11 @@ class CropFiles:
 
 def _encode(picture, ending):
     """Returns a picture, uint8 [height, width, 3], RGB, as a file."""
-    return cv2.imencode(
+    is_encoded, content = cv2.imencode(
         ending, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR),
-        _JPEG_OPTIONS if ending in _JPEG_EXTENSIONS else ())[1].tobytes()
+        _JPEG_OPTIONS if ending in _JPEG_EXTENSIONS else ())
+    if not is_encoded:
+        height, width = picture.shape[:2]
+        raise ValueError(f'OpenCV cannot write a {ending} of {width} x '
+                         f'{height} pixels.')
+    return content.tobytes()

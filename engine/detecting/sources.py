@@ -71,8 +71,13 @@ def open_source(chosen: options.Source, output_dir: str | None = None,
 
 
 def _is_video(path):
-    return os.path.isfile(path) and not path.lower().endswith(
-        (*image_folder.EXTENSIONS, '.txt')) and not cv2.haveImageReader(path)
+    if not os.path.isfile(path):
+        return False
+    ending = os.path.splitext(path)[1].lower()
+    # A film of JPEGs begins as one of them does.
+    return ending in image_lists.VIDEO_EXTENSIONS or (
+        ending not in (*image_folder.EXTENSIONS, '.txt')
+        and not cv2.haveImageReader(path))
 
 
 def _listed(chosen, path, output_dir):

@@ -45,8 +45,10 @@ class VideoFile:
             with contextlib.ExitStack() as self._encoding, (
                     concurrent.futures.ThreadPoolExecutor(1)) as self._thread:
                 yield
-                if self._picture is not None:
-                    self.wait_until(self._source.end_seconds)
+                if self._picture is not None:  # Of which one is seen.
+                    self.wait_until(max(
+                        self._source.end_seconds, self._source.start_seconds
+                        + 1 / self._source.frames_per_second))
             if self._program is None:
                 self.notes.append(
                     f'{self.made} is without sound and not for browsers '

@@ -110,6 +110,12 @@ def test_what_cannot_be_printed_is_drawn_as_its_number(installed, squares):
     installed(squares)
     assert fonts.runs('a\nb\udcff') == [('a\\u000ab\\udcff', fonts.DEFAULT)]
     drawn('a\nb\udcff')
+    # No font would help, nor has a joiner letters of its own.
+    installed()
+    assert fonts.notes(['a\nb']) == []
+    assert fonts.notes(['👨\u200d👩'])[0].startswith(
+        'No font here has 👨 👩, as in ')
+    assert fonts.runs('👨') == [('\\U0001f468', fonts.DEFAULT)]
 
 
 def test_joining_needs_a_library_which_is_told(installed, monkeypatch):

@@ -1,5 +1,6 @@
 """Files of images: which are used, what is said of the others, and frames."""
 import json
+import os
 import pathlib
 
 import cv2
@@ -118,14 +119,15 @@ def test_a_list_of_paths(folder, tmp_path, monkeypatch):
     write(tmp_path / 'lists' / 'ü.png')
     (tmp_path / 'lists' / 'l.txt').write_text(
         f'photos/a.JPG\r\n\r\n{folder}/sub/inner.png\n ü.png \nphotos/a.JPG\n'
-        'photos\nphotos/clip.MP4\nnot_there.jpg\nhttp://host/x.jpg\n', 'utf-8')
+        './photos/a.JPG\nphotos\nphotos/clip.MP4\nnot_there.jpg\n'
+        'http://host/x.jpg\n', 'utf-8')
     source = opened('lists/l.txt')
     assert source.files == [
         'photos/a.JPG', f'{folder}/sub/inner.png', 'lists/ü.png']
     assert source.names == [
         'photos/a.JPG', 'photos/sub/inner.png', 'lists/ü.png']
     assert source.left_out == {
-        'listed twice': ['photos/a.JPG'],
+        'listed twice': ['photos/a.JPG', './photos/a.JPG'],
         'a folder; --recursive goes into it': ['photos'],
         'a video; it is an --input of its own': ['photos/clip.MP4'],
         'no such file': ['not_there.jpg'],
@@ -133,6 +135,20 @@ def test_a_list_of_paths(folder, tmp_path, monkeypatch):
     (tmp_path / 'lists' / 'l.txt').write_bytes(b'\xff\xfe')
     with pytest.raises(ValueError, match='l.txt: the list has no path of an'):
         opened('lists/l.txt')
+
+
+def test_what_of_a_folder_cannot_be_opened_is_named(tmp_path, monkeypatch):
+    write(tmp_path / 'a.png')
+    (tmp_path / 'loop').symlink_to('loop')
+    (tmp_path / 'lost+found').mkdir()
+    access = os.access  # Root has all permissions.
+    monkeypatch.setattr(os, 'access', lambda path, mode: (
+        'lost+found' not in str(path) and access(path, mode)))
+    source = opened(tmp_path, recursive=True)
+    assert source.names == ['a.png']
+    assert source.left_out == {
+        'neither file nor folder': ['loop'],
+        'a folder without the permission to look into it': ['lost+found']}
 
 
 def test_a_pattern_that_means_other_things_too(folder):
@@ -225,11 +241,40 @@ def test_a_file_that_changes_while_it_is_read_is_one_line(tmp_path):
     (tmp_path / 'a.png').write_bytes((tmp_path / 'a.png').read_bytes()[:50])
     (tmp_path / 'c.png').unlink()
     cut, whole, gone = source.samples()
-    assert cut.fault == (f'{tmp_path}/a.png: the PNG is damaged: TensorFlow '
-                         'cannot decode it.')
+    assert cut.fault == f'{tmp_path}/a.png: not an image, or a damaged one.'
     assert whole.pixels is not None
     assert gone.fault == (
         f"[Errno 2] No such file or directory: '{tmp_path}/c.png'")
+
+
+def test_pictures_have_colors_whatever_the_format(tmp_path):
+    """OpenCV writes nothing colored as .pgm and .pbm, few colors as .gif."""
+    grey = Image.fromarray(PICTURES[0]).convert('L')
+    for name in ('a.pgm', 'b.pbm', 'c.gif', 'd.ppm', 'E.JPG'):
+        image = grey.convert('1') if name == 'b.pbm' else grey
+        (tmp_path / 'in').mkdir(exist_ok=True)
+        image.convert('RGB' if name == 'd.ppm' else image.mode).save(
+            tmp_path / 'in' / name)
+    save(opened(tmp_path / 'in'), tmp_path / 'out')
+    assert files_below(tmp_path / 'out') == [
+        'E.JPG', 'a.pgm.png', 'b.pbm.png', 'c.gif.png',
+        'coco_detections.json', 'd.ppm', 'detections.json']
+    for name in ('E.JPG', 'a.pgm.png', 'b.pbm.png', 'c.gif.png', 'd.ppm'):
+        drawn = cv2.imread(str(tmp_path / 'out' / name), cv2.IMREAD_UNCHANGED)
+        assert drawn.shape == (30, 40, 3)
+
+
+def test_a_picture_that_cannot_be_written_is_one_line(tmp_path):
+    write(tmp_path / 'in' / 'a.jpg')
+    sink = sinks.make(opened(tmp_path / 'in'), str(tmp_path / 'out'))
+    with pytest.raises(ValueError, match=(
+            '^OpenCV cannot write a .jpg of 70000 x 1 pixels.$')):
+        sink.encode(detections.Sample('a.jpg', 'a.jpg'),
+                    np.zeros((1, 70000, 3), np.uint8))
+    file = tmp_path / 'in' / 'a.jpg'
+    with pytest.raises(ValueError, match=(
+            f'^--output_dir={file}: it is a file; give a folder.$')):
+        sinks.make(opened(tmp_path / 'in'), str(file))
 
 
 def test_pictures_that_would_be_one(tmp_path):

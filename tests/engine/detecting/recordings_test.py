@@ -27,6 +27,7 @@ def run(tmp_path):
     def run(what, open_capture=captures.open_capture, **changes):
         source = sources.open_source(
             options.Source(str(what), **changes), open_capture=open_capture)
+        run.film.unlink(missing_ok=True)
         sink = sinks.make(source, str(tmp_path / 'out'), 'film')
         samples = []
         with sink.opened():
@@ -126,8 +127,28 @@ def test_sound_is_kept_from_start_to_end(run, program, tmp_path):
     assert not run.notes and os.listdir(run.film.parent) == ['film.mp4']
 
 
+def test_sound_fits_the_pictures_where_these_begin_later(
+        run, program, tmp_path):
+    """A tone, 1.5 seconds after the file begins, 0.5 after the pictures."""
+    path = tmp_path / 'late.mp4'
+    subprocess.run([
+        program, '-loglevel', 'error', '-itsoffset', '1', '-f', 'lavfi', '-i',
+        'testsrc=size=64x48:rate=10:duration=2', '-f', 'lavfi', '-i',
+        r'aevalsrc=sin(2765*t)*gte(t\,1.5):s=8000:d=3', '-c:v', 'libx264',
+        '-c:a', 'aac', str(path)], check=True)
+    for start, expected in (None, .5), (.3, .2):
+        run(path, start=start)
+        sound = np.abs(np.frombuffer(subprocess.run([
+            program, '-loglevel', 'error', '-i', str(run.film), '-f', 's16le',
+            '-ar', '8000', '-'], capture_output=True, check=True).stdout,
+            np.int16).astype(int))
+        assert np.argmax(sound > 8000) / 8000 == pytest.approx(
+            expected, abs=.05)
+
+
 def test_sound_that_cannot_be_kept_is_said(run, program, tmp_path, monkeypatch):
-    path = make(program, tmp_path / 'a.mp4', '-t 0.2')
+    path = make(program, tmp_path / 'a.mp4', (
+        '-f lavfi -i sine=frequency=440:duration=2 -t 0.2'))
     add_sound = ffmpeg.add_sound
     monkeypatch.setattr(ffmpeg, 'add_sound', lambda program, film, *rest: (
         add_sound(program, film, str(tmp_path / 'gone.mp4'), *rest[1:])))
@@ -191,11 +212,41 @@ def test_parts_of_a_video(run, tmp_path):
         assert frames_of(run.film)[1] == pytest.approx(
             min(end or 1, 1) - (start or 0), abs=.5 / 12 * every)
     assert run.source.num is None
+    for every in (20, 500):  # One frame, which stays for all the second.
+        sample, = run(video, every_n_frames=every)
+        assert sample.frame == 0 and frames_of(run.film)[1] == 1
+    for part in ({'start': .95}, {'start': .51, 'end': .55}, {'end': .0005},
+                 {'start': .5, 'every_n_frames': 20}):
+        with pytest.raises(ValueError, match=(
+                f'^--input={video}: of its frames, 0.0833 seconds apart, '
+                '--start, --end and --every_n_frames leave none.$')):
+            run(video, **part)
     with pytest.raises(ValueError, match=(
             f'--start=3: {video} ends after 1 seconds.')):
         run(video, start=3)
     with pytest.raises(ValueError, match='--end=1: it must be after --start=2'):
         run(video, start=2, end=1)
+
+
+def test_a_film_of_jpegs_is_no_image(run, tmp_path):
+    path = tmp_path / 'a.mjpeg'
+    path.write_bytes(b''.join(
+        cv2.imencode('.jpg', frame)[1].tobytes() for frame in FRAMES))
+    assert [sample.frame for sample in run(path)] == list(range(12))
+
+
+def test_another_film_is_not_overwritten(run, tmp_path):
+    """a.mov becomes a.mp4, which is not a result if nothing is beside it."""
+    video = detector_files.write_video(tmp_path / 'a.avi', FRAMES[:2])
+    (tmp_path / 'a.mp4').write_bytes(b'of the user')
+    source = sources.open_source(options.Source(video))
+    with pytest.raises(ValueError, match=(
+            f'--output_dir={tmp_path}: {tmp_path}/a.mp4 is there already, and '
+            'no detections.json of a detection beside it; give another folder '
+            'or --output_name.')):
+        sinks.make(source, str(tmp_path))
+    (tmp_path / 'detections.json').write_text('{}')
+    assert sinks.make(source, str(tmp_path)).made == 'a.mp4'
 
 
 def test_a_count_of_frames_is_a_hint_and_a_cut_file_gives_what_it_has(
@@ -211,8 +262,9 @@ def test_a_count_of_frames_is_a_hint_and_a_cut_file_gives_what_it_has(
     (tmp_path / 'cut.avi').write_bytes(content[:len(content) // 2])
     *samples, last = run(tmp_path / 'cut.avi')
     assert 9 < len(samples) < 24 and re.match(
-        rf'{tmp_path}/cut.avi: ends after 1.\d\d? seconds \({len(samples)} '
-        r'frames\), its header says 3; is it cut off\?$', last.fault)
+        rf'{tmp_path}/cut.avi: its frames end after 1.\d\d? seconds '
+        rf'\({len(samples)} frames\), its header says 3: it is cut off, or its '
+        'sound is longer.$', last.fault)
     assert frames_of(run.film)[1] == pytest.approx(len(samples) / 12)
 
 

@@ -267,6 +267,16 @@ def test_what_is_not_there_is_one_line(monkeypatch):
         sources.open_source(options.Source('http://u:secret@127.0.0.1:1/a'))
 
 
+@pytest.mark.parametrize('target, shown', [
+    ('rtsp://user:pass@word@host/live', 'rtsp://host/live'),
+    ('rtsp://host:554/user=admin&password=secret&channel=1',
+     'rtsp://host:554/user=admin&password=***&channel=1'),
+    ('http://host/a?pwd=secret', 'http://host/a?pwd=***'),
+    ('//server/a@b/pwd=1.mp4', '//server/a@b/pwd=1.mp4'), (0, '0')])
+def test_addresses_are_shown_without_passwords(target, shown):
+    assert captures.shown(target) == shown
+
+
 @pytest.mark.parametrize('changes, fault', [
     ({'every_n_frames': 2}, '--every_n_frames=2: --input=0 has no beginning'),
     ({'start': 1.}, '--start=1.0: --input=0 has no beginning and no end'),
