@@ -21,6 +21,7 @@ class Measurement(NamedTuple):
     spec: dict  # What was run.
     seconds: list[float]  # Of each run, as the next ones.
     cpu_seconds: list[float]
+    waited: list[float | None]  # Seconds for data; None if not known.
     num_images: int | None  # Of a run.
     flops: int | None  # Of a run; None if not counted.
     peak_bytes: int | None  # The process' largest memory.
@@ -69,7 +70,7 @@ class _Player:
 
     def __init__(self, spec):
         self._spec = spec
-        self._seconds, self._cpu_seconds = [], []
+        self._seconds, self._cpu_seconds, self._waited = [], [], []
         self._process = subprocess.Popen(
             [sys.executable, '-m', 'benchmarks.worker', json.dumps(spec)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -88,6 +89,7 @@ class _Player:
         if self._fault is None:
             self._seconds.append(answer['seconds'])
             self._cpu_seconds.append(answer['cpu_seconds'])
+            self._waited.append(answer['waited'])
 
     def finish(self):
         peak_bytes = None
@@ -97,7 +99,7 @@ class _Player:
         self._process.stdout.close()
         self._process.wait()
         return Measurement(
-            self._spec, self._seconds, self._cpu_seconds,
+            self._spec, self._seconds, self._cpu_seconds, self._waited,
             self._ready.get('num_images'), self._ready.get('flops'),
             peak_bytes, self._fault)
 

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
+from datasets.shapes import drawing
 from engine import checkpoints
 from engine import models
 from engine import runtime
@@ -14,6 +15,7 @@ from engine.training import defaults
 from engine.training import divergence
 from engine.training import graph
 from engine.training import options
+from nets import flops
 from nets import ssd
 from nets import ssd_vgg
 
@@ -25,7 +27,7 @@ PASSES_OF_TRAINING = 3
 
 class Contestant(NamedTuple):
     """What is run again and again."""
-    run: Callable[[], object]
+    run: Callable[[], object]  # A float: seconds that it waited for data.
     num_images: int  # Of a run.
     flops: int | None = None  # Multiplications and additions; if counted.
 
@@ -65,30 +67,44 @@ def matmul(spec: dict) -> Contestant:
 
 def forward(spec: dict) -> Contestant:
     """The network as evaluation and detection run it."""
-    network = make_network(spec)
-    inputs = _inputs(spec)
     with checkpoints.restore.weights_of(spec['checkpoint']):
-        outputs = network.net(
-            inputs, is_training=False, compute_dtype=spec['dtype'])[:2]
-    operations = [output.op for output in outputs]
-    session = tf.Session()
-    feed = {inputs: images(spec)}
-    return Contestant(lambda: session.run(operations, feed), spec['batch'],
-                      flops_of_network(network) * spec['batch'])
+        return _network(spec)
 
 
 def forward_rate(spec: dict) -> Contestant:
     """The original's graph: conv6 by slim's rate, weights in variables."""
     _use_rate_for_conv6()
+    return _network(spec, tf.train.Saver)
+
+
+def _network(spec, make_saver=None):
+    """Returns a Contestant; the saver's variables are restored."""
     network = make_network(spec)
-    inputs = _inputs(spec)
-    outputs = network.net(inputs, is_training=False)[:2]
+    values = images(network, spec['batch'])
+    inputs = tf.placeholder(tf.float32, values.shape)
+    outputs = network.net(
+        inputs, is_training=False, compute_dtype=spec['dtype'])[:2]
     operations = [output.op for output in outputs]
     session = tf.Session()
-    tf.train.Saver().restore(session, spec['checkpoint'])
-    feed = {inputs: images(spec)}
-    return Contestant(lambda: session.run(operations, feed), spec['batch'],
-                      flops_of_network(network) * spec['batch'])
+    if make_saver is not None:
+        make_saver().restore(session, spec['checkpoint'])
+    return Contestant(lambda: session.run(operations, {inputs: values}),
+                      spec['batch'], flops_of(network, spec))
+
+
+def detection(spec: dict) -> Contestant:
+    """A checkpoint from pixels to detections."""
+    network = make_network(spec)
+    params = network.params
+    values = pixels(spec['batch'], params.img_shape)
+    inputs = tf.placeholder(tf.uint8, values.shape)
+    with checkpoints.restore.weights_of(spec['checkpoint']):
+        found = models.detections(
+            network, (tf.cast(inputs, tf.float32) - params.mean)
+            * params.scale, tf.constant([[0., 0., 1., 1.]]), spec['dtype'])
+    run = tf.Session(config=runtime.session_config()).make_callable(
+        list(found), [inputs])
+    return Contestant(lambda: run(values), spec['batch'])
 
 
 def training_step(spec: dict) -> Contestant:
@@ -102,9 +118,9 @@ def training_step(spec: dict) -> Contestant:
     session = tf.Session(config=runtime.session_config())
     session.run([tf.global_variables_initializer(),
                  tf.local_variables_initializer(), tf.tables_initializer()])
-    flops = flops_of_network(network) * spec['batch'] * PASSES_OF_TRAINING
     return Contestant(
-        lambda: guard.run(session, step), spec['batch'], flops)
+        lambda: guard.run(session, step).waited.item(), spec['batch'],
+        flops_of(network, spec) * PASSES_OF_TRAINING)
 
 
 def training_step_rate(spec: dict) -> Contestant:
@@ -113,28 +129,36 @@ def training_step_rate(spec: dict) -> Contestant:
     return training_step(spec)
 
 
-def flops_of_network(network: ssd.SSDNet) -> int:
-    """Returns the operations of all convolutions on one image."""
-    with tf.Graph().as_default():
-        network.net(tf.zeros([1, *network.params.img_shape, 3]),
-                    is_training=False)
-        return sum(
-            2 * np.prod(operation.outputs[0].shape.as_list())
-            * np.prod(operation.inputs[1].shape.as_list()[:3])
-            for operation in tf.get_default_graph().get_operations()
-            if operation.type == 'Conv2D').item()
+def flops_of(network: ssd.SSDNet, spec: dict) -> int:
+    """Returns the operations of all convolutions on a spec's batch."""
+    return 2 * flops.of_network(network).multiply_adds * spec['batch']
 
 
-def _inputs(spec):
-    return tf.placeholder(
-        tf.float32, [spec['batch'], spec['size'], spec['size'], 3])
+def images(network: ssd.SSDNet, num: int) -> np.ndarray:
+    """Returns float32 [num, height, width, 3], as a network takes them."""
+    params = network.params
+    return ((pixels(num, params.img_shape) - np.float32(params.mean))
+            * np.float32(params.scale))
 
 
-def images(spec: dict) -> np.ndarray:
-    """Returns float32 [batch, size, size, 3], RGB minus mean."""
-    size = spec['size']
-    return np.random.default_rng(0).uniform(
-        -120, 140, [spec['batch'], size, size, 3]).astype(np.float32)
+def bboxes(rng: np.random.Generator, num: int,
+           max_side: float) -> np.ndarray:
+    """Returns random bboxes of all sizes to a side, float32 [num, 4]."""
+    sides = rng.uniform(max_side / 10, max_side, [num, 2])
+    corners = rng.uniform(0, 1 - sides)
+    return np.concatenate([corners, corners + sides], 1).astype(np.float32)
+
+
+def pixels(num: int, shape: tuple[int, int]) -> np.ndarray:
+    """Returns drawn shapes, uint8 [num, *shape, 3]."""
+    rng = np.random.default_rng(0)
+    drawn = []
+    for _ in range(num):
+        image = drawing.texture(rng, *shape)
+        for name in drawing.CLASSES:
+            drawing.paint(image, drawing.draw_shape(image, rng, name), rng)
+        drawn.append(np.clip(image, 0, 255).astype(np.uint8))
+    return np.stack(drawn)
 
 
 def _use_rate_for_conv6():

@@ -12,14 +12,28 @@ SIDE = 560  # Of drawn images: as many pixels as 640 x 480.
 
 
 def write_checkpoint(model_name: str, prefix: str, labels_file: str = ''):
-    """Writes a network with random weights, of VOC's classes by default."""
+    """Writes a network with random weights, of VOC's classes by default.
+
+    What its layers predict has the spread that it has after a training.
+    """
     if not os.path.exists(prefix + '.index'):
         _in_own_process('write_checkpoint', model_name, prefix, labels_file)
 
 
-def write_onnx(spec: dict):
-    """Writes the same weights for other engines, if onnx is installed."""
-    _in_own_process('write_onnx', json.dumps(spec))
+def write_expected(spec: dict):
+    """Writes what every engine must compute from a spec's checkpoint."""
+    if not os.path.exists(spec['network'] + '.npz'):
+        _in_own_process('write_expected', json.dumps(spec))
+
+
+def write_network(spec: dict):
+    """Writes the same weights for engines whose packages are installed."""
+    _in_own_process('write_network', json.dumps(spec))
+
+
+def write_exports(specs: list[dict]):
+    """Writes a checkpoint's exported files; none of what is not possible."""
+    _in_own_process('write_exports', json.dumps(specs))
 
 
 def write_data(folder: str, voc_dir: str | None = None) -> dict:

@@ -4,9 +4,10 @@ import os
 import platform
 
 LIBRARIES = ('tensorflow', 'numpy', 'opencv-python-headless', 'onnxruntime',
-             'openvino')
+             'openvino', 'ai-edge-litert', 'torch')
 # Instruction sets that decide how fast a CPU multiplies matrices.
-INSTRUCTION_SETS = ('avx2', 'avx512f', 'avx512_bf16', 'amx_bf16')
+INSTRUCTION_SETS = ('avx2', 'avx512f', 'avx512_vnni', 'avx512_bf16',
+                    'amx_int8', 'amx_bf16')
 
 
 def describe() -> dict:

@@ -22,11 +22,13 @@ from engine.training import graph
 from nets import nets_factory
 from preprocessing import tf_image
 
-# Scores above the threshold of 0.01 in an image, of VOC's 20 classes.
+# Scores above the threshold of 0.01 in an image.
 NUM_CANDIDATES = 18000
 NUM_BATCHES = 10
 # Many, since some are made ahead while another contestant has its turn.
 NUM_READ_BATCHES = 60
+NUM_STEPS = 10  # That a training makes without a pause.
+MAX_SIDE = .2  # Of one of many objects.
 
 
 def input_pipeline(spec: dict) -> engines.Contestant:
@@ -42,15 +44,34 @@ def input_pipeline(spec: dict) -> engines.Contestant:
 def decode(spec: dict) -> engines.Contestant:
     """Batches of JPEGs that are decoded, and nothing else."""
     dataset = models.open_dataset(engines.training_options(spec)[0])
-    records = tf.data.TFRecordDataset(dataset.data_sources).repeat().map(
+    return _map_contestant(
+        tf.data.TFRecordDataset(dataset.data_sources),
         lambda record: tf.shape(tf_image.decode(
             dataset.decoder.decode(record, ['image/encoded'])[0])),
-        num_parallel_calls=engines.num_cores())
+        spec['batch'])
+
+
+def matching(spec: dict) -> engines.Contestant:
+    """Targets of images with num_objects each, as the pipeline makes them."""
+    network = nets_factory.get_network(spec['model_name'])()
+    num_objects = spec['num_objects']
+    labels = np.ones(num_objects, np.int64)
+    bboxes = engines.bboxes(
+        np.random.default_rng(0), num_objects, MAX_SIDE)
+    return _map_contestant(
+        tf.data.Dataset.from_tensors((labels, bboxes)),
+        lambda *objects: network.encode(*objects).labels, spec['batch'])
+
+
+def _map_contestant(dataset, function, batch_size):
+    """Returns a Contestant that maps a data set on all cores."""
     iterator = tf.data.make_initializable_iterator(
-        records.batch(spec['batch']).prefetch(2))
+        dataset.repeat().map(
+            function, num_parallel_calls=engines.num_cores()).batch(
+                batch_size).prefetch(2))
     tf.add_to_collection(
         tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
-    return _batches_contestant([iterator.get_next().op], spec['batch'])
+    return _batches_contestant([iterator.get_next().op], batch_size)
 
 
 def _batches_contestant(operations, batch_size):
@@ -65,9 +86,19 @@ def _batches_contestant(operations, batch_size):
         run, NUM_READ_BATCHES * batch_size)
 
 
+def waiting(spec: dict) -> engines.Contestant:
+    """Steps of a training, one after the other, that tell what they wait."""
+    step = engines.training_step(spec)
+    return engines.Contestant(
+        lambda: sum(step.run() for _ in range(NUM_STEPS)),
+        NUM_STEPS * step.num_images)
+
+
 def post_processing(spec: dict) -> engines.Contestant:
     """Softmax, decoding, suppression of images with NUM_CANDIDATES each."""
-    network = nets_factory.get_network(spec['model_name'])()
+    network = nets_factory.get_network(spec['model_name'])
+    network = network(network.default_params._replace(
+        num_classes=spec['num_classes'] + 1))
     generator = np.random.default_rng(0)
     shape = [spec['batch'], len(network.anchors())]
     logits = generator.normal(
@@ -115,7 +146,8 @@ def evaluation(spec: dict) -> engines.Contestant:
         spec['dataset_name'], spec['dataset_dir'], 'train',
         batch_size=spec['batch'],
         max_num_batches=spec['num_images'] // spec['batch'])
-    model = evaluate_options.Model(spec['checkpoint'])
+    model = evaluate_options.Model(
+        spec['checkpoint'], compute_dtype=spec['dtype'])
 
     def run():
         with tempfile.TemporaryDirectory() as folder:
@@ -133,7 +165,8 @@ def video(spec: dict) -> engines.Contestant:
     def run():
         with tempfile.TemporaryDirectory() as folder:
             detect.run(
-                detect_options.Model(spec['checkpoint']),
+                detect_options.Model(
+                    spec['checkpoint'], compute_dtype=spec['dtype']),
                 detect_options.Detection(batch_size=spec['batch']),
                 detect_options.Source(path),
                 detect_options.Run(output_dir=folder))

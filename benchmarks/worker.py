@@ -22,10 +22,17 @@ CONTESTANTS = {
     'onnxruntime': peers.onnxruntime,
     'openvino': peers.openvino,
     'opencv': peers.opencv,
+    'litert': peers.litert,
+    'pytorch': peers.pytorch,
+    'detection': engines.detection,
+    'exported': peers.exported,
     'training_step': engines.training_step,
     'training_step_rate': engines.training_step_rate,
+    'pytorch_training': peers.pytorch_training,
+    'waiting': stages.waiting,
     'input_pipeline': stages.input_pipeline,
     'decode': stages.decode,
+    'matching': stages.matching,
     'post_processing': stages.post_processing,
     'conversion': stages.convert,
     'evaluation': stages.evaluation,
@@ -56,9 +63,10 @@ def main():
     answer(num_images=contestant.num_images, flops=contestant.flops)
     for _ in sys.stdin:
         start, cpu_start = time.perf_counter(), time.process_time()
-        contestant.run()
+        outcome = contestant.run()
         answer(seconds=time.perf_counter() - start,
-               cpu_seconds=time.process_time() - cpu_start)
+               cpu_seconds=time.process_time() - cpu_start,
+               waited=outcome if isinstance(outcome, float) else None)
     answer(peak_bytes=1024 * resource.getrusage(
         resource.RUSAGE_SELF).ru_maxrss)
 
