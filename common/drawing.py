@@ -76,9 +76,6 @@ def draw_bboxes(picture: np.ndarray, bboxes: np.ndarray,
     corners = _clipped(np.reshape(bboxes, (-1, 2, 2)), picture).reshape(-1, 4)
     sides = (corners[:, 2:] - corners[:, :2]).mean(1)
     widths = np.clip(np.round(_LINE_OF_BBOX * sides), 1, line_width(picture))
-    size = font_size(picture)
-    sizes = np.minimum(size, np.maximum(
-        SMALL_FONT_SIZE, np.round(_LETTERS_OF_BBOX * sides)))
     colors = [class_color(int(class_id)) for class_id in class_ids]
     for trail, color in zip(trails or (), colors):
         _draw_line(picture, trail, color)
@@ -87,20 +84,11 @@ def draw_bboxes(picture: np.ndarray, bboxes: np.ndarray,
     for index in order:
         _draw_rectangle(
             picture, corners[index], colors[index], int(widths[index]))
-    labels, places = {}, []
-    for index in range(len(corners) if names is not None else 0):
-        texts = [names[index]]
-        if scores is not None:
-            texts.insert(0, f'{names[index]} {scores[index]:.2f}')
-        label = _fitting_label(texts, int(sizes[index]), picture.shape)
+    labels = [] if names is None else _labels(
+        picture, corners, sides, names, scores)
+    for index in order if labels else ():
+        label, place = labels[index]
         if label is not None:
-            places.append(_find_place(
-                corners[index], label.shape, picture.shape, places,
-                corners[sides < sides[index] / 2]))
-            labels[index] = label, places[-1]
-    for index in order:
-        if index in labels:
-            label, place = labels[index]
             _paste(picture, label, place[:2], colors[index])
     return picture
 
@@ -110,6 +98,28 @@ def draw_text(picture: np.ndarray, text: str):
     label = _fitting_label([text], font_size(picture), picture.shape)
     if label is not None:
         _paste(picture, label, (0, 0), BLACK)
+
+
+def _labels(picture, corners, sides, names, scores):
+    """Returns each bbox's mask and its place, as _find_place; None for both.
+
+    corners: int [n, 4]; sides: their mean sides, float [n].
+    """
+    sizes = np.minimum(font_size(picture), np.maximum(
+        SMALL_FONT_SIZE, np.round(_LETTERS_OF_BBOX * sides)))
+    labels, places = [], []
+    for index, name in enumerate(names):
+        texts = [name] if scores is None else [
+            f'{name} {scores[index]:.2f}', name]
+        label, place = _fitting_label(
+            texts, int(sizes[index]), picture.shape), None
+        if label is not None:
+            place = _find_place(
+                corners[index], label.shape, picture.shape, places,
+                corners[sides < sides[index] / 2])
+            places.append(place)
+        labels.append((label, place))
+    return labels
 
 
 def _mean_side(picture):

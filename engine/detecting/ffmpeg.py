@@ -107,27 +107,20 @@ def add_sound(program: str, path: str, sound_file: str, start_seconds: float,
     Returns:
       Why it was not possible, in a line; None if it was.
     """
-    about = subprocess.run(
-        [program, '-hide_banner', '-nostdin',
-         '-i', os.path.abspath(sound_file)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE, start_new_session=True, check=False,
-        ).stderr.decode(errors='replace')
+    about = _run(program, '-hide_banner', '-i', os.path.abspath(sound_file)
+                 ).stderr.decode(errors='replace')
     if 'Stream #' in about and 'Audio: ' not in about:
         return None
     start_seconds += _seconds_before_pictures(about)
     root, ending = os.path.splitext(path)
     sounding = f'{root}.sound{ending}'
     try:
-        process = subprocess.run(
-            [program, '-loglevel', 'error', '-nostdin', '-y',
-             '-i', os.path.abspath(path),
-             '-ss', f'{start_seconds:.6f}', '-i', os.path.abspath(sound_file),
-             '-map', '0:v', '-map', '1:a:0?', '-c:v', 'copy', '-c:a', 'aac',
-             '-t', f'{seconds:.6f}', '-movflags', '+faststart',
-             os.path.abspath(sounding)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, start_new_session=True, check=False)
+        process = _run(
+            program, '-loglevel', 'error', '-y', '-i', os.path.abspath(path),
+            '-ss', f'{start_seconds:.6f}', '-i', os.path.abspath(sound_file),
+            '-map', '0:v', '-map', '1:a:0?', '-c:v', 'copy', '-c:a', 'aac',
+            '-t', f'{seconds:.6f}', '-movflags', '+faststart',
+            os.path.abspath(sounding))
         if process.returncode:
             return _reason(process, process.stderr)
         os.replace(sounding, path)
@@ -135,6 +128,14 @@ def add_sound(program: str, path: str, sound_file: str, start_seconds: float,
         with contextlib.suppress(FileNotFoundError):
             os.remove(sounding)
     return None
+
+
+def _run(program, *arguments):
+    """Runs ffmpeg to its end; Ctrl-C is not for it."""
+    return subprocess.run(
+        [program, '-nostdin', *arguments], stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        start_new_session=True, check=False)
 
 
 def _seconds_before_pictures(about):
