@@ -18,6 +18,8 @@ from engine.training import options
 # How long a parameter server waits for the others after the chief is done,
 # and a worker that ends for its threads, which may wait for other workers.
 _GRACE_SECONDS, _STOP_SECONDS = 120, 5
+# How often a worker looks whether the chief is ready, and for how long.
+_LOOK_SECONDS, _WAIT_SECONDS = 1, 30 * 60
 
 
 def check(run: options.Run):
@@ -55,16 +57,38 @@ def start_session(
         hooks: list[tf.train.SessionRunHook]) -> tf.train.MonitoredSession:
     """Returns a session; the chief's restores, saves and summarises."""
     target, config = _connection(run)
+    if not run.is_chief:
+        return tf.train.MonitoredSession(
+            _WorkerSessionCreator(target, config, scaffold), hooks,
+            stop_grace_period_secs=_STOP_SECONDS)
     every_steps = [] if run.save_interval_steps is None else [
         tf.train.CheckpointSaverHook(
             run.train_dir, save_steps=run.save_interval_steps,
             scaffold=scaffold)]
     return tf.train.MonitoredTrainingSession(
-        target, run.is_chief, run.train_dir, scaffold, hooks, every_steps,
+        target, True, run.train_dir, scaffold, hooks, every_steps,
         save_checkpoint_secs=run.save_interval_secs,
         save_summaries_secs=run.save_summaries_secs,
         save_summaries_steps=None, log_step_count_steps=None, config=config,
         stop_grace_period_secs=_STOP_SECONDS)
+
+
+class _WorkerSessionCreator(tf.train.SessionCreator):
+    """TensorFlow's own, which looks for the chief every 30 seconds only."""
+
+    def __init__(self, target, config, scaffold):
+        self._target, self._config = target, config
+        self._scaffold = scaffold
+
+    def create_session(self):
+        """Returns a session as soon as the chief has begun."""
+        self._scaffold.finalize()
+        return tf.train.SessionManager(
+            local_init_op=self._scaffold.local_init_op,
+            ready_op=self._scaffold.ready_op,
+            ready_for_local_init_op=self._scaffold.ready_for_local_init_op,
+            recovery_wait_secs=_LOOK_SECONDS).wait_for_session(
+                self._target, self._config, _WAIT_SECONDS)
 
 
 def _connection(run):
