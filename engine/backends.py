@@ -26,6 +26,11 @@ SAVED_MODEL_METADATA = os.path.join('assets.extra', f'{METADATA}.json')
 FAILED = '.failed'
 INPUT, DETECTIONS, HEADS = (
     'images', ('boxes', 'scores', 'class_ids', 'num'), ('boxes', 'scores'))
+# Options of a checkpoint, and of a detection, that the file has decided on.
+_OF_CHECKPOINTS = (
+    'model_name', 'labels', 'labels_file', 'anchors', 'moving_average_decay',
+    'compute_dtype', 'which', 'engine')
+_OF_DETECTION = 'select_top_k', 'keep_top_k', 'nms_threshold'
 # What openvino and nncf report their use through.
 _TELEMETRY = 'openvino_telemetry'
 # The sum of the files' content, with zeros for its own digits.
@@ -97,16 +102,54 @@ class Backend:
         """Frees the file; it cannot be run afterwards."""
         del self._runtime
 
+    def check(self, model: tuple, detection: tuple):
+        """Checks that options do not contradict what the file decided on.
+
+        Args:
+          model, detection: NamedTuples with the names and the defaults of
+            flags; what is the default is taken to be not given.
+
+        Raises:
+          ValueError: they do; or the file has no suppression.
+        """
+        self._check_detects()
+        given = [f'--{name}' for name in _OF_CHECKPOINTS
+                 if getattr(model, name, None)
+                 != model._field_defaults.get(name)]
+        if given:
+            raise ValueError(
+                f'{self.path}: is exported, and {", ".join(given)} is decided '
+                'on in it; leave that out.')
+        for name in _OF_DETECTION:
+            value = getattr(detection, name)
+            if value not in (
+                    self.about[name], detection._field_defaults[name]):
+                raise ValueError(
+                    f'--{name}={value}: {self.path} was exported with '
+                    f'{self.about[name]}; leave the flag out, or export it '
+                    'again.')
+
+    def check_threshold(self, select_threshold: float):
+        """Raises ValueError if the file leaves out what is above it."""
+        if select_threshold < self.about['select_threshold']:
+            raise ValueError(
+                f'--select_threshold={select_threshold:g}: {self.path} was '
+                f'exported with {self.about["select_threshold"]:g} and leaves '
+                'out what is below; give a higher one, or export it again.')
+
+    def _check_detects(self):
+        if self.about['heads_only']:
+            raise ValueError(
+                f'{self.path}: was exported with --heads_only, which leaves '
+                'the suppression out; export it without.')
+
     def detect(self, images: np.ndarray) -> Found:
         """Returns what is found in images; see `run`.
 
         Raises:
           ValueError: also if the file has no suppression.
         """
-        if self.about['heads_only']:
-            raise ValueError(
-                f'{self.path}: was exported with --heads_only, which leaves '
-                'the suppression out; export it without.')
+        self._check_detects()
         outputs = self.run(images)
         return Found(*(outputs[name] for name in (
             'class_ids', 'scores', 'boxes', 'num')))

@@ -12,7 +12,9 @@ SCRIPTS_FLOOR = 6
 # Folders of engine/ that import no other one, but for the exceptions.
 WINGS = ('training', 'evaluation', 'detecting', 'exporting', 'importing',
          'data')
-EXCEPTIONS = {('training', 'evaluation'), ('exporting', 'evaluation')}
+EXCEPTIONS = {('training', 'evaluation'), ('exporting', 'evaluation'),
+              # For what --engine=auto tries.
+              ('detecting', 'exporting'), ('detecting', 'evaluation')}
 GENERATED = scripts.ROOT / 'engine' / 'importing' / 'caffe_pb2.py'
 
 LIBRARY = {

@@ -5,6 +5,7 @@ from datasets.shapes import drawing
 from engine import backends
 from engine import checkpoints
 from engine import models
+from engine.evaluation import options as evaluation_options
 from engine.exporting import export
 from engine.exporting import graph
 from tests import detector_files
@@ -25,8 +26,10 @@ def write(folder, frozen, precision='float32', images=None, formats=FILES,
           **about):
     """Writes a graph in all formats; returns {format: path to open}."""
     about = {
+        **evaluation_options.Detection()._asdict(),
         'format_version': backends.FORMAT_VERSION, 'heads_only': False,
-        'classes': drawing.CLASSES, 'batch_size': frozen.input_shape[0],
+        'classes': drawing.CLASSES, 'model_name': NAME, 'step': 7,
+        'best_threshold': None, 'batch_size': frozen.input_shape[0],
         'image_shape': frozen.input_shape[1:3],
         'input_type': frozen.input_type, 'sum': backends.NO_SUM, **about}
     for name in formats:
@@ -39,6 +42,7 @@ def write(folder, frozen, precision='float32', images=None, formats=FILES,
 
 def build(prefix, **options):
     """Returns the graph.Frozen of a checkpoint."""
+    options = {**evaluation_options.Detection()._asdict(), **options}
     metadata = checkpoints.metadata.read(prefix)
     network = models.make_network(None, metadata['classes'], metadata)
     return graph.build(prefix, network, **options)

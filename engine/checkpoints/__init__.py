@@ -4,7 +4,5 @@ from engine.checkpoints import metadata
 from engine.checkpoints import paths
 from engine.checkpoints import reader
 from engine.checkpoints import restore
-from engine.checkpoints import thresholds
 
-__all__ = ['file_kinds', 'metadata', 'paths', 'reader', 'restore',
-           'thresholds']
+__all__ = ['file_kinds', 'metadata', 'paths', 'reader', 'restore']

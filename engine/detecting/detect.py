@@ -1,6 +1,6 @@
 """Detects in files, videos and cameras, and writes what was found."""
 import contextlib
-import os
+import itertools
 import sys
 import time
 from collections import abc
@@ -12,9 +12,7 @@ from common import files
 from common import fonts
 from common import threads
 from datasets import label_map
-from engine import checkpoints
-from engine import runtime
-from engine.detecting import annotation_files
+from engine import backends
 from engine.detecting import captures
 from engine.detecting import detector
 from engine.detecting import image_lists
@@ -41,15 +39,20 @@ def run(model: options.Model, detection: options.Detection,
       ValueError: flags, input and checkpoint do not fit together, or nothing
         could be read.
     """
-    runtime.prepare()
+    if not backends.is_exported(model.checkpoint_path):
+        from engine import runtime  # Not above: it imports TensorFlow.
+        runtime.prepare()
     output_dir = files.user_path(where.output_dir)
     source = sources.open_source(chosen, output_dir, open_capture, clock)
     sink = sinks.make(source, output_dir, where.output_name)
     formats = [*['voc'] * where.save_xml, *where.format]
     image_id = json_files.image_ids(source) if (
         where.save_coco or 'coco' in formats) else None
-    annotated = annotation_files.AnnotationFiles(
-        formats, source, output_dir, image_id)
+    annotated = []
+    if formats:
+        from engine.detecting import annotation_files  # As above.
+        annotated = [annotation_files.AnnotationFiles(
+            formats, source, output_dir, image_id)]
     crops = [sinks.CropFiles(output_dir)] if where.save_crops else []
     with contextlib.ExitStack() as stack:
         show = None
@@ -57,8 +60,8 @@ def run(model: options.Model, detection: options.Detection,
             show = stack.enter_context(
                 window.opened(waits=not source.is_video))
         network = stack.enter_context(_make_detector(model, detection))
-        if os.path.isdir(files.user_path(model.checkpoint_path)):
-            print(checkpoints.paths.describe(network.checkpoint), flush=True)
+        for note in network.notes:
+            print(note, flush=True)
         if detection.select_threshold == 'best':
             print(f'--select_threshold=best: {network.select_threshold:.9g}',
                   flush=True)
@@ -70,17 +73,20 @@ def run(model: options.Model, detection: options.Detection,
             select_threshold=network.select_threshold,
             box_format='ymin, xmin, ymax, xmax in pixels'))
         stack.enter_context(sink.opened())
-        stack.enter_context(annotated.opened(network.class_names))
-        _loop(network, source, sink, report, [annotated, *crops], show, clock)
+        for one in annotated:
+            stack.enter_context(one.opened(network.class_names))
+        _loop(network, source, sink, report, [*annotated, *crops], show, clock)
         if not report.num_images:
             raise ValueError(f'--input={captures.shown(chosen.input)}: '
                              'nothing could be read.')
-    for note in [*sink.notes, *annotated.notes]:
+    for note in itertools.chain(sink.notes, *(one.notes for one in annotated)):
         print(note, file=sys.stderr, flush=True)
-    made = [sink.made, *annotated.made, *['crops'] * len(crops)]
+    made = [sink.made, *itertools.chain(*(one.made for one in annotated)),
+            *['crops'] * len(crops)]
     print(_summary(source, made, report, output_dir), flush=True)
-    for name, command in annotated.commands.items():
-        print(f'{name}, when it is corrected: {command}', flush=True)
+    for one in annotated:
+        for name, command in one.commands.items():
+            print(f'{name}, when it is corrected: {command}', flush=True)
 
 
 def _make_detector(model, detection):

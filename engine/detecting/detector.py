@@ -1,6 +1,7 @@
 """Detection from Python; docs/evaluate_and_detect.md shows it."""
 import contextlib
 import itertools
+import math
 import os
 import typing
 import warnings
@@ -8,49 +9,50 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 
 from common import threads
-from datasets import image_files
-from engine import checkpoints
-from engine import models
-from engine import runtime
+from engine import backends
 from engine.detecting import detections
 from engine.detecting import options
-from engine.detecting import sources
 from engine.detecting import tiles
 from engine.detecting import tracking
-from preprocessing import preprocessing_factory
+
+if typing.TYPE_CHECKING:
+    from engine.detecting import sources
 
 
 class Detector:
-    """A checkpoint's network, ready to detect; for use by many threads.
+    """A network, ready to detect; for use by many threads.
 
-    Use as a context manager, or call `close`.
+    It is that of a checkpoint, or of an exported file, which needs no
+    TensorFlow. Use as a context manager, or call `close`.
 
     Attributes:
-      checkpoint: its prefix.
+      checkpoint: its prefix, or the path of the exported file.
       model_name: of the network.
       class_names: tuple of names; class id i is class_names[i - 1].
       batch_size: the most images that the network sees at a time.
       select_threshold: scores are above it.
+      notes: lines that say what was chosen.
     """
 
-    @runtime.quiet()
     def __init__(self, checkpoint_path: str, model_name: str | None = None,
                  class_names: Sequence[str] | None = None,
                  anchors: str | None = None, compute_dtype: str = 'float32',
                  moving_average_decay: float | None = None,
-                 which: str | None = None, **detection):
-        """Builds the network with its weights.
+                 which: str | None = None, engine: str = 'tensorflow',
+                 **detection):
+        """Loads a network with its weights.
 
         Args:
-          checkpoint_path: a file, a prefix or a folder.
+          checkpoint_path: a file, a prefix or a folder; or an exported file:
+            an .onnx, an .xml of OpenVINO, a .tflite, a SavedModel's folder.
           model_name, class_names, anchors: only for a checkpoint that does
             not say them: a name of nets_factory (default ssd_300_vgg), names
             without background (default: VOC's, if there are 20), and 'voc'
             or 'coco' (default).
-          compute_dtype, moving_average_decay, which: see options.Model.
+          compute_dtype, moving_average_decay, which, engine: see
+            options.Model.
           **detection: fields of options.Detection, such as
             select_threshold=.3 or 'best'; others have their defaults.
 
@@ -58,36 +60,25 @@ class Detector:
           ValueError: there is no checkpoint, or it and the arguments do not
             fit together.
         """
-        selection = options.Detection(**detection)._asdict()
-        self.batch_size = selection.pop('batch_size')
-        gpu_memory_fraction = selection.pop('gpu_memory_fraction')
-        tile, self._tracks = selection.pop('tile'), selection.pop('track')
-        self._nms_threshold = selection['nms_threshold']
+        chosen = options.Detection(**detection)
+        self.batch_size, self._tracks = chosen.batch_size, chosen.track
         if self.batch_size < 1:
             raise ValueError(
                 f'--batch_size={self.batch_size}: it must be at least 1.')
-        prefix = checkpoints.paths.find(checkpoint_path, which)
-        selection['select_threshold'] = self.select_threshold = (
-            checkpoints.thresholds.read(
-                selection['select_threshold'], prefix))
-        if self._tracks:  # Known objects may be faint.
-            selection['select_threshold'] = min(
-                self.select_threshold, tracking.MIN_SCORE)
-        metadata = checkpoints.metadata.read(prefix)
-        self.class_names = models.choose_class_names(
-            class_names, metadata, prefix)
-        network = models.make_network(
-            model_name, self.class_names, metadata, anchors)
-        self.checkpoint, self.model_name = prefix, network.name
-        self._tile = None if tile is None else tiles.parse(
-            tile, network.params.img_shape)
-        with tf.Graph().as_default():
-            self._reader = image_files.ImageReader()
-            with checkpoints.restore.weights_of(prefix, moving_average_decay):
-                inputs, outputs = _build(network, compute_dtype, selection)
-            self._session = tf.Session(
-                config=runtime.session_config(gpu_memory_fraction))
-            self._run = self._session.make_callable(outputs, inputs)
+        self._network = _open(
+            options.Model(
+                checkpoint_path, model_name, anchors=anchors,
+                moving_average_decay=moving_average_decay,
+                compute_dtype=compute_dtype, which=which, engine=engine),
+            class_names, chosen,
+            # Known objects may be faint.
+            tracking.MIN_SCORE if self._tracks else math.inf)
+        self.checkpoint, self.notes = self._network.path, self._network.notes
+        self.model_name, self.class_names = (
+            self._network.model_name, self._network.class_names)
+        self.select_threshold = self._network.select_threshold
+        self._tile = None if chosen.tile is None else tiles.parse(
+            chosen.tile, self._network.input_shape)
 
     def __enter__(self):
         return self
@@ -97,8 +88,7 @@ class Detector:
 
     def close(self):
         """Frees the network; nothing can be detected afterwards."""
-        self._session.close()
-        self._reader.close()
+        self._network.close()
 
     def detect(self, images: np.ndarray | str | os.PathLike | typing.BinaryIO
                | Sequence) -> detections.Detected | list[detections.Detected]:
@@ -121,11 +111,11 @@ class Detector:
         """
         if not isinstance(images, (list, tuple)):
             return self._confident(self._detect_batch(
-                [self._pixels(images, 'the image')])[0])
+                [_pixels(images, 'the image')])[0])
         found = []
         for batch in threads.batches(enumerate(images), self.batch_size):
             found += self._detect_batch([
-                self._pixels(image, f'images[{i}]') for i, image in batch])
+                _pixels(image, f'images[{i}]') for i, image in batch])
         return list(map(self._confident, found))
 
     def _confident(self, found):
@@ -150,6 +140,8 @@ class Detector:
         Raises:
           ValueError: the source cannot be opened, or is none.
         """
+        # Not above: an array alone needs no Pillow.
+        from engine.detecting import sources
         opened = sources.open_source(options.Source(str(source), **chosen))
         return self._found_in(opened)
 
@@ -161,7 +153,8 @@ class Detector:
                 elif sample.found is not None:
                     yield sample
 
-    def detect_in(self, source: sources.Source) -> Iterator[detections.Sample]:
+    def detect_in(self, source: 'sources.Source',
+                  ) -> Iterator[detections.Sample]:
         """Yields all Samples of a source, with what is found in them."""
         samples, batch_size = source.samples(), 1
         follow = self._follower(source) if self._tracks else None
@@ -203,34 +196,10 @@ class Detector:
 
         return follow
 
-    def _pixels(self, image, place):
-        if isinstance(image, (str, os.PathLike)):
-            return self._reader.read(image)
-        if hasattr(image, 'read'):
-            return self._pixels_of_open(image, getattr(image, 'name', place))
-        shape, dtype = np.shape(image), getattr(image, 'dtype', None)
-        if (not isinstance(image, np.ndarray) or dtype != np.uint8
-                or len(shape) != 3 or shape[2] != 3 or 0 in shape):
-            what = type(image).__name__ if dtype is None else dtype
-            raise ValueError(
-                f'{place} is {what} {list(shape)}; it must be an array of '
-                'uint8 [height, width, 3], RGB, or a file, by its path or '
-                'open.')
-        return image
-
-    def _pixels_of_open(self, file, name):
-        content = file.read()
-        if not isinstance(content, bytes):
-            raise ValueError(f'{name} gives no bytes; open it with mode "rb".')
-        try:
-            return self._reader.pixels(content)
-        except ValueError as error:
-            raise ValueError(f'{name}: {error}.') from error
-
     def _detect_batch(self, images):
         """Returns Detected of each image."""
         found = self._find(images) if self._tile is None else tiles.detect(
-            images, self._tile, self.batch_size, self._nms_threshold,
+            images, self._tile, self.batch_size, self._network.nms_threshold,
             self._find)
         return [
             detections.Detected(
@@ -239,46 +208,48 @@ class Detector:
             for image, one in zip(images, found, strict=True)]
 
     def _find(self, images):
-        """Returns tiles.Found of images; all go through the net at once."""
-        if not images:
-            return []
-        sizes = np.array([image.shape[:2] for image in images], np.int32)
-        pixels = np.concatenate([image.reshape(-1) for image in images])
-        return [
-            tiles.Found(bboxes[:num], scores[:num], classes[:num])
-            for classes, scores, bboxes, num in zip(
-                *self._run(pixels, sizes), strict=True)]
+        return self._network.find(images) if images else []
 
 
-def _build(network, compute_dtype, selection):
-    """Builds the graph, which takes any number of images of any sizes.
+def _open(model, class_names, *arguments):
+    """Returns the network of a checkpoint or of an exported file."""
+    if backends.is_exported(model.checkpoint_path):
+        from engine.detecting import exported_network
+        return exported_network.ExportedNetwork(
+            model, class_names, *arguments)
+    # Not above: they take long, or may not be installed.
+    if model.engine == 'auto':
+        from engine.detecting import fastest
+        return fastest.find(model, class_names, *arguments)
+    from engine.detecting import checkpoint_network
+    return checkpoint_network.CheckpointNetwork(
+        model, class_names, *arguments)
 
-    Returns:
-      Placeholders: uint8 [n], the pixels of all images one after another, and
-      int32 [batch, 2], heights and widths; postprocessing.Detections, bboxes
-      in pixels.
-    """
-    preprocess = preprocessing_factory.get_preprocessing().preprocess_for_eval
-    params = network.params
-    with tf.device('/device:CPU:0'):
-        pixels = tf.placeholder(tf.uint8, [None])
-        sizes = tf.placeholder(tf.int32, [None, 2])
-        # int64: a batch of large images has more bytes than an int32 counts.
-        shapes = tf.pad(tf.cast(sizes, tf.int64), [[0, 0], [0, 1]],
-                        constant_values=3)  # [batch, 3]
-        ends = tf.cumsum(tf.reduce_prod(shapes, 1))
 
-        def prepare(values):
-            shape, end = values
-            image = tf.reshape(pixels[end - tf.reduce_prod(shape):end], shape)
-            return preprocess(image, params.img_shape, mean=params.mean,
-                              scale=params.scale)
+def _pixels(image, place):
+    """Returns an image of Detector.detect's as an array."""
+    is_path = isinstance(image, (str, os.PathLike))
+    if is_path or hasattr(image, 'read'):
+        from datasets import image_pixels  # Not above: it needs Pillow.
+        if is_path:
+            return image_pixels.read(image)
+        return _pixels_of_open(
+            image, getattr(image, 'name', place), image_pixels.decode)
+    shape, dtype = np.shape(image), getattr(image, 'dtype', None)
+    if (not isinstance(image, np.ndarray) or dtype != np.uint8
+            or len(shape) != 3 or shape[2] != 3 or 0 in shape):
+        what = type(image).__name__ if dtype is None else dtype
+        raise ValueError(
+            f'{place} is {what} {list(shape)}; it must be an array of uint8 '
+            '[height, width, 3], RGB, or a file, by its path or open.')
+    return image
 
-        # As an evaluation prepares them.
-        images, bbox_img = tf.map_fn(
-            prepare, (shapes, ends),
-            fn_output_signature=(tf.float32, tf.float32))
-    found = models.detections(
-        network, images, bbox_img, compute_dtype, **selection)
-    scale = tf.cast(tf.concat([sizes, sizes], 1), tf.float32)[:, None]
-    return [pixels, sizes], found._replace(bboxes=found.bboxes * scale)
+
+def _pixels_of_open(file, name, decode):
+    content = file.read()
+    if not isinstance(content, bytes):
+        raise ValueError(f'{name} gives no bytes; open it with mode "rb".')
+    try:
+        return decode(content)
+    except ValueError as error:
+        raise ValueError(f'{name}: {error}.') from error

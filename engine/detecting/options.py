@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 class Model(NamedTuple):
     """Which network, with which weights."""
-    checkpoint_path: Annotated[str | None, 'File, prefix or folder.'] = None
+    checkpoint_path: Annotated[
+        str | None, 'File, prefix or folder; or an exported file: an .onnx, an '
+        ".xml of OpenVINO, a .tflite, a SavedModel's folder."] = None
     model_name: Annotated[
         str | None, 'A network of nets/nets_factory.py, such as ssd_300_vgg; '
         'default: that of the checkpoint, else ssd_300_vgg.'] = None
@@ -34,6 +36,11 @@ class Model(NamedTuple):
         Literal['best', 'latest'] | None, 'Of a --checkpoint_path that is the '
         'folder of a training: its best or its latest checkpoint; default: the '
         'best, if there is one.'] = None
+    engine: Annotated[
+        Literal['tensorflow', 'auto'], 'What computes a checkpoint. auto: '
+        'TensorFlow, OpenVINO, ONNX Runtime or LiteRT, whichever of those that '
+        'are installed is the fastest here and finds the same; to find out '
+        'takes some seconds.'] = 'tensorflow'
 
 
 class Detection(NamedTuple):

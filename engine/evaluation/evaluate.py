@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -18,19 +19,28 @@ from datasets import data_provider
 from datasets import image_files
 from datasets import records
 from detection import average_precision
+from detection import boxes
 from detection import coco_metrics
+from engine import backends
 from engine import checkpoints
 from engine import models
 from engine import runtime
+from engine import thresholds
 from engine.evaluation import comparison
 from engine.evaluation import detection_files
 from engine.evaluation import options
 from engine.evaluation import results
-from nets import ssd
 
 METRICS = ('voc', 'coco')
 SECONDS_BETWEEN_CHECKPOINTS = 10
 _DETECTION, _RUN = options.Detection(), options.Run()
+
+
+class Pixels(NamedTuple):
+    """What a network takes: RGB, (0..255 - mean) * scale."""
+    img_shape: tuple[int, int]  # Height and width.
+    mean: tuple[float, ...] = (0., 0., 0.)
+    scale: float = 1.
 
 
 def run(data: options.Data, model: options.Model,
@@ -58,11 +68,17 @@ def run(data: options.Data, model: options.Model,
     def score_and_report(prefix):
         scored = score(dataset, data, model, detection, run, prefix)
         _report(dataset, run, {
-            'checkpoint': prefix,
-            'step': checkpoints.reader.global_step(prefix), **about},
+            'checkpoint': prefix, 'step': _step(prefix), **about},
             scored, other)
         return scored.results
 
+    is_exported = backends.is_exported(model.checkpoint_path)
+    if is_exported and run.wait_for_checkpoints:
+        raise ValueError(
+            f'{model.checkpoint_path}: is an exported file; leave out '
+            '--wait_for_checkpoints, which is for the folder of a training.')
+    if is_exported:
+        return score_and_report(files.user_path(model.checkpoint_path))
     if not run.wait_for_checkpoints:
         prefix = checkpoints.paths.find(model.checkpoint_path, model.which)
         if os.path.isdir(files.user_path(model.checkpoint_path)):
@@ -80,6 +96,14 @@ def run(data: options.Data, model: options.Model,
             print(f'{prefix}: was removed before it was read; waiting for '
                   'the next.', flush=True)
         gc.collect()  # A graph, with 100 MB of weights, is a cycle.
+
+
+def _step(prefix):
+    """Returns the step that a checkpoint or an exported file is of."""
+    if backends.is_exported(prefix):
+        with backends.Backend(prefix) as backend:
+            return backend.about['step']
+    return checkpoints.reader.global_step(prefix)
 
 
 def _as_they_come(folder):
@@ -113,8 +137,19 @@ def score(dataset: slim.dataset.Dataset, data: options.Data,
           run: options.Run, prefix: str) -> detection_files.Scored:
     """Returns what a checkpoint finds in a data set, and its metrics.
 
-    Writes nothing. Raises ValueError if they do not fit together.
+    The prefix may be the path of an exported file. Writes nothing. Raises
+    ValueError if they do not fit together.
     """
+    find = _find_exported if backends.is_exported(prefix) else _find
+    with tf.Graph().as_default():
+        scored = collect(find(dataset, data, model, detection, run, prefix),
+                         dataset.category_ids)
+    return scored._replace(results=measure(
+        scored, dataset.labels, detection.select_threshold, run))
+
+
+def _find(dataset, data, model, detection, run, prefix):
+    """Yields batches, as `collect` takes them, with a checkpoint's finds."""
     metadata = checkpoints.metadata.read(prefix)
     class_names, labels = dataset.labels, None
     if metadata is not None:
@@ -122,28 +157,49 @@ def score(dataset: slim.dataset.Dataset, data: options.Data,
         labels = models.labels_of_data(dataset.labels, metadata, prefix)
     network = models.make_network(
         model.model_name, class_names, metadata, model.anchors)
-    with tf.Graph().as_default():
-        with checkpoints.restore.weights_of(
-                prefix, model.moving_average_decay):
-            outputs, initializer = read(dataset, network, data, model)
-            outputs['detections'] = models.detections(
-                network, outputs.pop('image'), outputs.pop('bbox_img'),
-                model.compute_dtype, labels, **detection._asdict())
-        with tf.Session(run.master, config=runtime.session_config(
-                run.gpu_memory_fraction)) as session:
-            session.run(initializer)
-            num_batches = -(-dataset.num_samples // data.batch_size)
-            batches = tqdm.trange(
-                min(num_batches, data.max_num_batches or num_batches),
-                unit='batch', disable=None)
-            try:
-                scored = collect((session.run(outputs) for _ in batches),
-                                 dataset.category_ids)
-            except tf.errors.InvalidArgumentError:
-                check_images(dataset.data_sources)
-                raise
-    return scored._replace(results=measure(
-        scored, dataset.labels, detection.select_threshold, run))
+    params = network.params
+    with checkpoints.restore.weights_of(prefix, model.moving_average_decay):
+        outputs, initializer = read(dataset, Pixels(
+            params.img_shape, params.mean, params.scale), data, model)
+        outputs['detections'] = models.detections(
+            network, outputs.pop('image'), outputs.pop('bbox_img'),
+            model.compute_dtype, labels, **detection._asdict())
+    yield from _batches(dataset, data, run, outputs, initializer)
+
+
+def _find_exported(dataset, data, model, detection, run, path):
+    """Yields batches as `_find`, with an exported file's finds."""
+    with backends.Backend(path) as backend:
+        backend.check(model, detection)
+        backend.check_threshold(detection.select_threshold)
+        labels = models.labels_of_data(dataset.labels, backend.about, path)
+        outputs, initializer = read(
+            dataset, Pixels(backend.about['image_shape']), data, model)
+        outputs['image'] = tf.cast(outputs['image'], tf.uint8)
+        for values in _batches(dataset, data, run, outputs, initializer):
+            found = backend.detect(values.pop('image'))
+            bbox_img = values.pop('bbox_img')[:, None]
+            values['detections'] = found._replace(
+                classes=np.take(labels, found.classes),
+                bboxes=boxes.resize(
+                    boxes.clip(found.bboxes, bbox_img), bbox_img),
+                num=(found.scores > detection.select_threshold).sum(1))
+            yield values
+
+
+def _batches(dataset, data, run, outputs, initializer):
+    """Yields the values of outputs for each batch of a data set."""
+    num = -(-dataset.num_samples // data.batch_size)
+    with tf.Session(run.master, config=runtime.session_config(
+            run.gpu_memory_fraction)) as session:
+        session.run(initializer)
+        try:
+            for _ in tqdm.trange(min(num, data.max_num_batches or num),
+                                 unit='batch', disable=None):
+                yield session.run(outputs)
+        except tf.errors.InvalidArgumentError:
+            check_images(dataset.data_sources)
+            raise
 
 
 def measure(scored: detection_files.Scored, class_names: Sequence[str],
@@ -159,29 +215,28 @@ def measure(scored: detection_files.Scored, class_names: Sequence[str],
         for name in run.metrics], by_voc)
 
 
-def read(dataset: slim.dataset.Dataset, network: ssd.SSDNet,
-         data: options.Data, model: options.Model,
+def read(dataset: slim.dataset.Dataset, pixels: Pixels, data: options.Data,
+         model: options.Model,
          ) -> tuple[dict[str, tf.Tensor], tf.Operation]:
     """Returns what a batch has, and the operation that starts over.
 
     That is, by name, what `collect` takes, but for the detections; 'image',
-    float32 [batch, height, width, 3], as SSDNet.net takes it; and 'bbox_img',
-    of models.detections.
+    float32 [batch, *img_shape, 3], as `pixels` says; and 'bbox_img', of
+    models.detections.
     """
     preprocessing = models.get_preprocessing(
         model.preprocessing_name)
-    params = network.params
     items = ('image', 'bbox_img', 'shape', 'filename', 'source_id',
              'object/label', 'object/bbox', 'object/difficult',
              'object/is_crowd', 'object/area')
 
     def transform(sample):
         image, sample['bbox_img'] = preprocessing.preprocess_for_eval(
-            sample['image/encoded'], params.img_shape,
+            sample['image/encoded'], pixels.img_shape,
             preprocessing.Resize(int(model.eval_resize)),
-            params.mean, params.scale)
+            pixels.mean, pixels.scale)
         # Without resizing the images must have the network's size.
-        sample['image'] = tf.ensure_shape(image, [*params.img_shape, 3])
+        sample['image'] = tf.ensure_shape(image, [*pixels.img_shape, 3])
         return {item: sample[item] for item in items}
 
     with tf.device('/device:CPU:0'):
@@ -279,7 +334,7 @@ def _report(dataset, run, about, scored, other):
     print(f"Results: {path}; devkit's and COCO's files beside it; curves: "
           + commands.line('tensorboard', logdir=run.eval_dir), flush=True)
     try:
-        checkpoints.thresholds.write(about['checkpoint'], {
+        thresholds.write(about['checkpoint'], {
             **about, **results.thresholds(scored.results)})
     except OSError as error:
         print(f'No threshold is written beside the checkpoint ({error}); '

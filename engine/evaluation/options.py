@@ -29,7 +29,9 @@ class Data(NamedTuple):
 
 class Model(NamedTuple):
     """Which weights are scored, and in which network."""
-    checkpoint_path: Annotated[str, 'File, prefix or folder.'] = '/tmp/tfmodel/'
+    checkpoint_path: Annotated[
+        str, 'File, prefix or folder; or an exported file: an .onnx, an .xml '
+        "of OpenVINO, a .tflite, a SavedModel's folder."] = '/tmp/tfmodel/'
     model_name: Annotated[
         str | None, 'A network of nets/nets_factory.py, such as ssd_300_vgg; '
         'default: that of the checkpoint, else ssd_300_vgg.'] = None

@@ -7,7 +7,9 @@ import logging
 import math
 import os
 import shutil
+import types
 import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +20,7 @@ from engine import backends
 from engine import checkpoints
 from engine import models
 from engine import runtime
+from engine import thresholds
 from engine.evaluation import options as evaluation_options
 from engine.exporting import graph
 from engine.exporting import images
@@ -28,6 +31,7 @@ from engine.exporting import proof
 from engine.exporting import saved_model
 from engine.exporting import tensorrt_model
 from engine.exporting import tflite_model
+from nets import ssd
 
 FORMATS = {module.NAME: module for module in (
     saved_model, onnx_model, openvino_model, tflite_model, tensorrt_model)}
@@ -81,11 +85,14 @@ def run(data: options.Data, model: options.Model,
         calibration_images = _in_batches(images.chosen(
             calibration, network, data.num_calibration_images,
             data.random_seed), export)
-    about = _about(prefix, network, class_names, detection, export)
+    about = about_file(prefix, network, class_names, detection, export)
     with _workplace(export.output_dir) as folder:
-        parts = {name: _write(folder, module, frozen, export.precision,
-                              calibration_images, about)
-                 for name, module in formats.items()}
+        parts = {}
+        for name, module in formats.items():
+            parts[name] = write_file(
+                folder, module, frozen, export.precision, calibration_images,
+                about)
+            print(f'{name}: converted to {export.precision}.', flush=True)
         exported = [_prove(folder, name, parts[name], expected, *arguments)
                     for name in formats]
         _write_report(folder, prefix, dataset, about, expected, exported)
@@ -160,10 +167,12 @@ def _in_batches(pixels, export):
     return [pixels[i:i + size] for i in range(0, num, size)]
 
 
-def _about(prefix, network, class_names, detection, export):
-    """Returns what every file says of itself, of JSON's types."""
+def about_file(prefix: str, network: ssd.SSDNet, class_names: Sequence[str],
+               detection: evaluation_options.Detection,
+               export: options.Export) -> dict:
+    """Returns what every file of a checkpoint says of itself, as JSON's."""
     try:
-        best = checkpoints.thresholds.read('best', prefix)
+        best = thresholds.read('best', prefix)
     except ValueError:
         best = None
     try:
@@ -195,15 +204,20 @@ def _workplace(output_dir):
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _write(folder, module, frozen, precision, calibration_images, about):
-    """Writes the files of a format; returns their paths below the folder."""
+def write_file(folder: str, module: types.ModuleType, frozen: graph.Frozen,
+               precision: str, calibration_images: list[np.ndarray] | None,
+               about: dict) -> list[str]:
+    """Writes the files of a format; returns their paths below the folder.
+
+    The one to open is the first. The module is of FORMATS, `about` of
+    about_file; for the rest see its `convert`.
+    """
     with _quiet():
         parts = backends.seal(module.convert(
             frozen, precision, calibration_images,
             json.dumps({**about, 'sum': backends.NO_SUM})))
     for name, content in parts.items():
         files.write_whole(os.path.join(folder, name), [content])
-    print(f'{module.NAME}: converted to {precision}.', flush=True)
     return list(parts)
 
 

@@ -63,12 +63,12 @@ def chosen(dataset: slim.dataset.Dataset, network: ssd.SSDNet,
 
 def _batches(dataset, network) -> Iterator[dict[str, np.ndarray]]:
     """Yields the batches of an evaluation, but with pixels as they are."""
-    params = network.params._replace(mean=(0.,) * 3, scale=1.)
     data = options.Data(dataset.name, '', batch_size=_BATCH_SIZE)
     with tf.Graph().as_default(), tf.Session(
             config=runtime.session_config()) as session:
         outputs, initializer = evaluate.read(
-            dataset, type(network)(params), data, options.Model())
+            dataset, evaluate.Pixels(network.params.img_shape), data,
+            options.Model())
         outputs['image'] = tf.cast(outputs['image'], tf.uint8)
         session.run(initializer)
         try:

@@ -20,6 +20,7 @@ from common import files
 from datasets import dataset_factory
 from engine import checkpoints
 from engine import models
+from engine import thresholds
 from engine.evaluation import evaluate
 from engine.evaluation import options as evaluation_options
 from engine.evaluation import results
@@ -176,7 +177,7 @@ class Validation:
                         'metric': best.metric, 'value': best.value,
                         'dataset': self._dataset.name,
                         'split': self._dataset.split_name}})
-            checkpoints.thresholds.write(self.best_prefix, {
+            thresholds.write(self.best_prefix, {
                 'checkpoint': self.best_prefix, 'step': best.step,
                 'dataset': self._dataset.name,
                 'split': self._dataset.split_name,

@@ -8,6 +8,7 @@ import pytest
 
 from datasets.shapes import drawing
 from engine import checkpoints
+from engine import thresholds
 from engine.training import log
 from engine.training import options
 from engine.training import validation
@@ -80,7 +81,7 @@ def test_best_is_the_first_highest_row_and_its_weights(trained, data):
     reader = checkpoints.reader.open_reader(prefix)
     names = reader.get_variable_to_shape_map()
     assert not [name for name in names if 'Adam' in name or 'Average' in name]
-    threshold = checkpoints.thresholds.read('best', prefix)
+    threshold = thresholds.read('best', prefix)
     found = scripts.evaluate(
         dataset_name='toy', dataset_dir=str(data), dataset_split_name='val',
         checkpoint_path=prefix, eval_dir=str(trained / 'eval'), report=False)

@@ -35,13 +35,15 @@ def write(prefix: str, content: dict) -> str:
     return path
 
 
-def read(given: str | float, prefix: str) -> float:
+def read(given: str | float, prefix: str,
+         best: float | None = None) -> float:
     """Returns the threshold that --select_threshold means for a checkpoint.
 
     Args:
       given: a number, 'best', or the path of an evaluation's folder or of its
         metrics.json.
-      prefix: of the checkpoint.
+      prefix: of the checkpoint, or the path of an exported file.
+      best: the best one, if no evaluation of it itself has left another.
 
     Raises:
       ValueError: there is no such file, or it has no threshold.
@@ -53,6 +55,8 @@ def read(given: str | float, prefix: str) -> float:
         path = prefix + _ENDING
     elif os.path.isdir(path):
         path = os.path.join(path, _METRICS)
+    if is_best and best is not None and not os.path.isfile(path):
+        return best
     if not os.path.isfile(path):
         raise ValueError(f'--select_threshold={given}: ' + (
             f'{path} is not there; an evaluation writes it: run '

@@ -1,9 +1,9 @@
-"""Tests of engine.checkpoints.thresholds."""
+"""Tests of engine.thresholds."""
 import json
 
 import pytest
 
-from engine.checkpoints import thresholds
+from engine import thresholds
 
 
 @pytest.fixture
