@@ -1,6 +1,7 @@
 """--freeze_batch_norm: when it is on, and what it keeps."""
 import json
 
+import numpy as np
 import pytest
 
 from engine import checkpoints
@@ -48,6 +49,23 @@ def test_small_batches_from_a_checkpoint_keep_its_statistics(
     assert moved(tmp_path, start, 2) == {'gamma', 'beta'}
     config = json.loads((tmp_path / 'training_config.json').read_text())
     assert config['flags']['freeze_batch_norm'] is True
+
+
+def test_lower_precision_moves_them_alike(flags, tmp_path):
+    stored = {}
+    for dtype in 'float32', 'float16', 'bfloat16':
+        train(flags, tmp_path / dtype, 1, compute_dtype=dtype)
+        stored[dtype] = checkpoints.reader.open_reader(
+            str(tmp_path / dtype / 'model.ckpt-1'))
+    names = [name for name in stored['float32'].get_variable_to_shape_map()
+             if name.rpartition('/')[2] in ('moving_mean', 'moving_variance')]
+    assert len(names) == 2 * 9
+    for dtype, tolerance in ('float16', .01), ('bfloat16', .05):
+        for name in names:
+            expected = stored['float32'].get_tensor(name)
+            np.testing.assert_allclose(
+                stored[dtype].get_tensor(name), expected,
+                atol=tolerance * np.abs(expected).max())
 
 
 def test_batches_of_16_move_them(flags, start, tmp_path, capsys):
