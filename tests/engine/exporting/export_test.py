@@ -168,12 +168,17 @@ def test_float16_is_half_the_size(small, data, tmp_path):
 
 
 def test_heads_of_a_part_of_the_images(small, data, tmp_path):
+    # As an export that was killed leaves it.
+    (tmp_path / '.export.partial').mkdir()
+    (tmp_path / '.export.partial' / 'model.onnx').touch()
     run(small, data, tmp_path, '--heads_only --formats=tflite '
         '--num_proof_images=9 --keep_top_k=20')
     content = report(tmp_path)
     assert content['heads_only'] and content['num_images'] == 9
     one, = content['files']
     assert one['num_detections'] == 9 * 20 and one['num_different'] <= 2
+    assert {path.name for path in tmp_path.iterdir()} == {
+        'export.json', 'model.tflite'}
 
 
 def test_what_is_worse_is_marked_and_no_longer_there_as_good(
