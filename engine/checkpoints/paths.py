@@ -12,6 +12,7 @@ import tensorflow.compat.v1 as tf
 
 from common import commands
 from common import files
+from engine import backends
 from engine.checkpoints import file_kinds
 from engine.checkpoints import metadata
 from engine.checkpoints import reader
@@ -97,6 +98,13 @@ def _only_one(folder):
     names = os.listdir(folder)
     found = prefixes(names) or [name for name in names if name.endswith(
         '.ckpt.zip') and not name.startswith('._')]
+    exported = [os.path.join(folder, name) for name in sorted(names)
+                if backends.is_exported(os.path.join(folder, name))]
+    if not found and exported:
+        raise ValueError(
+            f'{folder}: the folder has exported files and no checkpoint; to '
+            'detect or evaluate, give the path of one: '
+            f'{", ".join(exported)}.')
     if not found:
         what = file_kinds.describe(folder)
         if what is None:

@@ -198,6 +198,15 @@ def evaluate(folder, path, *more):
     return json.loads((folder / 'eval' / 'metrics.json').read_text())
 
 
+def test_a_folder_of_them_names_them(folder):
+    with pytest.raises(ValueError, match=re.escape(
+            f'{folder}: the folder has exported files and no checkpoint; to '
+            'detect or evaluate, give the path of one: '
+            f'{folder}/model.onnx, {folder}/model.tflite, {folder}/model.xml, '
+            f'{folder}/saved_model.')):
+        make(str(folder))
+
+
 def test_a_training_is_waited_for_and_no_file(folder):
     with pytest.raises(ValueError, match=(
             'model.xml: is an exported file; leave out --wait_for_checkpoints, '
