@@ -5,6 +5,7 @@ in which it is written to: each picture is encoded, by any thread, and then
 written, in order. Files appear whole, a video at the end of the block.
 """
 import contextlib
+import glob
 import os
 
 import cv2
@@ -36,8 +37,8 @@ def make(source: sources.Source, output_dir: str,
     `notes` are sentences on what they lack, in the end.
 
     Raises:
-      ValueError: an input or another video would be overwritten, output_dir
-        is a file, or output_name does not fit the source.
+      ValueError: an input or what is no result would be overwritten,
+        output_dir is a file, or output_name does not fit the source.
     """
     if output_name is not None and (
             not output_name or os.path.basename(output_name) != output_name):
@@ -46,8 +47,8 @@ def make(source: sources.Source, output_dir: str,
     if os.path.exists(output_dir) and not os.path.isdir(output_dir):
         raise ValueError(f'--output_dir={output_dir}: it is a file; give a '
                          'folder.')
-    is_of_results = os.path.exists(
-        os.path.join(output_dir, json_files.JSON_NAME))
+    # A run that was killed has left a part of it.
+    is_of_results = bool(glob.glob('detections.*json', root_dir=output_dir))
     sink = (video_files.VideoFile if source.is_video else PictureFiles)(
         source, output_dir, output_name)
     inputs = {os.path.realpath(path) for path in source.files}
@@ -56,12 +57,12 @@ def make(source: sources.Source, output_dir: str,
             raise ValueError(
                 f'--output_dir={output_dir}: {path} would be overwritten, '
                 'which is an input; give another folder.')
-        # clip.mov becomes clip.mp4, which may be another film of the user.
-        if source.is_video and os.path.exists(path) and not is_of_results:
+        # Such as clip.mp4, where clip.mov is the input.
+        if not is_of_results and os.path.exists(path):
             raise ValueError(
                 f'--output_dir={output_dir}: {path} is there already, and no '
                 f'{json_files.JSON_NAME} of a detection beside it; give '
-                'another folder or --output_name.')
+                'another folder.')
     return sink
 
 

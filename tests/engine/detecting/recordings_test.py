@@ -235,18 +235,27 @@ def test_a_film_of_jpegs_is_no_image(run, tmp_path):
     assert [sample.frame for sample in run(path)] == list(range(12))
 
 
-def test_another_film_is_not_overwritten(run, tmp_path):
-    """a.mov becomes a.mp4, which is not a result if nothing is beside it."""
-    video = detector_files.write_video(tmp_path / 'a.avi', FRAMES[:2])
-    (tmp_path / 'a.mp4').write_bytes(b'of the user')
-    source = sources.open_source(options.Source(video))
+@pytest.mark.parametrize('ending', ['avi', 'jpg'])
+def test_what_is_no_result_is_not_overwritten(tmp_path, ending):
+    """A film a.avi becomes a.mp4, which may be another one of the user."""
+    out = tmp_path / 'out'
+    out.mkdir()
+    if ending == 'avi':
+        what = detector_files.write_video(tmp_path / 'a.avi', FRAMES[:2])
+    else:
+        what = tmp_path / 'a.jpg'
+        detector_files.write_picture(what, FRAMES[0])
+    result = 'a.mp4' if ending == 'avi' else 'a.jpg'
+    (out / result).write_bytes(b'of the user')
+    source = sources.open_source(options.Source(str(what)))
     with pytest.raises(ValueError, match=(
-            f'--output_dir={tmp_path}: {tmp_path}/a.mp4 is there already, and '
-            'no detections.json of a detection beside it; give another folder '
-            'or --output_name.')):
-        sinks.make(source, str(tmp_path))
-    (tmp_path / 'detections.json').write_text('{}')
-    assert sinks.make(source, str(tmp_path)).made == 'a.mp4'
+            f'^--output_dir={out}: {out}/{result} is there already, and no '
+            'detections.json of a detection beside it; give another folder.$')):
+        sinks.make(source, str(out))
+    for name in ('detections.json', 'detections.123.partial.json'):
+        (out / name).write_text('{}')
+        assert sinks.make(source, str(out)).paths == [f'{out}/{result}']
+        (out / name).unlink()
 
 
 def test_a_count_of_frames_is_a_hint_and_a_cut_file_gives_what_it_has(
