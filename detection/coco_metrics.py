@@ -5,18 +5,18 @@ average_precision, and as in COCO, the last pixel is not counted: the width is
 xmax - xmin. What is difficult is a crowd to COCO: any number of detections
 may lie in it, and none of them counts.
 
-What is measured is what the rows say that go into files, digit by digit:
-another program that reads the files gets the same numbers.
+What is measured is what the rows say that go into files (coco_rows), digit by
+digit: another program that reads the files gets the same numbers.
 """
 import contextlib
 import io
-from collections.abc import Iterator
 
 import numpy as np
 from pycocotools import coco
 from pycocotools import cocoeval
 
 from detection import average_precision
+from detection import coco_rows
 
 SIZES = ('small', 'medium', 'large')
 # The borders of the SIZES: square pixels of an object's area.
@@ -47,48 +47,17 @@ def evaluate(groundtruths: average_precision.GroundTruths,
     return average_precision.mean_over_classes(results)
 
 
-def annotation_rows(
-        groundtruths: average_precision.GroundTruths) -> Iterator[dict]:
-    """Yields the `annotations` of a COCO file; ids count from 1.
-
-    image_id and category_id are the images and classes as they are given.
-    """
-    columns = (groundtruths.images, groundtruths.classes,
-               _xywh(groundtruths.bboxes), groundtruths.difficult,
-               np.round(groundtruths.areas.astype(float), 2))
-    for row, (image, label, bbox, is_crowd, area) in enumerate(
-            zip(*(column.tolist() for column in columns)), 1):
-        # Ids from 0 on would cost pycocotools a match.
-        yield {'id': row, 'image_id': image, 'category_id': label,
-               'bbox': bbox, 'area': area, 'iscrowd': int(is_crowd)}
-
-
-def result_rows(detections: average_precision.Detections) -> Iterator[dict]:
-    """Yields the rows of a file of COCO's results; see annotation_rows."""
-    for image, label, score, bbox in zip(
-            detections.images.tolist(), detections.classes.tolist(),
-            detections.scores, _xywh(detections.bboxes).tolist()):
-        # str has the fewest digits that tell the score from others.
-        yield {'image_id': image, 'category_id': label, 'bbox': bbox,
-               'score': float(str(score))}
-
-
 def size_of(areas: np.ndarray) -> np.ndarray:
     """Returns the index in SIZES of areas in square pixels, [n]."""
     return np.searchsorted(SIZE_BORDERS, areas, side='right')
 
 
-def _xywh(bboxes):
-    """Returns x, y, width and height, rounded: float64 [n, 4]."""
-    ymin, xmin, ymax, xmax = bboxes.astype(float).T
-    return np.round(np.stack([xmin, ymin, xmax - xmin, ymax - ymin], 1), 4)
-
-
 def _measure(groundtruths, detections):
     """Returns {name: value} for the objects and detections of one class."""
-    annotations = list(annotation_rows(groundtruths))
+    annotations = list(coco_rows.annotation_rows(groundtruths))
     found = [{**row, 'id': number, 'area': row['bbox'][2] * row['bbox'][3]}
-             for number, row in enumerate(result_rows(detections), 1)]
+             for number, row in enumerate(
+                 coco_rows.result_rows(detections), 1)]
     # An image with nothing of the class says nothing about it.
     images = sorted({row['image_id'] for row in annotations + found})
     categories = sorted({row['category_id'] for row in annotations + found})

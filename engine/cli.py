@@ -4,6 +4,7 @@ TensorFlow takes seconds to import and logs a page while it does; scripts
 import it only after their flags are parsed, so that --help is quick.
 """
 import faulthandler
+import importlib.util
 import os
 import signal
 import sys
@@ -151,6 +152,10 @@ def describe(error: BaseException) -> str:
         lines = str(error).splitlines() or [kind]
     elif tensorflow and isinstance(error, tensorflow.errors.OpError):
         lines = [errors.reason(error.message) or kind]
+    elif isinstance(error, ModuleNotFoundError) and (
+            importlib.util.find_spec(error.name.partition('.')[0]) is None):
+        lines = [f'the package {error.name} is not installed; in the folder of '
+                 'this project, pip install . installs all that it needs.']
     elif isinstance(error, MemoryError):
         lines = [f'there is not enough memory. {text}'.rstrip()]
     else:

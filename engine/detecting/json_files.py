@@ -9,7 +9,7 @@ import numpy as np
 
 from common import files
 from detection import average_precision
-from detection import coco_metrics
+from detection import coco_rows
 from engine.detecting import detections
 from engine.detecting import sources
 
@@ -100,7 +100,7 @@ class JsonFile:
         self._last_file = sample.file
 
     def _add_to_coco(self, image_id, found):
-        rows = coco_metrics.result_rows(average_precision.Detections(
+        rows = coco_rows.result_rows(average_precision.Detections(
             np.full(len(found.names), image_id), found.class_ids,
             found.scores, found.bboxes))
         for number, row in enumerate(rows, self.num_objects):

@@ -13,7 +13,7 @@ import numpy as np
 
 from common import files
 from detection import average_precision
-from detection import coco_metrics
+from detection import coco_rows
 
 DETECTIONS, GROUNDTRUTHS = 'detections.json', 'groundtruths.json'
 # Would split a column of the devkit's files.
@@ -108,13 +108,13 @@ def write_coco(folder: str, scored: Scored):
     category_ids = np.array([0, *scored.category_ids], np.int64)
     files.write_whole(
         os.path.join(folder, DETECTIONS),
-        _json_list(coco_metrics.result_rows(with_ids(scored.detections))))
+        _json_list(coco_rows.result_rows(with_ids(scored.detections))))
     images = ({'id': image.image_id, 'file_name': image.file_name,
                'height': image.height, 'width': image.width}
               for image in scored.images)
     categories = ({'id': number, 'name': name} for number, name in zip(
         scored.category_ids, scored.class_names, strict=True))
-    annotations = coco_metrics.annotation_rows(with_ids(scored.groundtruths))
+    annotations = coco_rows.annotation_rows(with_ids(scored.groundtruths))
     files.write_whole(os.path.join(folder, GROUNDTRUTHS), itertools.chain(
         ['{"images": '], _json_list(images), [', "categories": '],
         _json_list(categories), [', "annotations": '],

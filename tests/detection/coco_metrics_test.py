@@ -11,6 +11,7 @@ from pycocotools import cocoeval
 
 from detection import average_precision
 from detection import coco_metrics
+from detection import coco_rows
 from tests import rows
 
 # Of 100 x 40 pixels, and what shares 100 x 35 of it: an overlap of 0.875.
@@ -58,10 +59,10 @@ def test_equals_pycocotools_on_the_files(tmp_path):
             'images': [{'id': image} for image in np.unique(np.append(
                 groundtruths.images, detections.images)).tolist()],
             'categories': [{'id': label} for label in (1, 2, 3)],
-            'annotations': list(coco_metrics.annotation_rows(groundtruths))},
+            'annotations': list(coco_rows.annotation_rows(groundtruths))},
             file)
     with open(tmp_path / 'detections.json', 'w') as file:
-        json.dump(list(coco_metrics.result_rows(detections)), file)
+        json.dump(list(coco_rows.result_rows(detections)), file)
     with contextlib.redirect_stdout(io.StringIO()):
         index = coco.COCO(tmp_path / 'groundtruths.json')
         oracle = cocoeval.COCOeval(
@@ -128,12 +129,12 @@ def test_nothing_to_find_and_nothing_found():
 def test_rows():
     groundtruths, found = rows.objects((7, 2, [1, 2, 4, 8], True)), rows.found(
         (7, 2, .1, [1.00001, 2, 4, 8]), dtype=np.float32)
-    assert list(coco_metrics.annotation_rows(groundtruths)) == [
+    assert list(coco_rows.annotation_rows(groundtruths)) == [
         {'id': 1, 'image_id': 7, 'category_id': 2, 'bbox': [2, 1, 6, 3],
          'area': 18, 'iscrowd': 1}]
-    assert list(coco_metrics.result_rows(found)) == [
+    assert list(coco_rows.result_rows(found)) == [
         {'image_id': 7, 'category_id': 2, 'bbox': [2, 1, 6, 3], 'score': .1}]
-    assert list(coco_metrics.result_rows(rows.found())) == []
+    assert list(coco_rows.result_rows(rows.found())) == []
 
 
 def test_sizes():

@@ -54,6 +54,9 @@ def end(tmp_path, statement, *arguments):
     ('raise ValueError("2 faults:\\na\\nb")', ['2 faults:', 'a', 'b']),
     ('open("/nowhere/a")',
      ["[Errno 2] No such file or directory: '/nowhere/a'"]),
+    ('import nowhere.at_all', [
+        'the package nowhere is not installed; in the folder of this project, '
+        'pip install . installs all that it needs.']),
     ('raise MemoryError("1 TiB")', ['there is not enough memory. 1 TiB']),
     ('raise ValueError("\\x1b[2J\\a")', ['%1B[2J%07']),
     ('os.write(2, b"E0000 log"); raise ValueError("ours")', ['ours']),
