@@ -113,9 +113,15 @@ class _Files:
         self._folder = os.path.join(output_dir, self.folder)
         self.paths = self._choose_paths(source.names)
         root = os.path.abspath(source.files[0])[:-len(source.names[0])]
+        root = root.rstrip(os.sep) or root
+        flags = self._flags(root)
+        if os.path.dirname(root) == flags.get('images_dir'):
+            raise ValueError(
+                f'--format={self.format}: the images have no folder in common '
+                f'but {root}, and the conversion would look through all of '
+                'it; detect in each folder by itself, or use --format=yolo.')
         self.command = commands.line(
-            'python tf_convert_data.py', format=self.format,
-            **self._flags(root.rstrip(os.sep) or root),
+            'python tf_convert_data.py', format=self.format, **flags,
             output_name='own_train', output_dir='tfrecords')
 
     def _choose_paths(self, names):

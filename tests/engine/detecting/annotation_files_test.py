@@ -1,6 +1,7 @@
 """What is found becomes annotations that the conversion reads again."""
 import glob
 import json
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -137,6 +138,18 @@ def test_what_may_be_corrected_is_never_replaced(photos, tmp_path):
                 f'--format={name}: a.jpg and a.png would have the same')):
             annotation_files.AnnotationFiles(
                 [name], opened(photos), str(tmp_path / 'other'))
+
+
+def test_images_of_all_places_have_no_folder_to_convert(tmp_path):
+    source = mock.Mock(files=['/a/x.jpg', '/b/y.jpg'], is_video=False,
+                       names=['a/x.jpg', 'b/y.jpg'])
+    for name in ('voc', 'coco', 'csv'):
+        with pytest.raises(ValueError, match=(
+                f'^--format={name}: the images have no folder in common but /, '
+                'and the conversion would look through all of it; detect in '
+                'each folder by itself, or use --format=yolo.$')):
+            annotation_files.AnnotationFiles([name], source, str(tmp_path))
+    annotation_files.AnnotationFiles(['yolo'], source, str(tmp_path))
 
 
 def test_a_run_that_fails_leaves_no_list_or_table(photos, tmp_path):
