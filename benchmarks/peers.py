@@ -3,6 +3,7 @@
 Each is refused unless it computes the same numbers.
 """
 import os
+import sys
 
 import numpy as np
 
@@ -75,8 +76,7 @@ def litert(spec: dict) -> engines.Contestant:
 
 def pytorch(spec: dict) -> engines.Contestant:
     """PyTorch, without gradients; in bfloat16 all of the network."""
-    import torch
-    model, images = _torch_model(spec)
+    torch, model, images = _torch_model(spec)
     dtype = getattr(torch, spec['dtype'])
     model, images = model.to(dtype), images.to(dtype)
 
@@ -89,10 +89,8 @@ def pytorch(spec: dict) -> engines.Contestant:
 
 def pytorch_training(spec: dict) -> engines.Contestant:
     """A step in PyTorch of one batch, without data; in bfloat16 autocast."""
-    import torch
-
+    torch, model, images = _torch_model(spec)
     from benchmarks import torch_network
-    model, images = _torch_model(spec)
     expected = np.load(spec['network'] + '.npz')
     targets = [torch.from_numpy(expected[name])
                for name in ('target_labels', 'target_localisations')]
@@ -144,15 +142,17 @@ def _contestant(spec, run, outputs, num_passes=1):
 
 
 def _torch_model(spec):
-    """Returns a network and its images; in the spec's memory format."""
+    """Returns torch, a network and its images in the memory format."""
+    # PyTorch's compiler, which is not used, crashes beside TensorFlow.
+    sys.modules['triton'] = None
     import torch
 
     from benchmarks import torch_network
     network = engines.make_network(spec)
     memory_format = getattr(torch, spec['memory_format'])
     model = torch_network.Network(network, spec['checkpoint'])
-    return model.to(memory_format=memory_format), torch.from_numpy(
-        _images(spec)).to(memory_format=memory_format)
+    return (torch, model.to(memory_format=memory_format), torch.from_numpy(
+        _images(spec)).to(memory_format=memory_format))
 
 
 def _images(spec):
