@@ -10,8 +10,9 @@ from datasets import image_folder
 from datasets import text_files
 
 VIDEO_EXTENSIONS = (
-    '.3gp', '.asf', '.avi', '.flv', '.m2ts', '.m4v', '.mjpeg', '.mjpg', '.mkv',
-    '.mov', '.mp4', '.mpeg', '.mpg', '.mts', '.ogv', '.ts', '.webm', '.wmv')
+    '.3gp', '.asf', '.avi', '.flv', '.h264', '.h265', '.hevc', '.m2ts', '.m4v',
+    '.mjpeg', '.mjpg', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.mts', '.ogv',
+    '.ts', '.webm', '.wmv')
 # Reasons.
 NO_IMAGE = 'no image'
 VIDEO = 'a video; it is an --input of its own'
