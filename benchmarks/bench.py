@@ -7,6 +7,7 @@ Other engines are measured where they are installed: pip install '.[export]'
 torch. Nothing else should run meanwhile.
 """
 import argparse
+import itertools
 import json
 import os
 import tempfile
@@ -24,7 +25,7 @@ ORIGINALS = 'ssd_300_vgg', 'ssd_512_vgg'
 MODELS = *ORIGINALS, 'ssd_300_mobilenet_v1'
 NARROW = '_half', '_quarter'  # Ends of the names of networks.
 TRAINING_BATCH = 8
-# More than this many pixels: contestants do not fit into memory together.
+# Of a batch; contestants of more do not fit into memory together.
 MAX_PIXELS_TOGETHER = 8 * 300 * 300
 NUM_IMAGES = 24, 96  # Of a stage's smaller and its larger run.
 NUM_CONVERTED = 1000, 4000
@@ -138,13 +139,13 @@ def _environment(contestant):
     return {'TF_ENABLE_ONEDNN_OPTS': '1'} if contestant in DETECTING else {}
 
 
-def _specs(options, entrants, *where):
+def _specs(dtypes, entrants, *where):
     """Returns specs of the contest between those that take part."""
-    folder, model_name, batch = where
+    _, model_name, _ = where
     return [_spec('matmul', 'matrix product', *where, 'float32')] + [
         {**_spec(entrant.contestant, entrant.title, *where, dtype),
          **entrant.about}
-        for dtype in options.dtypes for entrant in entrants
+        for dtype in dtypes for entrant in entrants
         if dtype in entrant.dtypes
         and (entrant.models is None or model_name in entrant.models)]
 
@@ -186,15 +187,16 @@ def _exports(options, folder):
 def _forward(options, folder):
     """The network alone, in this project and in other engines."""
     measurements = []
-    for model_name in options.models:
-        for batch in options.batches:
-            specs = _specs(options, FORWARD_ENTRANTS, folder, model_name,
-                           batch)
-            files.write_checkpoint(model_name, specs[0]['checkpoint'])
-            files.write_expected(specs[0])
-            files.write_network(specs[0])
-            measurements += _shown(
-                tables.forward_table, _compete(options, specs))
+    for model_name, batch in itertools.product(
+            options.models, options.batches):
+        where = folder, model_name, batch
+        spec, *_ = _specs((), (), *where)
+        files.write_checkpoint(model_name, spec['checkpoint'])
+        files.write_expected(spec)
+        files.write_network(spec)
+        for dtype in options.dtypes:
+            measurements += _shown(tables.forward_table, _compete(
+                options, _specs([dtype], FORWARD_ENTRANTS, *where)))
     return measurements
 
 
@@ -207,12 +209,14 @@ def _training(options, folder):
     measurements = []
     for model_name in options.models:
         specs = [{**spec, **data} for spec in _specs(
-            options, TRAINING_ENTRANTS, folder, model_name, TRAINING_BATCH)]
+            options.dtypes, TRAINING_ENTRANTS, folder, model_name,
+            TRAINING_BATCH)]
         files.write_checkpoint(
             model_name, specs[0]['checkpoint'], data['labels_file'])
         files.write_expected(specs[0])
-        measurements += _shown(
-            tables.forward_table, _compete(options, specs))
+        # A step keeps what all layers give: not together in memory.
+        measurements += _shown(tables.forward_table, contest.compete(
+            specs, options.rounds, options.seconds, together=False))
     return measurements
 
 
