@@ -167,7 +167,7 @@ def test_the_best_threshold():
 
 @pytest.mark.parametrize('low, threshold', [
     (.5, .55), (.59, .595), (.5999, .59995), (.5999999, .59999996),
-    (np.nextafter(np.float32(.6), 0), .59999996)])
+    (np.nextafter(np.float32(.6), np.float32(0)), .59999996)])
 def test_a_threshold_parts_scores_with_few_digits(low, threshold):
     point = best([.6], [low, .1], 1)
     assert point.threshold == pytest.approx(threshold, rel=0, abs=2e-8)
