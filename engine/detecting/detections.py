@@ -30,7 +30,7 @@ class Sample(typing.NamedTuple):
     """An image or frame; or why there is none; or only a time that passes.
 
     Without pixels and without a fault a live source says that there is
-    nothing new.
+    nothing new, and a recording that this is its end.
     """
     file: str           # Path, or what stands for it.
     name: str           # Of the picture made of it, with '/' for folders.

@@ -28,7 +28,8 @@ class Recording:
       sound_file: where its sound is; None if that is not on this machine.
       num: frames to come as the header tells; None if it does not.
       frames_per_second: of a video that has room for all of them.
-      start_seconds, end_seconds: from where to where it was read so far.
+      start_seconds, end_seconds: from where to where it was read so far, or
+        what its sink says was used of that.
     """
     is_live, is_video = False, True
 
@@ -62,6 +63,8 @@ class Recording:
     def samples(self) -> abc.Iterator[detections.Sample]:
         """Yields a Sample of each frame that is wanted, bad ones too.
 
+        The last one tells the time of the end alone.
+
         Raises:
           ValueError: no frame is between its start and its end.
         """
@@ -73,6 +76,7 @@ class Recording:
                 if is_good and self._seconds >= self._end - _TOLERANCE:
                     self._check_part(self._end)
                     self.end_seconds = self._end
+                    yield blank._replace(seconds=self._end)
                     return
                 pixels = None
                 is_wanted = number % self._every == 0 and (
@@ -99,6 +103,7 @@ class Recording:
         fault = self._fault_of_end(number - len(failed))
         if fault is not None:
             yield blank._replace(frame=number - len(failed), fault=fault)
+        yield blank._replace(seconds=self.end_seconds)
 
     def account(self) -> dict[str, float]:
         """Returns what detections.json says of it."""

@@ -35,7 +35,8 @@ class VideoFile:
         self.notes = []
         self._source, self._program = source, ffmpeg.find()
         self._add = self._size = self._picture = None
-        self._num_frames = 0
+        # So far: frames, and until when the last of them is to be seen.
+        self._num_frames, self._seconds = 0, 0.
 
     @contextlib.contextmanager
     def opened(self) -> abc.Iterator[None]:
@@ -45,10 +46,8 @@ class VideoFile:
             with contextlib.ExitStack() as self._encoding, (
                     concurrent.futures.ThreadPoolExecutor(1)) as self._thread:
                 yield
-                if self._picture is not None:  # Of which one is seen.
-                    self.wait_until(max(
-                        self._source.end_seconds, self._source.start_seconds
-                        + 1 / self._source.frames_per_second))
+                if self._picture is not None:
+                    self._finish()
             if self._program is None:
                 self.notes.append(
                     f'{self.made} is without sound and not for browsers '
@@ -63,10 +62,21 @@ class VideoFile:
               content: None):
         """Writes a frame, uint8 [height, width, 3], RGB, from its time on."""
         self._thread.submit(self._write, sample.seconds, picture).result()
+        self._seconds = sample.seconds + 1 / self._source.frames_per_second
 
     def wait_until(self, seconds: float):
         """Lets the last frame stay until a time of the source."""
         self._thread.submit(self._fill, seconds).result()
+        self._seconds = seconds
+
+    def _finish(self):
+        """Lets the last frame stay until the end; it is seen at all."""
+        if not self._source.is_live:
+            # After Ctrl-C, frames were read that nothing was detected in.
+            self._source.end_seconds = self._seconds
+        self.wait_until(max(
+            self._source.end_seconds, self._source.start_seconds
+            + 1 / self._source.frames_per_second))
 
     def _write(self, seconds, picture):
         self._fill(seconds)

@@ -32,9 +32,12 @@ def run(tmp_path):
         samples = []
         with sink.opened():
             for sample in source.samples():
-                samples.append(sample)
                 if sample.pixels is not None:
                     sink.write(sample, sample.pixels.copy(), None)
+                elif sample.fault is None:  # The end.
+                    sink.wait_until(sample.seconds)
+                    break
+                samples.append(sample)
         run.source, run.notes = source, sink.notes
         return samples
 
@@ -228,6 +231,21 @@ def test_parts_of_a_video(run, tmp_path):
         run(video, start=2, end=1)
 
 
+def test_a_film_that_is_stopped_ends_with_what_was_used(tmp_path):
+    """Others were read meanwhile; of each third one, that is a long time."""
+    video = detector_files.write_video(tmp_path / 'a.avi', FRAMES)
+    source = sources.open_source(options.Source(video, every_n_frames=3))
+    sink = sinks.make(source, str(tmp_path / 'out'))
+    with sink.opened():
+        samples = list(source.samples())
+        assert source.end_seconds == 1
+        for sample in samples[:2]:
+            sink.write(sample, sample.pixels.copy(), None)
+    # The second is that of a quarter of a second, and seen for one.
+    assert frames_of(tmp_path / 'out' / 'a.mp4')[1] == pytest.approx(.5, abs=.1)
+    assert source.account() == {'start_seconds': 0, 'end_seconds': .45}
+
+
 def test_a_film_of_jpegs_is_no_image(run, tmp_path):
     path = tmp_path / 'a.mjpeg'
     path.write_bytes(b''.join(
@@ -306,8 +324,9 @@ def test_an_address_that_ends_is_a_recording():
         options.Source('http://host/a.mp4', every_n_frames=2),
         open_capture=Camera(FRAMES, num=12))
     assert not source.is_live and source.sound_file is None
-    assert [sample.frame for sample in source.samples()] == list(
-        range(0, 12, 2))
+    *samples, last = source.samples()
+    assert [sample.frame for sample in samples] == list(range(0, 12, 2))
+    assert last.pixels is last.fault is None and last.seconds == 1
     with pytest.raises(ValueError, match=(
             '--max_seconds=3: --input=http://host/a.mp4 is a recording; --en')):
         sources.open_source(options.Source('http://host/a.mp4', max_seconds=3),
