@@ -67,12 +67,13 @@ class CheckpointNetwork:
         with tf.Graph().as_default():
             with checkpoints.restore.weights_of(
                     prefix, model.moving_average_decay):
-                inputs, outputs = _build(
+                prepare, detect = _build(
                     network, model.compute_dtype, selection)
-            self._session = tf.Session(
-                config=runtime.session_config(
+            self._session = tf.Session(config=runtime.session_config(
                     detection.gpu_memory_fraction))
-            self._run = self._session.make_callable(outputs, inputs)
+            self._prepare, self._detect = (
+                self._session.make_callable(outputs, inputs)
+                for inputs, outputs in (prepare, detect))
 
     def find(self, images: Sequence[np.ndarray]) -> list[tiles.Found]:
         """Returns what is in images, in their pixels.
@@ -81,12 +82,16 @@ class CheckpointNetwork:
           images: uint8 [height, width, 3], RGB, of any sizes, one at least;
             all go through the network at once.
         """
-        sizes = np.array([image.shape[:2] for image in images], np.int32)
-        pixels = np.concatenate([image.reshape(-1) for image in images])
-        return [
-            tiles.Found(bboxes[:num], scores[:num], classes[:num])
-            for classes, scores, bboxes, num in zip(
-                *self._run(pixels, sizes), strict=True)]
+        # One by one, since they may be large.
+        prepared = [self._prepare(image) for image in images]
+        results = []
+        for image, classes, scores, bboxes, num in zip(
+                images, *self._detect(*map(np.stack, zip(*prepared))),
+                strict=True):
+            scale = np.tile(np.float32(image.shape[:2]), 2)
+            results.append(tiles.Found(
+                bboxes[:num] * scale, scores[:num], classes[:num]))
+        return results
 
     def close(self):
         """Frees the network."""
@@ -94,34 +99,20 @@ class CheckpointNetwork:
 
 
 def _build(network, compute_dtype, selection):
-    """Builds the graph, which takes any number of images of any sizes.
+    """Builds the graph in two parts, each inputs and outputs.
 
-    Returns:
-      Placeholders: uint8 [n], the pixels of all images one after another, and
-      int32 [batch, 2], heights and widths; postprocessing.Detections, bboxes
-      in pixels.
+    The first takes an image of any size, uint8 [height, width, 3], to what
+    the network sees of it and its place therein; the second takes batches of
+    these to postprocessing.Detections.
     """
     preprocess = preprocessing_factory.get_preprocessing().preprocess_for_eval
     params = network.params
     with tf.device('/device:CPU:0'):
-        pixels = tf.placeholder(tf.uint8, [None])
-        sizes = tf.placeholder(tf.int32, [None, 2])
-        # int64: a batch of large images has more bytes than an int32 counts.
-        shapes = tf.pad(tf.cast(sizes, tf.int64), [[0, 0], [0, 1]],
-                        constant_values=3)  # [batch, 3]
-        ends = tf.cumsum(tf.reduce_prod(shapes, 1))
-
-        def prepare(values):
-            shape, end = values
-            image = tf.reshape(pixels[end - tf.reduce_prod(shape):end], shape)
-            return preprocess(image, params.img_shape, mean=params.mean,
-                              scale=params.scale)
-
+        image = tf.placeholder(tf.uint8, [None, None, 3])
         # As an evaluation prepares them.
-        images, bbox_img = tf.map_fn(
-            prepare, (shapes, ends),
-            fn_output_signature=(tf.float32, tf.float32))
-    found = models.detections(
-        network, images, bbox_img, compute_dtype, **selection)
-    scale = tf.cast(tf.concat([sizes, sizes], 1), tf.float32)[:, None]
-    return [pixels, sizes], found._replace(bboxes=found.bboxes * scale)
+        prepared = preprocess(image, params.img_shape, mean=params.mean,
+                              scale=params.scale)
+    batch = [tf.placeholder(output.dtype, [None, *output.shape])
+             for output in prepared]
+    return ([image], list(prepared)), (batch, list(models.detections(
+        network, *batch, compute_dtype, **selection)))

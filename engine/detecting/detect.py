@@ -82,7 +82,8 @@ def run(model: options.Model, detection: options.Detection,
     for note in itertools.chain(sink.notes, *(one.notes for one in annotated)):
         print(note, file=sys.stderr, flush=True)
     made = [sink.made, *itertools.chain(*(one.made for one in annotated)),
-            *['crops'] * len(crops)]
+            *['crops'] * len(crops),
+            *[json_files.COCO_NAME] * (image_id is not None)]
     print(_summary(source, made, report, output_dir), flush=True)
     for one in annotated:
         for name, command in one.commands.items():
@@ -102,8 +103,9 @@ def _make_detector(model, detection):
 
 def _loop(network, source, sink, report, others, show, clock):
     """Runs all samples through the steps; Ctrl-C stops it."""
-    found = threads.ahead(network.detect_in(source),
-                          1 if source.is_live else 2 * network.batch_size)
+    # Pictures may be large.
+    found = threads.ahead(network.detect_in(source), 2 * network.batch_size
+                          if source.is_video and not source.is_live else 1)
 
     def draw(sample):
         if sample.found is None:

@@ -165,7 +165,9 @@ class Detector:
             self._find([np.zeros((1, 1, 3), np.uint8)])
         else:
             batch_size = self.batch_size
-            samples = threads.ahead(samples, 2 * batch_size)
+            # Images are read ahead as it is, and may be large.
+            samples = threads.ahead(
+                samples, 2 * batch_size if source.is_video else 1)
         with contextlib.closing(samples):
             for batch in threads.batches(samples, batch_size):
                 images = [sample.pixels for sample in batch

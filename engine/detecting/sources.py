@@ -50,9 +50,10 @@ def open_source(chosen: options.Source, output_dir: str | None = None,
     is_camera = what.isdecimal() and not is_there
     no_folder = f'--input={captures.shown(what)} is no folder'
     if not is_camera and not captures.is_address(path) and not _is_video(path):
-        _refuse(chosen, 'it is for videos and live sources, --input='
-                f'{what} is neither', 'every_n_frames', 'start', 'end',
-                'camera_size', 'max_seconds')
+        _refuse(chosen, f'it is for videos, --input={what} is none',
+                'every_n_frames', 'start', 'end')
+        _refuse(chosen, f'it is for cameras and streams, --input={what} is '
+                'neither', 'camera_size', 'max_seconds')
         if not os.path.isdir(path):
             _refuse(chosen, no_folder, 'recursive')
         return images.Images(_listed(chosen, path, output_dir))

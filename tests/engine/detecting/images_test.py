@@ -162,7 +162,7 @@ def test_a_pattern_that_means_other_things_too(folder):
     with pytest.raises(ValueError, match=(
             r'^--recursive=True: --input=.*photos/\* is no folder; leave it')):
         opened(f'{folder}/*', recursive=True)
-    with pytest.raises(ValueError, match='--start=1: it is for videos and li'):
+    with pytest.raises(ValueError, match='--start=1: it is for videos, --inp'):
         opened(folder, start=1)
 
 
