@@ -218,7 +218,8 @@ def test_annotations_can_be_read_again(run, network, folder, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == (
         f'5 images with {num_objects} objects: pictures, Annotations, coco, '
-        f'crops, coco_detections.json and detections.json are in {tmp_path / "out"}')
+        'crops, coco_detections.json and detections.json are in '
+        f'{tmp_path / "out"}')
     assert [line.partition(',')[0] for line in lines[1:]] == ['voc', 'coco']
     crops = list((tmp_path / 'out' / 'crops').rglob('*.jpg'))
     assert len(crops) == num_objects
