@@ -36,7 +36,7 @@ def findings(folder: str, name: str) -> list[str]:
         others = set(manifests.image_hashes(other_manifest))
         common = [index for index, image_hash in enumerate(hashes)
                   if image_hash in others]
-        if common:
+        if common and not _train_alike(name, other):
             lines.append(
                 f'{_described(common, paths[name])} of {name} are in {other} '
                 'too. An evaluation on what was trained on shows nothing.')
@@ -47,8 +47,7 @@ def findings(folder: str, name: str) -> list[str]:
 def _missing_classes(name, manifest, other, other_manifest):
     """Returns lines about classes that the training split of the two lacks."""
     (dataset, split), (other_dataset, other_split) = (
-        pascalvoc.dataset_of(record_name) or (record_name, '')
-        for record_name in (name, other))
+        map(_dataset_of, (name, other)))
     if dataset != other_dataset or (
             split == 'train') == (other_split == 'train'):
         return []
@@ -61,6 +60,15 @@ def _missing_classes(name, manifest, other, other_manifest):
                         if count and not trained.get(label))
     return [f'{name} has no object of {missing}, but {other} has: what is not '
             'trained is not found.'] if missing else []
+
+
+def _train_alike(*names):
+    """Tells whether records are all to train on: nothing is scored on one."""
+    return all(_dataset_of(name)[1] == 'train' for name in names)
+
+
+def _dataset_of(name):
+    return pascalvoc.dataset_of(name) or (name, '')
 
 
 def _described(indices, paths):

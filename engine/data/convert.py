@@ -112,12 +112,7 @@ def _found(dataset_dir, output_name, layout):
     names = [layout.format or 'voc'] if (
         layout.format or layout.image_set) else list(FORMATS)
     for name in names:
-        given = {'output_name': output_name,
-                 'images_dir': _expanded(layout.images_dir),
-                 'annotations_dir': _expanded(layout.annotations_dir)}
-        if name == 'voc':
-            given['image_set'] = layout.image_set
-        found = FORMATS[name].find(dataset_dir, **given)
+        found = _found_as(name, dataset_dir, output_name, layout)
         if found is not None:
             return found
     opened = foreign_records.patterns(dataset_dir) if (
@@ -126,11 +121,43 @@ def _found(dataset_dir, output_name, layout):
         raise ValueError(
             f'{dataset_dir} holds records, {", ".join(opened)}, which need no '
             'conversion: train_ssd_network.py --dataset_dir opens them.')
+    if not os.path.exists(dataset_dir):
+        raise ValueError(f'{dataset_dir} does not exist.')
+    for name in FORMATS if layout.image_set is not None else ():
+        others = name != 'voc' and _found_as(
+            name, dataset_dir, output_name, layout)
+        if others:
+            raise ValueError(
+                f'--image_set is a list of VOC, and {dataset_dir} is of the '
+                f'format {name}; leave it out. Records will be '
+                f'{", ".join(source.output_name for source in others)}.')
+    above = _annotated_above(dataset_dir)
     raise ValueError(
         f'{dataset_dir} holds no annotations of the format '
-        f'{", ".join(names)}, or no images of them. Other folders are given '
-        'by --images_dir and --annotations_dir.' if os.path.exists(dataset_dir)
-        else f'{dataset_dir} does not exist.')
+        f'{", ".join(names)}, or no images of them. ' + (
+            'Other folders are given by --images_dir and --annotations_dir.'
+            if above is None else f'There are some beside it; try '
+            f'--dataset_dir={above}'))
+
+
+def _found_as(name, dataset_dir, output_name, layout):
+    """Returns the sources of a format in a folder, or None."""
+    lists = {'image_set': layout.image_set} if name == 'voc' else {}
+    return FORMATS[name].find(
+        dataset_dir, output_name=output_name,
+        images_dir=_expanded(layout.images_dir),
+        annotations_dir=_expanded(layout.annotations_dir), **lists)
+
+
+def _annotated_above(folder):
+    """Returns the folder that has annotations beside this one of images."""
+    for above in ('..', '../..'):
+        path = os.path.normpath(os.path.join(os.path.abspath(folder), above))
+        with contextlib.suppress(OSError):
+            if {'annotations', 'labels'} & {
+                    name.lower() for name in os.listdir(path)}:
+                return path
+    return None
 
 
 def _refuse_drawn(folder):

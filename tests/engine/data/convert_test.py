@@ -8,6 +8,7 @@ import pytest
 from datasets import dataset_factory
 from engine.data import convert
 from tests import scripts
+from tests import trees
 from tests import voc_files
 
 BOX = (1, 1, 9, 9)
@@ -54,6 +55,27 @@ def test_arguments_are_checked(tmp_path, options, message):
                  'output_name': 'pascalvoc', 'output_dir': str(tmp_path)}
     with pytest.raises(ValueError, match=message):
         convert.convert(**{**arguments, **options})
+
+
+def test_image_sets_are_of_voc_alone(tmp_path):
+    trees.write(tmp_path, {
+        'data.yaml': 'train: images/train\nnames: [mug]',
+        'images/train/1.png': None, 'labels/train/1.txt': '0 .5 .5 .2 .4'})
+    with pytest.raises(ValueError, match=(
+            '--image_set is a list of VOC, and .* is of the format yolo; '
+            r'leave it out. Records will be mugs_train\.')):
+        convert.convert('pascalvoc', str(tmp_path), 'mugs', str(tmp_path),
+                        layout=convert.Layout(image_set='train'))
+
+
+@pytest.mark.parametrize('folder', ['JPEGImages', 'images/train'])
+def test_a_folder_of_images_alone_is_shown_its_annotations(tmp_path, folder):
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / 'Annotations').mkdir()
+    with pytest.raises(ValueError, match=(
+            f'There are some beside it; try --dataset_dir={tmp_path}$')):
+        convert.convert('pascalvoc', str(tmp_path / folder), 'x',
+                        str(tmp_path))
 
 
 def test_records_need_no_conversion(tmp_path):
@@ -108,6 +130,13 @@ def test_what_splits_share_and_lack_is_told(tmp_path, capsys):
         'what was trained on shows nothing.',
         'toy_train has no object of b, but toy_test has: what is not trained '
         'is not found.']
+    # To train on both is meant: nobody scores one of them.
+    convert.convert('pascalvoc', str(tmp_path / 'train'), 'more_train',
+                    str(tmp_path))
+    assert 'are in toy_test too' in (told := capsys.readouterr().err)
+    assert 'are in toy_train too' not in told
+    for path in tmp_path.glob('more_train*'):
+        path.unlink()
     # The other way round as well; and a damaged manifest is no obstacle.
     assert [line[:30] for line in convert_split('train')] == [
         '2 images (1, 2) of toy_train a', 'toy_train has no object of b, ']
