@@ -181,6 +181,8 @@ def _settle(groups, dataset, source, is_resumed):
     config, run = None, groups[-1]
     if is_resumed or not run.is_chief:  # The chief may have just begun.
         config = train_dir.read_config(run.train_dir)
+    # A name or file that is wrong is told before memory is tried.
+    _make_network(groups[1], dataset, source)
     groups, choices = defaults.settle(
         groups, dataset, source, is_resumed, config)
     network = _make_network(groups[1], dataset, source)

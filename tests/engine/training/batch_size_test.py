@@ -77,6 +77,14 @@ def test_steps_that_cannot_be_made_are_an_error(groups):
         batch_size.largest(wrong, 2)
 
 
+def test_a_network_is_known_before_anything_is_tried(
+        flags, tmp_path, capfd):
+    with pytest.raises(ValueError, match='--model_name=ssd300: unknown'):
+        scripts.train(**{**flags, 'model_name': 'ssd300',
+                         'batch_size': 'auto', 'train_dir': str(tmp_path)})
+    assert 'is tried' not in capfd.readouterr().out
+
+
 def processes(monkeypatch, most_that_fits):
     """Replaces the process by one that dies of more; returns what it does."""
     program = (
