@@ -72,18 +72,27 @@ def run(data: options.Data, model: options.Model,
             scored, other)
         return scored.results
 
+    def score_alone(prefix):
+        found = score_and_report(prefix)
+        threshold = {'select_threshold': run.eval_dir} if (
+            found.pooled and found.pooled.best) else {}
+        print('Next: ' + commands.line(
+            'python detect_ssd_network.py', checkpoint_path=prefix,
+            **threshold, input='IMAGE_FOLDER_OR_VIDEO'), flush=True)
+        return found
+
     is_exported = backends.is_exported(model.checkpoint_path)
     if is_exported and run.wait_for_checkpoints:
         raise ValueError(
             f'{model.checkpoint_path}: is an exported file; leave out '
             '--wait_for_checkpoints, which is for the folder of a training.')
     if is_exported:
-        return score_and_report(files.user_path(model.checkpoint_path))
+        return score_alone(files.user_path(model.checkpoint_path))
     if not run.wait_for_checkpoints:
         prefix = checkpoints.paths.find(model.checkpoint_path, model.which)
         if os.path.isdir(files.user_path(model.checkpoint_path)):
             print(checkpoints.paths.describe(prefix), flush=True)
-        return score_and_report(prefix)
+        return score_alone(prefix)
     if model.which == 'best':
         raise ValueError('--which=best: --wait_for_checkpoints scores each '
                          'as it comes; leave one of them out.')

@@ -52,12 +52,15 @@ def evaluated(folder, eval_dir, **changes):
 
 
 def test_an_evaluation_in_a_few_lines_of_python(
-        folder, tmp_path, monkeypatch):
+        folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv('HOME', str(tmp_path))
     results = evaluate.run(
         options.Data('pascalvoc_2007', str(folder)),
         options.Model(str(folder / 'model')),
         run=options.Run(eval_dir='~/eval'))
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        f'Next: python detect_ssd_network.py --checkpoint_path={folder}/model '
+        '--input=IMAGE_FOLDER_OR_VIDEO')  # Nothing is found: no threshold.
     metrics = json.loads((tmp_path / 'eval' / 'metrics.json').read_text())
     assert metrics['mAP_VOC07'] == results.metrics['AP_VOC07']
     assert list(metrics['classes']) == list(pascalvoc.LABELS)
