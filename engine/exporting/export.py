@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common import commands
 from common import files
 from common import tables
 from engine import backends
@@ -345,6 +346,11 @@ def _tell(prefix, dataset, expected, exported, export):
         for one in exported if one.faults]
     if faults:
         raise ValueError('\n'.join(faults))
+    if not export.heads_only:  # Which other programs take.
+        path = os.path.join(export.output_dir, _to_open(exported[0]))
+        print('Next: ' + commands.line(
+            'python detect_ssd_network.py', checkpoint_path=path,
+            input='IMAGE_FOLDER_OR_VIDEO'), flush=True)
 
 
 def _num_images(proven):

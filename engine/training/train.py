@@ -10,6 +10,7 @@ import tqdm
 
 from common import commands
 from common import errors
+from datasets import dataset_factory
 from engine import checkpoints
 from engine import models
 from engine import runtime
@@ -68,8 +69,20 @@ def run(data: options.Data, model: options.Model = options.Model(),
         evaluation = commands.line(
             'python eval_ssd_network.py', checkpoint_path=folder,
             dataset_dir=data.dataset_dir, dataset_name=data.dataset_name,
-            dataset_split_name='test', eval_dir=os.path.join(folder, 'eval'))
+            dataset_split_name=_split_to_evaluate(data),
+            eval_dir=os.path.join(folder, 'eval'))
         print(f'Trained: {latest}. Next: {evaluation}')
+
+
+def _split_to_evaluate(data):
+    """Returns test, or val if there is that alone."""
+    # It is only a hint: data that went meanwhile are no error.
+    with contextlib.suppress(ValueError, OSError):
+        for name in ('test', 'val'):
+            if dataset_factory.has_split(
+                    data.dataset_name, name, data.dataset_dir):
+                return name
+    return 'test'
 
 
 def _train(groups, dataset, latest):

@@ -134,12 +134,15 @@ def test_int8_is_as_good_in_all_formats(demo, data, tmp_path, capsys):
     for one in content['files']:
         assert one['num_bytes'] < .4 * weights
         assert one['score_difference'] > 1e-3
-    table = capsys.readouterr().out.splitlines()[-6:]
+    *table, advice = capsys.readouterr().out.splitlines()[-7:]
     assert table[0].split() == [
         'mAP', 'VOC07', 'mAP50-95', 'COCO', 'different', 'score', 'bbox',
         'images/s', 'MB']
     assert [line.split()[0] for line in table[1:5]] == [
         'checkpoint', 'model.onnx', 'model.xml', 'model.tflite']
+    assert advice == (
+        'Next: python detect_ssd_network.py --checkpoint_path='
+        f'{tmp_path}/model.onnx --input=IMAGE_FOLDER_OR_VIDEO')
 
 
 def test_int8_for_tensorrt_is_symmetric(small, data, tmp_path):

@@ -155,6 +155,7 @@ def test_ends_without_gain_and_stays_ended(run, tmp_path, capsys):
     run(tmp_path, **changes)
     output = capsys.readouterr().out
     assert reason in output and 'loss' not in output
+    assert '--dataset_split_name=val ' in output  # There is no test.
 
 
 def test_what_cannot_be_scored_is_refused_before_a_step(
