@@ -146,6 +146,29 @@ def _check(entries, shapes, prefix, network_name, ignore_missing):
             'anew.')
 
 
+def class_warnings(entries: list[Entry], prefix: str,
+                   metadata: dict | None,
+                   class_names: Sequence[str]) -> list[str]:
+    """Returns a warning if classes get the restored heads of other ones.
+
+    Args:
+      entries: what `plan` returned.
+      prefix: of the checkpoint.
+      metadata: of the checkpoint, or None.
+      class_names: those of the data, in its order.
+    """
+    if metadata is None or metadata['classes'] == list(class_names) or not any(
+            entry.source is not None and '/conv_cls/' in entry.source
+            for entry in entries):
+        return []
+    return [
+        f'{prefix}: its classes are {", ".join(metadata["classes"])}; their '
+        f'heads are now those of {", ".join(class_names)}, in this order. For '
+        'the same classes convert the data with --labels in the order of the '
+        'checkpoint; for others their heads start anew with '
+        '--checkpoint_exclude_scopes (docs/networks.md has their scopes).']
+
+
 def format_plan(entries: list[Entry], prefix: str) -> str:
     """Returns the table of what is restored and what starts anew."""
     new = [entry for entry in entries if entry.source is None]

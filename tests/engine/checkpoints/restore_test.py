@@ -115,6 +115,20 @@ def test_checkpoint_that_gives_nothing(tmp_path, shapes, message):
         make_plan(tmp_path, shapes)
 
 
+@pytest.mark.parametrize('source, classes, is_told', [
+    ('s/block4_box/conv_cls/weights', ['cat', 'dog'], True),
+    ('s/block4_box/conv_cls/weights', ['dog', 'cat'], False),
+    ('s/block4_box/conv_loc/weights', ['cat', 'dog'], False),
+    (None, ['cat', 'dog'], False)])
+def test_heads_of_other_classes_are_told(source, classes, is_told):
+    told = checkpoints.restore.class_warnings(
+        [checkpoints.restore.Entry(None, source, None)], 'dogs.ckpt',
+        {'classes': ['dog', 'cat']}, classes)
+    assert [line[:66] for line in told] == [
+        'dogs.ckpt: its classes are dog, cat; their heads are now those of '
+    ] * is_told
+
+
 def test_table():
     with tf.Graph().as_default():
         variables = make_variables(VARIABLES)
