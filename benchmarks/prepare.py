@@ -53,12 +53,16 @@ def _scale_heads(session, network, name, output):
     """Gives what layers predict the spread that it has after a training."""
     variables = {variable.op.name: variable
                  for variable in tf.trainable_variables()}
-    for layer, head in zip(network.params.feat_layers, output.op.inputs,
-                           strict=False):  # Its last input is the axis.
+    heads = output.op.inputs[:len(network.params.feat_layers)]
+    for layer, head, values in zip(
+            network.params.feat_layers, heads, session.run(heads),
+            strict=True):
         weights, biases = (
-            variables[f'{network.name}/{layer}_box/{name}/{kind}']
+            variables.get(f'{network.name}/{layer}_box/{name}/{kind}')
             for kind in ('weights', 'biases'))
-        values = session.run(head).reshape(-1, biases.shape[0])
+        if biases is None:  # There is a norm, which has given it a spread.
+            continue
+        values = values.reshape(-1, biases.shape[0])
         mean = values.mean(0)
         deviation = (values - mean).std()
         centred = (-mean / deviation).reshape(-1, head.shape[-1])
