@@ -346,8 +346,9 @@ def _tell(prefix, dataset, expected, exported, export):
         for one in exported if one.faults]
     if faults:
         raise ValueError('\n'.join(faults))
-    if not export.heads_only:  # Which other programs take.
-        path = os.path.join(export.output_dir, _to_open(exported[0]))
+    good = [one for one in exported if not one.faults]
+    if good and not export.heads_only:  # Those are for other programs.
+        path = os.path.join(export.output_dir, _to_open(good[0]))
         print('Next: ' + commands.line(
             'python detect_ssd_network.py', checkpoint_path=path,
             input='IMAGE_FOLDER_OR_VIDEO'), flush=True)
