@@ -29,6 +29,8 @@ class Entry(NamedTuple):
     source: str | None  # Its name in the checkpoint; None for a new start.
     reason: str | None  # Why it starts anew.
     is_bgr: bool = False  # Whether the source is a kernel for BGR images.
+    # Of a head: the source's class that each one starts from; None: itself.
+    class_order: tuple[int, ...] | None = None
 
 
 def plan(variables: list[tf.Variable], prefix: str, network: ssd.SSDNet,
@@ -146,26 +148,36 @@ def _check(entries, shapes, prefix, network_name, ignore_missing):
             'anew.')
 
 
-def class_warnings(entries: list[Entry], prefix: str,
-                   metadata: dict | None,
-                   class_names: Sequence[str]) -> list[str]:
-    """Returns a warning if classes get the restored heads of other ones.
+def of_classes(entries: list[Entry], prefix: str, metadata: dict | None,
+               class_names: Sequence[str]) -> tuple[list[Entry], list[str]]:
+    """Gives classes in another order the heads of their own names.
 
     Args:
       entries: what `plan` returned.
       prefix: of the checkpoint.
       metadata: of the checkpoint, or None.
       class_names: those of the data, in its order.
+
+    Returns:
+      Entries, and warnings: of these, or that classes get other ones' heads.
     """
-    if metadata is None or metadata['classes'] == list(class_names) or not any(
-            entry.source is not None and '/conv_cls/' in entry.source
-            for entry in entries):
-        return []
-    return [
-        f'{prefix}: its classes are {", ".join(metadata["classes"])}; their '
-        f'heads are now those of {", ".join(class_names)}, in this order. For '
-        'the same classes convert the data with --labels in the order of the '
-        'checkpoint; for others their heads start anew with '
+    heads = [entry.source is not None and '/conv_cls/' in entry.source
+             for entry in entries]
+    if metadata is None or not any(heads) or (
+            metadata['classes'] == list(class_names)):
+        return entries, []
+    names = ['', *metadata['classes']]  # The background is the first.
+    if set(names) == {'', *class_names}:
+        order = tuple(map(names.index, ['', *class_names]))
+        return [
+            entry._replace(class_order=order) if is_head else entry
+            for entry, is_head in zip(entries, heads, strict=True)], [
+            f'{prefix}: its classes are {", ".join(names[1:])}; their heads '
+            f'are put into the order of the data: {", ".join(class_names)}.']
+    return entries, [
+        f'{prefix}: its classes are {", ".join(names[1:])}; their heads are '
+        f'now those of {", ".join(class_names)}, in this order. If these are '
+        'not the same things, let their heads start anew with '
         '--checkpoint_exclude_scopes (docs/networks.md has their scopes).']
 
 
@@ -193,6 +205,12 @@ def initializer(entries: list[Entry],
                         f'{prefix}: {entry.source} holds no numbers.')
                 if entry.is_bgr:
                     values = values[:, :, ::-1]
+                if entry.class_order is not None:
+                    # Of each anchor all classes, one after the other.
+                    order = list(entry.class_order)
+                    values = values.reshape(
+                        *values.shape[:-1], -1, len(order))[
+                            ..., order].reshape(values.shape)
                 assigned[entry.variable] = subsample(
                     values, entry.variable.shape.as_list())
         session.run(

@@ -267,9 +267,9 @@ def _start(data, model, dataset, network, source):
         slim.get_model_variables(), source, network,
         model.checkpoint_model_scope, model.checkpoint_exclude_scopes or (),
         model.ignore_missing_vars)
-    warnings += checkpoints.restore.class_warnings(
+    plan, of_classes = checkpoints.restore.of_classes(
         plan, source, checkpoints.metadata.read(source), dataset.labels)
-    for warning in warnings:
+    for warning in [*warnings, *of_classes]:
         print(warning, file=sys.stderr)
     print(checkpoints.restore.format_plan(plan, source))
     return checkpoints.restore.initializer(plan, source)

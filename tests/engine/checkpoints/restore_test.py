@@ -115,18 +115,37 @@ def test_checkpoint_that_gives_nothing(tmp_path, shapes, message):
         make_plan(tmp_path, shapes)
 
 
-@pytest.mark.parametrize('source, classes, is_told', [
-    ('s/block4_box/conv_cls/weights', ['cat', 'dog'], True),
-    ('s/block4_box/conv_cls/weights', ['dog', 'cat'], False),
-    ('s/block4_box/conv_loc/weights', ['cat', 'dog'], False),
-    (None, ['cat', 'dog'], False)])
-def test_heads_of_other_classes_are_told(source, classes, is_told):
-    told = checkpoints.restore.class_warnings(
+@pytest.mark.parametrize('source, classes, told', [
+    ('s/block4_box/conv_cls/weights', ['cat', 'cow'],
+     'are now those of cat, cow, in this order. If'),
+    ('s/block4_box/conv_cls/weights', ['cat', 'dog'],
+     'are put into the order of the data: cat, dog.'),
+    ('s/block4_box/conv_cls/weights', ['dog', 'cat'], None),
+    ('s/block4_box/conv_loc/weights', ['cat', 'dog'], None),
+    (None, ['cat', 'dog'], None)])
+def test_heads_of_other_classes_are_told(source, classes, told):
+    _, lines = checkpoints.restore.of_classes(
         [checkpoints.restore.Entry(None, source, None)], 'dogs.ckpt',
         {'classes': ['dog', 'cat']}, classes)
-    assert [line[:66] for line in told] == [
-        'dogs.ckpt: its classes are dog, cat; their heads are now those of '
-    ] * is_told
+    assert len(lines) == (told is not None)
+    assert all(line.startswith(
+        f'dogs.ckpt: its classes are dog, cat; their heads {told}')
+        for line in lines)
+
+
+def test_heads_go_to_the_classes_of_their_names(tmp_path):
+    prefix = str(tmp_path / 'model.ckpt')
+    stored = np.arange(8, dtype=np.float32)  # Two anchors of four classes.
+    with tf.Graph().as_default(), tf.Session() as session:
+        variable = tf.get_variable(
+            'net/block4_box/conv_cls/biases', initializer=stored)
+        session.run(variable.initializer)
+        tf.train.Saver().save(session, prefix)
+        entries, _ = checkpoints.restore.of_classes(
+            [checkpoints.restore.Entry(variable, variable.op.name, None)],
+            prefix, {'classes': ['a', 'b', 'c']}, ['c', 'a', 'b'])
+        checkpoints.restore.initializer(entries, prefix)(session)
+        assert session.run(variable).tolist() == [0, 3, 1, 2, 4, 7, 5, 6]
 
 
 def test_table():
