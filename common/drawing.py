@@ -203,24 +203,35 @@ def _find_place(bbox, label_shape, shape, taken, objects):
     a row further, further in, or beside it: where it covers least of the
     labels so far (taken), then least of small objects.
     """
-    ymin, xmin, ymax, xmax = bbox
+    ymin, xmin, ymax, xmax = bbox.tolist()
     height, width = label_shape
     rows = min((ymax - ymin) // height, _MAX_ROWS)
-    corners = np.array([
-        *((top, left) for left in (xmin, xmax - width)
-          for top in (ymin - height, ymin, ymax, ymax - height)),
-        *((top, left) for left in (xmin, xmax - width, xmax, xmin - width)
-          for top in (ymin - 2 * height, ymax + height,
-                      *(ymin + row * height for row in range(rows))))])
+    near = [(top, left) for left in (xmin, xmax - width)
+            for top in (ymin - height, ymin, ymax, ymax - height)]
+    place, is_free = _best_place(near, label_shape, shape, taken, objects)
+    if is_free:  # Most often; none of the others is better.
+        return place
+    return _best_place([*near, *(
+        (top, left) for left in (xmin, xmax - width, xmax, xmin - width)
+        for top in (ymin - 2 * height, ymax + height,
+                    *(ymin + row * height for row in range(rows))))],
+        label_shape, shape, taken, objects)[0]
+
+
+def _best_place(corners, label_shape, shape, taken, objects):
+    """Returns the best of a label's places, and whether it covers nothing."""
     corners = np.clip(corners, 0, np.subtract(shape[:2], label_shape))
     places = np.concatenate([corners, corners + label_shape], 1)
-    return places[np.lexsort((
-        _covered(places, objects), _covered(places, taken)))[0]]
+    covered = _covered(places, taken), _covered(places, objects)
+    best = np.lexsort(covered[::-1])[0]
+    return places[best], not (covered[0][best] or covered[1][best])
 
 
 def _covered(places, others):
     """Returns how many pixels of others each place covers, int [n]."""
-    others = np.reshape(others, (-1, 4))
+    if not len(others):
+        return np.zeros(len(places), int)
+    others = np.asarray(others)
     low = np.maximum(places[:, None, :2], others[:, :2])
     high = np.minimum(places[:, None, 2:], others[:, 2:])
     return np.maximum(high - low, 0).prod(2).sum(1)
