@@ -2,6 +2,7 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import urllib.parse
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -116,3 +117,18 @@ def quote(name: str, unsafe: str = '') -> str:
         character if character.isprintable() and character not in unsafe
         else urllib.parse.quote(character, safe='', errors='surrogatepass')
         for character in name)
+
+
+@contextlib.contextmanager
+def workplace(path: str) -> Iterator[str]:
+    """Makes the folder `path` + PARTIAL for what is not whole, and removes it.
+
+    What an earlier run that was killed left in it goes first.
+    """
+    path += PARTIAL
+    shutil.rmtree(path, ignore_errors=True)
+    os.makedirs(path)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)

@@ -9,7 +9,6 @@ import contextlib
 import itertools
 import json
 import os
-import shutil
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -83,7 +82,8 @@ def convert(sources: Sequence[Source], output_dir: str,
     ids = label_map.ids_of(
         _labels_of(sources, names) if labels is None else labels)
     tallies = [manifests.Tally(ids, source.folder) for source in sources]
-    with _workplace(output_dir, sources[0].output_name) as folder:
+    with files.workplace(
+            os.path.join(output_dir, sources[0].output_name)) as folder:
         shards = [
             _write_shards(source, progress(some, source.output_name), folder,
                           tally, skip_invalid)
@@ -136,18 +136,6 @@ def _check_name(output_name):
         raise ValueError(
             f'--output_name is {output_name!r}, but --dataset_name={name} '
             f'reads {read}: records need that name.')
-
-
-@contextlib.contextmanager
-def _workplace(output_dir, output_name):
-    """Makes the folder of what is not published, without earlier leavings."""
-    path = os.path.join(output_dir, output_name + files.PARTIAL)
-    shutil.rmtree(path, ignore_errors=True)
-    os.makedirs(path)
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def _write_shards(source, names, folder, tally, skip_invalid):

@@ -59,8 +59,9 @@ class CheckpointNetwork:
         self.select_threshold = thresholds.read(
             detection.select_threshold, prefix)
         self.nms_threshold = detection.nms_threshold
+        self._min_score = min(self.select_threshold, max_threshold)
         selection = {
-            'select_threshold': min(self.select_threshold, max_threshold),
+            'select_threshold': self._min_score,
             'select_top_k': detection.select_top_k,
             'keep_top_k': detection.keep_top_k,
             'nms_threshold': detection.nms_threshold}
@@ -84,14 +85,9 @@ class CheckpointNetwork:
         """
         # One by one, since they may be large.
         prepared = [self._prepare(image) for image in images]
-        results = []
-        for image, classes, scores, bboxes, num in zip(
-                images, *self._detect(*map(np.stack, zip(*prepared))),
-                strict=True):
-            scale = np.tile(np.float32(image.shape[:2]), 2)
-            results.append(tiles.Found(
-                bboxes[:num] * scale, scores[:num], classes[:num]))
-        return results
+        return tiles.in_pixels(
+            images, *self._detect(*map(np.stack, zip(*prepared))),
+            self._min_score)
 
     def close(self):
         """Frees the network."""

@@ -38,17 +38,9 @@ class ExportedNetwork:
 
     def find(self, images: Sequence[np.ndarray]) -> list[tiles.Found]:
         """Returns what is in images; as CheckpointNetwork.find."""
-        found = self._backend.detect(np.stack([
-            resize(image, self.input_shape) for image in images]))
-        results = []
-        for image, classes, scores, bboxes, num in zip(
-                images, *found, strict=True):
-            # They descend.
-            num = np.count_nonzero(scores[:num] > self._min_score)
-            scale = np.tile(np.float32(image.shape[:2]), 2)
-            results.append(tiles.Found(
-                bboxes[:num] * scale, scores[:num], classes[:num]))
-        return results
+        return tiles.in_pixels(images, *self._backend.detect(np.stack([
+            resize(image, self.input_shape) for image in images])),
+            self._min_score)
 
     def close(self):
         """Frees the network."""
@@ -65,4 +57,3 @@ def resize(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     # OpenCV's own rounding of bytes gives another value 1 in 10 times.
     return np.rint(cv2.resize(
         image.astype(np.float32), (width, height))).astype(np.uint8)
-

@@ -31,6 +31,27 @@ class Found(typing.NamedTuple):
     class_ids: np.ndarray  # int32 [n].
 
 
+def in_pixels(images: abc.Sequence[np.ndarray], classes: np.ndarray,
+              scores: np.ndarray, bboxes: np.ndarray, num: np.ndarray,
+              min_score: float) -> list[Found]:
+    """Returns what a network found in a batch of images, in their pixels.
+
+    Args:
+      images: n of [height, width, 3].
+      classes, scores, bboxes, num: int [n, k], float32 [n, k], by descending
+        score, and [n, k, 4], relative; int [n], how many of the k there are.
+      min_score: scores are above it.
+    """
+    results = []
+    for row, image in enumerate(images):
+        kept = np.count_nonzero(scores[row, :num[row]] > min_score)
+        scale = np.tile(np.float32(image.shape[:2]), 2)
+        results.append(Found(
+            bboxes[row, :kept] * scale, scores[row, :kept],
+            classes[row, :kept]))
+    return results
+
+
 def parse(text: str, input_shape: tuple[int, int]) -> int:
     """Returns the side of the smallest tiles that --tile=`text` means.
 

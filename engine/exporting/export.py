@@ -6,7 +6,6 @@ import json
 import logging
 import math
 import os
-import shutil
 import types
 import warnings
 from collections.abc import Sequence
@@ -87,7 +86,8 @@ def run(data: options.Data, model: options.Model,
             calibration, network, data.num_calibration_images,
             data.random_seed), export)
     about = about_file(prefix, network, class_names, detection, export)
-    with _workplace(export.output_dir) as folder:
+    with files.workplace(
+            os.path.join(export.output_dir, '.export')) as folder:
         parts = {}
         for name, module in formats.items():
             parts[name] = write_file(
@@ -191,18 +191,6 @@ def about_file(prefix: str, network: ssd.SSDNet, class_names: Sequence[str],
             'precision', 'input_type', 'batch_size', 'heads_only')},
         'input': 'RGB, 0 to 255', 'resize': RESIZE,
         **detection._asdict(), 'best_threshold': best}
-
-
-@contextlib.contextmanager
-def _workplace(output_dir):
-    """Makes the folder of what is not proven, without earlier leavings."""
-    path = os.path.join(output_dir, f'.export{files.PARTIAL}')
-    shutil.rmtree(path, ignore_errors=True)
-    os.makedirs(path)
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def write_file(folder: str, module: types.ModuleType, frozen: graph.Frozen,

@@ -11,26 +11,19 @@ import pytest
 
 from datasets.shapes import drawing
 from engine import backends
-from nets import nets_factory
 from tests import exported_files
 from tests import scripts
-from tests import small_trunk
 
 FORMATS = list(exported_files.FILES)
 IMAGES = np.random.default_rng(0).integers(
     0, 256, (5, 64, 64, 3), dtype=np.uint8)
 
 
-@pytest.fixture(scope='module', autouse=True)
-def registered():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(nets_factory.networks_map, exported_files.NAME,
-                      small_trunk.SSDNet)
-        yield
+pytestmark = pytest.mark.usefixtures('small_trunk_registered')
 
 
 @pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory):
+def checkpoint(small_trunk_registered, tmp_path_factory):
     return exported_files.save(tmp_path_factory.mktemp('random') / 'model')
 
 

@@ -16,7 +16,6 @@ from engine import backends
 from engine.exporting import export
 from engine.exporting import images
 from engine.exporting import proof
-from nets import nets_factory
 from tests import detector_files
 from tests import exported_files
 from tests import scripts
@@ -27,12 +26,7 @@ FORMATS = list(exported_files.FILES)
 INT8_FORMATS = ('onnx', 'openvino', 'tflite')
 
 
-@pytest.fixture(scope='module', autouse=True)
-def registered():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(nets_factory.networks_map, exported_files.NAME,
-                      small_trunk.SSDNet)
-        yield
+pytestmark = pytest.mark.usefixtures('small_trunk_registered')
 
 
 @pytest.fixture(scope='module')
@@ -58,7 +52,7 @@ def demo(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def small(tmp_path_factory):
+def small(small_trunk_registered, tmp_path_factory):
     """A checkpoint of the small network."""
     return exported_files.save(tmp_path_factory.mktemp('small') / 'model')
 
