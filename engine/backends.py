@@ -67,8 +67,8 @@ class Backend:
             its checkpoint, or its runtime is not installed.
           OSError: it cannot be read.
         """
-        self.path = files.user_path(path)
-        name = os.path.basename(os.path.normpath(self.path))
+        self.path = os.path.normpath(files.user_path(path))
+        name = os.path.basename(self.path)
         if FAILED in name:
             raise ValueError(
                 f'{self.path}: is not as good as its checkpoint (export.json '
@@ -130,7 +130,7 @@ class Backend:
                     'again.')
 
     def check_threshold(self, select_threshold: float):
-        """Raises ValueError if the file leaves out what is above it."""
+        """Raises ValueError if scores above it are not all in the file."""
         if select_threshold < self.about['select_threshold']:
             raise ValueError(
                 f'--select_threshold={select_threshold:g}: {self.path} was '

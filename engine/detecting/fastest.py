@@ -59,7 +59,7 @@ def find(model: options.Model, class_names: Sequence[str] | None,
     expected = reference.find(images)
     rates = {'TensorFlow': _rate(reference, images)}
     reference.close()
-    network = None
+    network, left_out = None, []
     with tempfile.TemporaryDirectory() as folder:
         paths = _export(folder, reference, model, low)
         for name, path in paths.items():
@@ -67,6 +67,8 @@ def find(model: options.Model, class_names: Sequence[str] | None,
                 options.Model(path), None, low)
             if _is_same(other.find(images), expected):
                 rates[name] = _rate(other, images)
+            else:
+                left_out.append(f'{name} finds other things')
             other.close()
         best = max(rates, key=rates.get)
         if rates[best] > rates['TensorFlow'] * _MIN_GAIN:
@@ -76,9 +78,10 @@ def find(model: options.Model, class_names: Sequence[str] | None,
         best, network = 'TensorFlow', checkpoint_network.CheckpointNetwork(
             model, class_names, detection, max_threshold)
     network.path = prefix
-    network.notes = [*reference.notes, f'--engine=auto: {best} is used (' +
-                     ', '.join(f'{name} {rate:.1f} images/s'
-                               for name, rate in rates.items()) + ').']
+    outcomes = [*(f'{name} {rate:.1f} images/s'
+                  for name, rate in rates.items()), *left_out]
+    network.notes = [*reference.notes, f'--engine=auto: {best} is used '
+                     f'({", ".join(outcomes)}).']
     return network
 
 

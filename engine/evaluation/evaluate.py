@@ -87,7 +87,8 @@ def run(data: options.Data, model: options.Model,
             f'{model.checkpoint_path}: is an exported file; leave out '
             '--wait_for_checkpoints, which is for the folder of a training.')
     if is_exported:
-        return score_alone(files.user_path(model.checkpoint_path))
+        return score_alone(os.path.normpath(
+            files.user_path(model.checkpoint_path)))
     if not run.wait_for_checkpoints:
         prefix = checkpoints.paths.find(model.checkpoint_path, model.which)
         if os.path.isdir(files.user_path(model.checkpoint_path)):
