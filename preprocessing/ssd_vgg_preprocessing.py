@@ -25,7 +25,7 @@ def preprocess_for_train(
         encoded_image: tf.Tensor, labels: tf.Tensor, bboxes: tf.Tensor,
         out_shape: tuple[int, int], seed: tf.Tensor,
         mean: tuple[float, ...] = MEAN, scale: float = 1.,
-        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        is_expanded: bool = True) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Augments one image: Caffe SSD's recipe, paper section 2.2.
 
     Distort, expand, crop, resize, mirror, subtract the mean; but worked out
@@ -43,6 +43,7 @@ def preprocess_for_train(
       out_shape: height and width, two ints.
       seed: int64 [2]; the same seed gives the same result.
       mean, scale: of the network's input.
+      is_expanded: whether half of the images are made smaller, on a canvas.
 
     Returns:
       image: float32 [out_shape[0], out_shape[1], 3].
@@ -55,7 +56,8 @@ def preprocess_for_train(
         tf.random.stateless_uniform([sum(sizes)], seed), sizes)
     out_shape = np.array(out_shape, np.int32)
     shape, decode_window = tf_image.decode_lazily(encoded_image)
-    canvas, offset = tf_image.expand_canvas(shape, expand)
+    canvas, offset = (tf_image.expand_canvas(shape, expand) if is_expanded
+                      else (shape, tf.zeros_like(shape)))
     objects = (tf.ensure_shape(bboxes, [None, 4]) * _twice(shape)
                + _twice(offset))
     low, size = _to_pixels(

@@ -1,4 +1,6 @@
 """The training and evaluation recipes on whole images."""
+import contextlib
+
 import cv2
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import tensorflow.compat.v1 as tf
 from detection import boxes
 from preprocessing import preprocessing_factory
 from preprocessing import resize_only
+from preprocessing import ssd_vgg_no_expansion
 from preprocessing import ssd_vgg_preprocessing
 
 Resize = ssd_vgg_preprocessing.Resize
@@ -17,12 +20,18 @@ OUT_SHAPE = (120, 100)
 @pytest.fixture(scope='module')
 def train():
     """The training recipe, built once, run on many seeds."""
+    with _built(ssd_vgg_preprocessing) as run:
+        yield run
+
+
+@contextlib.contextmanager
+def _built(preprocessing):
     with tf.Graph().as_default() as graph, tf.Session() as session:
         inputs = (tf.placeholder(tf.string, []),
                   tf.placeholder(tf.int64, [None]),
                   tf.placeholder(tf.float32, [None, 4]))
         seed_input = tf.placeholder(tf.int64, [2])
-        outputs = ssd_vgg_preprocessing.preprocess_for_train(
+        outputs = preprocessing.preprocess_for_train(
             *inputs, OUT_SHAPE, seed_input)
         assert outputs[0].shape == (*OUT_SHAPE, 3)
         # Nothing keeps a random state.
@@ -127,6 +136,24 @@ def test_without_objects_the_whole_image_is_seen(train):
         assert np.ptp(ys) + 1 == is_image.any(1).sum()
 
 
+def test_without_expansion_there_is_no_canvas():
+    # Of the canvas, 0 after the mean, no pixel; of a bbox that is the whole
+    # image all that a crop sees; and 1/7 or more are the whole image.
+    encoded = encode(np.full((50, 50, 3), 255, np.uint8))
+    corner = [0, 0, 0.25, 0.25]
+    num_kept = 0
+    with _built(ssd_vgg_no_expansion) as train:
+        for seed in range(100):
+            image, labels, result = train(encoded, [[0, 0, 1, 1], corner], seed)
+            assert (np.abs(image) > 1e-3).any(2).all()
+            whole = result[labels == 1]
+            np.testing.assert_allclose(whole, np.tile([0, 0, 1, 1],
+                                                      (len(whole), 1)))
+            num_kept += any(np.allclose(one, (0, left, 0.25, left + 0.25))
+                            for one in result for left in (0, 0.75))
+    assert 0.07 < num_kept / 100 < 0.35
+
+
 def test_a_crop_beside_the_image_is_mean_without_objects(train):
     encoded = encode(np.full((40, 40, 3), 255, np.uint8))
     for seed in range(1000):
@@ -215,8 +242,9 @@ def test_unknown_resize():
 def test_factory():
     get = preprocessing_factory.get_preprocessing
     assert get() is get('ssd_vgg') is ssd_vgg_preprocessing
+    assert get('ssd_vgg_no_expansion') is ssd_vgg_no_expansion
     assert get('resize_only') is resize_only
     with pytest.raises(ValueError, match=(
             '^--preprocessing_name=vgg: unknown preprocessing; known: '
-            'resize_only, ssd_vgg.$')):
+            'resize_only, ssd_vgg, ssd_vgg_no_expansion.$')):
         get('vgg')
