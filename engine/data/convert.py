@@ -136,8 +136,8 @@ def _found(dataset_dir, output_name, layout):
         f'{dataset_dir} holds no annotations of the format '
         f'{", ".join(names)}, or no images of them. ' + (
             'Other folders are given by --images_dir and --annotations_dir.'
-            if above is None else f'There are some beside it; try '
-            f'--dataset_dir={above}'))
+            if above is None else 'There are some beside it; try '
+            + commands.flag('dataset_dir', above)))
 
 
 def _found_as(name, dataset_dir, output_name, layout):

@@ -59,9 +59,9 @@ def find(model: options.Model, class_names: Sequence[str] | None,
     expected = reference.find(images)
     rates = {'TensorFlow': _rate(reference, images)}
     reference.close()
-    network, left_out = None, []
+    network = None
     with tempfile.TemporaryDirectory() as folder:
-        paths = _export(folder, reference, model, low)
+        paths, left_out = _export(folder, reference, model, low)
         for name, path in paths.items():
             other = exported_network.ExportedNetwork(
                 options.Model(path), None, low)
@@ -93,7 +93,10 @@ def _images(input_shape, num):
 
 
 def _export(folder, reference, model, detection):
-    """Writes a checkpoint for what is installed; returns {name: path}."""
+    """Writes a checkpoint for what is installed.
+
+    Returns {name: path}, and why others were left out.
+    """
     selection = {name: getattr(detection, name)
                  for name in evaluation_options.Detection._fields}
     frozen = graph.build(
@@ -102,15 +105,20 @@ def _export(folder, reference, model, detection):
     about = export.about_file(
         reference.path, reference.network, reference.class_names,
         evaluation_options.Detection(**selection), export_options.Export())
-    paths = {}
+    paths, left_out = {}, []
     for name, (title, package) in _ENGINES.items():
         module = export.FORMATS[name]
         if all(importlib.util.find_spec(needed)
                for needed in (package, *module.PACKAGES)):
-            first, *_ = export.write_file(
-                folder, module, frozen, 'float32', None, about)
-            paths[title] = os.path.join(folder, first)
-    return paths
+            try:
+                first, *_ = export.write_file(
+                    folder, module, frozen, 'float32', None, about)
+            except Exception as error:  # Whatever its converter raises.
+                line = str(error).partition('\n')[0]
+                left_out.append(f'{title} is left out, {line}')
+            else:
+                paths[title] = os.path.join(folder, first)
+    return paths, left_out
 
 
 def _rate(network, images):

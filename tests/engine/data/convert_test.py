@@ -70,12 +70,12 @@ def test_image_sets_are_of_voc_alone(tmp_path):
 
 @pytest.mark.parametrize('folder', ['JPEGImages', 'images/train'])
 def test_a_folder_of_images_alone_is_shown_its_annotations(tmp_path, folder):
-    (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / 'Annotations').mkdir()
+    above = tmp_path / 'my photos'
+    (above / folder).mkdir(parents=True)
+    (above / 'Annotations').mkdir()
     with pytest.raises(ValueError, match=(
-            f'There are some beside it; try --dataset_dir={tmp_path}$')):
-        convert.convert('pascalvoc', str(tmp_path / folder), 'x',
-                        str(tmp_path))
+            f"There are some beside it; try --dataset_dir='{above}'$")):
+        convert.convert('pascalvoc', str(above / folder), 'x', str(tmp_path))
 
 
 def test_records_need_no_conversion(tmp_path):

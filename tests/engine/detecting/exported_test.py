@@ -12,6 +12,7 @@ import tensorflow.compat.v1 as tf
 from datasets.shapes import drawing
 from engine import backends
 from engine.detecting import detector
+from engine.detecting import fastest
 from engine.exporting import graph
 from nets import nets_factory
 from tests import exported_files
@@ -156,16 +157,32 @@ def test_auto_is_the_fastest_that_finds_the_same(tmp_path, monkeypatch):
     monkeypatch.setitem(nets_factory.networks_map, exported_files.NAME,
                         small_trunk.SSDNet)
     path = exported_files.save(tmp_path / 'model')
-    with make(path, engine='auto') as fastest:
-        assert fastest.detect(np.zeros((9, 9, 3), np.uint8)).size == (9, 9)
-        assert fastest.checkpoint == path
-        note, = fastest.notes
+    with make(path, engine='auto') as network:
+        assert network.detect(np.zeros((9, 9, 3), np.uint8)).size == (9, 9)
+        assert network.checkpoint == path
+        note, = network.notes
     chosen, *rates = re.fullmatch(
         r'--engine=auto: (.+) is used \((.+)\)\.', note).groups()
     rates = dict(re.findall(r'([A-Za-z ]+) ([\d.]+) images/s', rates[0]))
     assert {name.strip() for name in rates} == {
         'TensorFlow', 'OpenVINO', 'ONNX Runtime', 'LiteRT'}
     assert chosen in {name.strip() for name in rates}
+
+
+def test_auto_leaves_an_engine_out_whose_converter_fails(
+        tmp_path, monkeypatch):
+    monkeypatch.setitem(nets_factory.networks_map, exported_files.NAME,
+                        small_trunk.SSDNet)
+    path = exported_files.save(tmp_path / 'model')
+
+    def fail(*_):
+        raise RuntimeError('unknown operation\nin line 2')
+
+    monkeypatch.setattr(fastest.export.FORMATS['openvino'], 'convert', fail)
+    with make(path, engine='auto') as network:
+        note, = network.notes
+    assert ', OpenVINO is left out, unknown operation' in note
+    assert 'line 2' not in note and 'OpenVINO is used' not in note
 
 
 def test_auto_computes_in_float32():
