@@ -2,12 +2,12 @@
 import types
 
 from preprocessing import resize_only
-from preprocessing import ssd_vgg_no_expansion
+from preprocessing import ssd_vgg_mild
 from preprocessing import ssd_vgg_preprocessing
 
 preprocessings_map = {
     'ssd_vgg': ssd_vgg_preprocessing,
-    'ssd_vgg_no_expansion': ssd_vgg_no_expansion,
+    'ssd_vgg_mild': ssd_vgg_mild,
     'resize_only': resize_only,
 }
 

@@ -67,7 +67,8 @@ def find(path: str, which: str | None = 'latest') -> str:
         f'{prefix}.index: is missing; a checkpoint has it beside its .data-...'
         if os.path.isfile(path) else
         f'{path}: no such checkpoint; give a folder, or a path without its '
-        'ending .index or .data-....')
+        'ending .index or .data-.... checkpoints/README.md says where '
+        'published ones are.')
 
 
 def _check_best(prefix):

@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 from detection import boxes
 from preprocessing import preprocessing_factory
 from preprocessing import resize_only
-from preprocessing import ssd_vgg_no_expansion
+from preprocessing import ssd_vgg_mild
 from preprocessing import ssd_vgg_preprocessing
 
 Resize = ssd_vgg_preprocessing.Resize
@@ -136,22 +136,25 @@ def test_without_objects_the_whole_image_is_seen(train):
         assert np.ptp(ys) + 1 == is_image.any(1).sum()
 
 
-def test_without_expansion_there_is_no_canvas():
-    # Of the canvas, 0 after the mean, no pixel; of a bbox that is the whole
-    # image all that a crop sees; and 1/7 or more are the whole image.
+def test_mild():
+    # No pixel of the canvas, 0 after the mean; half of the images and a
+    # seventh or more of the others are whole, half of these mirrored.
     encoded = encode(np.full((50, 50, 3), 255, np.uint8))
-    corner = [0, 0, 0.25, 0.25]
-    num_kept = 0
-    with _built(ssd_vgg_no_expansion) as train:
-        for seed in range(100):
-            image, labels, result = train(encoded, [[0, 0, 1, 1], corner], seed)
+    num_seeds, num_whole, num_mirrored = 200, 0, 0
+    with _built(ssd_vgg_mild) as train:
+        for seed in range(num_seeds):
+            image, labels, result = train(
+                encoded, [[0, 0, 1, 1], [0, 0, .25, .25]], seed)
             assert (np.abs(image) > 1e-3).any(2).all()
-            whole = result[labels == 1]
-            np.testing.assert_allclose(whole, np.tile([0, 0, 1, 1],
-                                                      (len(whole), 1)))
-            num_kept += any(np.allclose(one, (0, left, 0.25, left + 0.25))
-                            for one in result for left in (0, 0.75))
-    assert 0.07 < num_kept / 100 < 0.35
+            # Gone where a crop does not hold its centre.
+            assert (result[labels == 1] == [0, 0, 1, 1]).all()
+            corners = result[labels == 2]
+            is_mirrored = np.allclose(corners, [[0, .75, .25, 1]])
+            num_mirrored += is_mirrored
+            num_whole += is_mirrored or np.allclose(
+                corners, [[0, 0, .25, .25]])
+    assert .5 < num_whole / num_seeds < .75
+    assert .35 < num_mirrored / num_whole < .65
 
 
 def test_a_crop_beside_the_image_is_mean_without_objects(train):
@@ -242,9 +245,9 @@ def test_unknown_resize():
 def test_factory():
     get = preprocessing_factory.get_preprocessing
     assert get() is get('ssd_vgg') is ssd_vgg_preprocessing
-    assert get('ssd_vgg_no_expansion') is ssd_vgg_no_expansion
+    assert get('ssd_vgg_mild') is ssd_vgg_mild
     assert get('resize_only') is resize_only
     with pytest.raises(ValueError, match=(
             '^--preprocessing_name=vgg: unknown preprocessing; known: '
-            'resize_only, ssd_vgg, ssd_vgg_no_expansion.$')):
+            'resize_only, ssd_vgg, ssd_vgg_mild.$')):
         get('vgg')
