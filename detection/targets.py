@@ -140,25 +140,33 @@ def _match_greedily(overlaps):
     _, candidates = tf.math.top_k(
         overlaps, k=tf.minimum(num_objects, num_anchors))
     candidates = tf.sort(tf.unique(tf.reshape(candidates, [-1]))[0])
-    remaining = tf.transpose(tf.gather(overlaps, candidates, axis=1))
+    num_candidates = tf.size(candidates)
+    remaining = tf.gather(overlaps, candidates, axis=1)
+    remaining = tf.where_v2(remaining > MIN_OVERLAP, remaining, 0)
 
     def is_any_left(remaining, anchors, objects):
-        return tf.reduce_max(remaining) > MIN_OVERLAP
+        return tf.reduce_max(remaining) > 0
 
-    def take_largest(remaining, anchors, objects):
-        largest = tf.round(tf.reduce_max(remaining, axis=0) / MIN_OVERLAP)
-        column = tf.argmax(largest, output_type=tf.int32)
-        row = tf.argmax(remaining[:, column], output_type=tf.int32)
-        num_candidates = tf.shape(remaining)[0]
-        is_free = (tf.not_equal(tf.range(num_candidates), row)[:, None]
-                   & tf.not_equal(tf.range(num_objects), column))
-        return (tf.where_v2(is_free, remaining, 0),
-                tf.concat([anchors, [candidates[row]]], 0),
-                tf.concat([objects, [column]], 0))
+    def take_first(remaining, anchors, objects):
+        # All at once that nothing else can come before: an object's best
+        # anchor, which no other object overlaps more.
+        best = tf.argmax(remaining, axis=1, output_type=tf.int32)
+        first = tf.argmax(tf.round(
+            tf.gather(remaining, best, axis=1) / MIN_OVERLAP),
+            axis=0, output_type=tf.int32)
+        is_taken = (tf.equal(first, tf.range(num_objects))
+                    & (tf.reduce_max(remaining, axis=1) > 0))
+        taken = tf.boolean_mask(best, is_taken)
+        is_free = tf.tensor_scatter_nd_update(
+            tf.fill([num_candidates], True), taken[:, None],
+            tf.zeros_like(taken, tf.bool))
+        return (tf.where_v2(~is_taken[:, None] & is_free, remaining, 0),
+                tf.concat([anchors, tf.gather(candidates, taken)], 0),
+                tf.concat([objects, tf.where(is_taken)[:, 0]], 0))
 
-    none = tf.zeros([0], tf.int32)
     _, anchors, objects = tf.while_loop(
-        is_any_left, take_largest, (remaining, none, none),
+        is_any_left, take_first,
+        (remaining, tf.zeros([0], tf.int32), tf.zeros([0], tf.int64)),
         shape_invariants=(tf.TensorShape([None, None]),
                           tf.TensorShape([None]), tf.TensorShape([None])))
-    return anchors, objects
+    return anchors, tf.cast(objects, tf.int32)

@@ -20,11 +20,32 @@ from tests import scripts
     # Equal overlaps go to the first anchor and object.
     ([[.3, .3, .3], [.3, .3, .3]], [0, 1, -1]),
     ([[0., 1e-7]], [-1, -1]),
+    # What does not count is in nobody's way, though it rounds to the same.
+    ([[8e-7, .0], [1.2e-6, 0.]], [1, -1]),
+    # Each prefers an anchor that the one before it has.
+    ([[.4, 0., 0.], [.3, .2, 0.], [0., .1, .05]], [0, 1, 2]),
     ([[.2], [.4], [.3]], [1])])
 def test_match(overlaps, matches):
     with tf.Session() as session:
         np.testing.assert_array_equal(
             session.run(targets.match(tf.constant(overlaps))), matches)
+
+
+def test_objects_are_served_in_the_order_of_their_overlaps():
+    rng = np.random.RandomState(0)
+    with tf.Session() as session:
+        values = tf.placeholder(tf.float64, [None, None])
+        matches = targets.match(values, 2.)  # No anchor takes its best one.
+        for _ in range(300):
+            overlaps = rng.rand(rng.randint(1, 9), rng.randint(1, 12))
+            expected = np.full(overlaps.shape[1], -1)
+            left = overlaps.copy()
+            while left.max() > 0:
+                row, column = np.unravel_index(left.argmax(), left.shape)
+                expected[column] = row
+                left[row] = left[:, column] = 0
+            np.testing.assert_array_equal(
+                session.run(matches, {values: overlaps}), expected)
 
 
 def test_no_object():
