@@ -1,6 +1,7 @@
 """What contestants work on: weights, records, folders, videos."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -58,18 +59,30 @@ def write_data(folder: str, voc_dir: str | None = None) -> dict:
 
 
 def write_voc_folder(data: dict, folder: str, num_images: int):
-    """Writes num_images annotations; they share the images of data's."""
-    annotations = os.path.join(folder, 'Annotations')
-    if os.path.exists(annotations):
+    """Writes num_images annotations, each with a copy of one of data's images.
+
+    Two annotations of one file would be refused.
+    """
+    if os.path.exists(folder):
         return
-    source = os.path.join(data['voc_dir'], 'Annotations')
-    names = sorted(os.listdir(source))
-    os.makedirs(annotations)
-    os.symlink(os.path.abspath(os.path.join(data['voc_dir'], 'JPEGImages')),
-               os.path.join(folder, 'JPEGImages'))
+    source = os.path.abspath(data['voc_dir'])
+    names = sorted(os.listdir(os.path.join(source, 'Annotations')))
+    for name in 'Annotations', 'JPEGImages':
+        os.makedirs(os.path.join(folder, name))
     for number in range(num_images):
-        shutil.copy(os.path.join(source, names[number % len(names)]),
-                    os.path.join(annotations, f'{number:06d}.xml'))
+        path = os.path.join(
+            source, 'Annotations', names[number % len(names)])
+        with open(path, encoding='utf-8') as file:
+            before, image, after = re.fullmatch(
+                '(.*<filename>)(.*)(</filename>.*)', file.read(), re.DOTALL,
+                ).groups()
+        suffix = os.path.splitext(image)[1]
+        with open(os.path.join(folder, 'Annotations', f'{number:06d}.xml'),
+                  'w', encoding='utf-8') as file:
+            file.write(f'{before}{number:06d}{suffix}{after}')
+        shutil.copy(
+            os.path.join(source, 'JPEGImages', image),
+            os.path.join(folder, 'JPEGImages', f'{number:06d}{suffix}'))
 
 
 def write_video(data: dict, path: str, num_images: int):
