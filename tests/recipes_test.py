@@ -15,4 +15,4 @@ def test_recipe_is_read(path, tmp_path):
 
 
 def test_there_are_recipes():
-    assert len(RECIPES) == 6
+    assert len(RECIPES) == 7
