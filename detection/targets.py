@@ -148,8 +148,9 @@ def _match_greedily(overlaps):
         return tf.reduce_max(remaining) > 0
 
     def take_first(remaining, anchors, objects):
-        # All at once that nothing else can come before: an object's best
-        # anchor, which no other object overlaps more.
+        # In one round all that one by one would find too: an object and
+        # its best free anchor, which no other object overlaps more. Of equal
+        # ones the first; so a round has the largest overlap at least.
         best = tf.argmax(remaining, axis=1, output_type=tf.int32)
         first = tf.argmax(tf.round(
             tf.gather(remaining, best, axis=1) / MIN_OVERLAP),

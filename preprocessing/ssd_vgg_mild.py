@@ -2,8 +2,8 @@
 
 Half of the images are seen whole, as in evaluation, and mirrored at random;
 the others as ssd_vgg_preprocessing has them, but none is made smaller. So the
-sizes of objects are nearer to those of evaluation: docs/training.md, From
-nothing, has figures.
+sizes of objects are nearer to those of evaluation: docs/training.md, BCCD in
+45 minutes, has figures.
 """
 import numpy as np
 import tensorflow.compat.v1 as tf
