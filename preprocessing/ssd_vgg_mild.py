@@ -23,15 +23,13 @@ def preprocess_for_train(
         mean: tuple[float, ...] = ssd_vgg_preprocessing.MEAN,
         scale: float = 1.) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """See ssd_vgg_preprocessing.preprocess_for_train."""
-    is_whole, is_mirrored = tf.unstack(tf.random.stateless_uniform(
-        [2], seed + _OTHER_SEED) < 0.5)
+    choice, mirror = tf.unstack(
+        tf.random.stateless_uniform([2], seed + _OTHER_SEED))
 
     def whole():
         image, _ = preprocess_for_eval(
             encoded_image, out_shape, mean=mean, scale=scale)
-        return *tf.cond(
-            is_mirrored, lambda: tf_image.flip_left_right(image, bboxes),
-            lambda: (image, bboxes)), labels
+        return *tf_image.mirror_randomly(image, bboxes, mirror), labels
 
     def cropped():
         image, kept, moved = ssd_vgg_preprocessing.preprocess_for_train(
@@ -39,6 +37,6 @@ def preprocess_for_train(
             is_expanded=False)
         return image, moved, kept
 
-    image, bboxes, labels = tf.cond(is_whole, whole, cropped)
+    image, bboxes, labels = tf.cond(choice < 0.5, whole, cropped)
     image.set_shape([*out_shape, 3])
     return image, labels, bboxes

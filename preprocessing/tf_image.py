@@ -243,6 +243,13 @@ def flip_left_right(image: tf.Tensor,
     return tf.reverse(image, [1]), bboxes
 
 
+def mirror_randomly(image: tf.Tensor, bboxes: tf.Tensor,
+                    uniform: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Does flip_left_right with probability 0.5."""
+    return tf.cond(uniform < 0.5, lambda: flip_left_right(image, bboxes),
+                   lambda: (image, bboxes))
+
+
 def crop_or_pad(image: tf.Tensor,
                 size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Cuts a float32 image and pads it with zeros around its centre.
