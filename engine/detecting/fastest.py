@@ -1,4 +1,5 @@
 """--engine=auto: the runtime that is the fastest here for a checkpoint."""
+import functools
 import importlib.util
 import math
 import os
@@ -59,17 +60,21 @@ def find(model: options.Model, class_names: Sequence[str] | None,
     expected = reference.find(images)
     rates = {'TensorFlow': _rate(reference, images)}
     reference.close()
-    network = None
+    network, paths, left_out = None, {}, []
     with tempfile.TemporaryDirectory() as folder:
-        paths, left_out = _export(folder, reference, model, low)
-        for name, path in paths.items():
-            other = exported_network.ExportedNetwork(
-                options.Model(path), None, low)
-            if _is_same(other.find(images), expected):
-                rates[name] = _rate(other, images)
-            else:
-                left_out.append(f'{name} finds other things')
-            other.close()
+        for name, write in _exports(folder, reference, model, low):
+            try:
+                paths[name] = write()
+                other = exported_network.ExportedNetwork(
+                    options.Model(paths[name]), None, low)
+                if _is_same(other.find(images), expected):
+                    rates[name] = _rate(other, images)
+                else:
+                    left_out.append(f'{name} finds other things')
+                other.close()
+            except Exception as error:  # Of a converter or a runtime.
+                line = str(error).partition('\n')[0]
+                left_out.append(f'{name} is left out, {line}')
         best = max(rates, key=rates.get)
         if rates[best] > rates['TensorFlow'] * _MIN_GAIN:
             network = exported_network.ExportedNetwork(
@@ -92,10 +97,10 @@ def _images(input_shape, num):
                        input_shape[::-1]) for _ in range(num)]
 
 
-def _export(folder, reference, model, detection):
-    """Writes a checkpoint for what is installed.
+def _exports(folder, reference, model, detection):
+    """Yields names of what is installed, and functions.
 
-    Returns {name: path}, and why others were left out.
+    They write the checkpoint for it, and return the path.
     """
     selection = {name: getattr(detection, name)
                  for name in evaluation_options.Detection._fields}
@@ -105,20 +110,16 @@ def _export(folder, reference, model, detection):
     about = export.about_file(
         reference.path, reference.network, reference.class_names,
         evaluation_options.Detection(**selection), export_options.Export())
-    paths, left_out = {}, []
+    def write(module):
+        first, *_ = export.write_file(
+            folder, module, frozen, 'float32', None, about)
+        return os.path.join(folder, first)
+
     for name, (title, package) in _ENGINES.items():
         module = export.FORMATS[name]
         if all(importlib.util.find_spec(needed)
                for needed in (package, *module.PACKAGES)):
-            try:
-                first, *_ = export.write_file(
-                    folder, module, frozen, 'float32', None, about)
-            except Exception as error:  # Whatever its converter raises.
-                line = str(error).partition('\n')[0]
-                left_out.append(f'{title} is left out, {line}')
-            else:
-                paths[title] = os.path.join(folder, first)
-    return paths, left_out
+            yield title, functools.partial(write, module)
 
 
 def _rate(network, images):

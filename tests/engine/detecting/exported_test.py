@@ -169,8 +169,11 @@ def test_auto_is_the_fastest_that_finds_the_same(tmp_path, monkeypatch):
     assert chosen in {name.strip() for name in rates}
 
 
-def test_auto_leaves_an_engine_out_whose_converter_fails(
-        tmp_path, monkeypatch):
+@pytest.mark.parametrize('place, name', [
+    (fastest.export.FORMATS['openvino'], 'convert'),
+    (backends, 'Backend')])
+def test_auto_leaves_an_engine_out_that_fails(
+        tmp_path, monkeypatch, place, name):
     monkeypatch.setitem(nets_factory.networks_map, exported_files.NAME,
                         small_trunk.SSDNet)
     path = exported_files.save(tmp_path / 'model')
@@ -178,7 +181,7 @@ def test_auto_leaves_an_engine_out_whose_converter_fails(
     def fail(*_):
         raise RuntimeError('unknown operation\nin line 2')
 
-    monkeypatch.setattr(fastest.export.FORMATS['openvino'], 'convert', fail)
+    monkeypatch.setattr(place, name, fail)
     with make(path, engine='auto') as network:
         note, = network.notes
     assert ', OpenVINO is left out, unknown operation' in note
