@@ -18,9 +18,10 @@ _SLIMS_WARNING = '`layer.apply` is deprecated'
 _GPUS = ('/proc/driver/nvidia/gpus/*', '/usr/lib/wsl/lib/libcuda.so*')
 
 
-def prepare():
+def prepare(gpu_memory_fraction: float | None = 1.):
     """Switches TensorFlow 1 semantics on; call before building a graph.
 
+    GPUs will be taken as session_config says, and with None not at all yet.
     Freed memory is kept for the next batch: glibc maps blocks of more than 32
     MB anew each time, and the system clears their pages, which costs the input
     a fifth and a training step a twelfth more processor time.
@@ -30,6 +31,11 @@ def prepare():
     warnings.filterwarnings('ignore', message=_SLIMS_WARNING)
     tf.disable_v2_behavior()
     tell_of_unused_gpu()
+    if gpu_memory_fraction and tf.config.list_physical_devices('GPU'):
+        # What a process's first session says of a GPU's memory counts for all
+        # (tensorflow/tensorflow#8021). tf.data's functions would be first, and
+        # take it whole.
+        tf.Session(config=session_config(gpu_memory_fraction)).close()
     if platform.libc_ver()[0] == 'glibc':
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_MAX, 0)

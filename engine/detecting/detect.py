@@ -41,7 +41,7 @@ def run(model: options.Model, detection: options.Detection,
     """
     if not backends.is_exported(model.checkpoint_path):
         from engine import runtime  # Not above: it imports TensorFlow.
-        runtime.prepare()
+        runtime.prepare(detection.gpu_memory_fraction)
     output_dir = files.user_path(where.output_dir)
     source = sources.open_source(chosen, output_dir, open_capture, clock)
     sink = sinks.make(source, output_dir, where.output_name)

@@ -54,7 +54,7 @@ def run(data: options.Data, model: options.Model,
       ValueError: data, checkpoint and options do not fit together.
       OSError: the eval_dir cannot be written to.
     """
-    runtime.prepare()
+    runtime.prepare(run.gpu_memory_fraction)
     if not run.metrics or set(run.metrics) - set(METRICS):
         raise ValueError(f'--metrics={",".join(run.metrics)}: name one or '
                          f'more of {", ".join(METRICS)}.')

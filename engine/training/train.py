@@ -42,7 +42,8 @@ def run(data: options.Data, model: options.Model = options.Model(),
       OSError: if the train_dir cannot be written.
       KeyboardInterrupt: as it came; what was trained is saved.
     """
-    runtime.prepare()
+    runtime.prepare(
+        None if run.job_name == 'ps' else run.gpu_memory_fraction)
     distributed.check(run)
     if run.job_name == 'ps':
         distributed.serve(run)

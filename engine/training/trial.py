@@ -27,13 +27,13 @@ _GROUPS = (options.Data, options.Model, options.Loss, options.Optimizer,
 def main():
     """Tries one size after the other, until one does not fit."""
     request = json.load(sys.stdin)
-    runtime.prepare()
     # Where memory ends it is this process that Linux ends, and no other.
     with contextlib.suppress(OSError), open(
             '/proc/self/oom_score_adj', 'w', encoding='ascii') as file:
         file.write('1000')
     groups = [make(**values) for make, values in zip(
         _GROUPS, request['groups'], strict=True)]
+    runtime.prepare(groups[-1].gpu_memory_fraction)
     for batch_size in request['batch_sizes']:
         try:
             taken = _take(groups, batch_size, request['with_start'])

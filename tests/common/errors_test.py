@@ -37,3 +37,15 @@ def test_a_reason_is_the_line_that_says_it(message, line):
      'CUDA runtime version')])
 def test_a_gpu_that_tensorflow_cannot_use_is_one_line(message, line):
     assert errors.reason(message) == ADVICE + line
+
+
+# As seen on an H200 whose memory another process had taken.
+@pytest.mark.parametrize('message', [
+    'cudaSetDevice() on GPU:0 failed. Status: out of memory',
+    'No BLAS for stream.'])
+def test_a_gpu_that_others_use_is_one_line(message):
+    assert errors.reason(f'{message}\n\t [[node conv1]]') == (
+        'the GPU cannot start, mostly as other programs hold its memory: '
+        'nvidia-smi lists them. Wait for them, or set CUDA_VISIBLE_DEVICES '
+        'before the command to another GPU, or to -1 for the CPU. TensorFlow '
+        f'says: {message}')

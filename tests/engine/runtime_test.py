@@ -1,4 +1,5 @@
-"""What is told of the machine."""
+"""What is told of the machine, and taken of it."""
+import pytest
 import tensorflow.compat.v1 as tf
 
 from engine import runtime
@@ -21,3 +22,27 @@ def test_a_gpu_that_tensorflow_does_not_see_is_told(
     assert told('none*') == ''
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '-1')
     assert told('*') == ''
+
+
+@pytest.mark.parametrize('gpus, fraction, expected', [
+    (['GPU:0'], .5, [(True, .5)]),
+    (['GPU:0'], None, []),  # A parameter server's.
+    ([], .5, []),
+])
+def test_a_process_opens_the_session_that_decides_on_gpus_first(
+        monkeypatch, gpus, fraction, expected):
+    opened = []
+
+    class Session(tf.Session):
+        """Tells of its configuration."""
+
+        def __init__(self, config):
+            super().__init__(config=config)
+            opened.append((
+                config.gpu_options.allow_growth,
+                config.gpu_options.per_process_gpu_memory_fraction))
+
+    monkeypatch.setattr(tf, 'Session', Session)
+    monkeypatch.setattr(tf.config, 'list_physical_devices', lambda _: gpus)
+    runtime.prepare(fraction)
+    assert opened == expected
