@@ -3,11 +3,13 @@ import types
 
 from preprocessing import resize_only
 from preprocessing import ssd_vgg_mild
+from preprocessing import ssd_vgg_mild_no_up
 from preprocessing import ssd_vgg_preprocessing
 
 preprocessings_map = {
     'ssd_vgg': ssd_vgg_preprocessing,
     'ssd_vgg_mild': ssd_vgg_mild,
+    'ssd_vgg_mild_no_up': ssd_vgg_mild_no_up,
     'resize_only': resize_only,
 }
 

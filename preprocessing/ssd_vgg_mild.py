@@ -11,6 +11,7 @@ import tensorflow.compat.v1 as tf
 from preprocessing import ssd_vgg_preprocessing
 from preprocessing import tf_image
 
+MEAN = ssd_vgg_preprocessing.MEAN
 Resize = ssd_vgg_preprocessing.Resize
 preprocess_for_eval = ssd_vgg_preprocessing.preprocess_for_eval
 # From an image's seed to one that no image has: their numbers are below.
@@ -20,7 +21,7 @@ _OTHER_SEED = np.array([0, 2 ** 40])
 def preprocess_for_train(
         encoded_image: tf.Tensor, labels: tf.Tensor, bboxes: tf.Tensor,
         out_shape: tuple[int, int], seed: tf.Tensor,
-        mean: tuple[float, ...] = ssd_vgg_preprocessing.MEAN,
+        mean: tuple[float, ...] = MEAN,
         scale: float = 1.) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """See ssd_vgg_preprocessing.preprocess_for_train."""
     choice, mirror = tf.unstack(
@@ -29,7 +30,8 @@ def preprocess_for_train(
     def whole():
         image, _ = preprocess_for_eval(
             encoded_image, out_shape, mean=mean, scale=scale)
-        return *tf_image.mirror_randomly(image, bboxes, mirror), labels
+        return *tf_image.flip_randomly(
+            tf_image.flip_left_right, image, bboxes, mirror), labels
 
     def cropped():
         image, kept, moved = ssd_vgg_preprocessing.preprocess_for_train(

@@ -83,7 +83,8 @@ def preprocess_for_train(
 
     image = tf.cond(tf.reduce_all(source_size > 0), visible_image,
                     lambda: tf.zeros([*out_shape, 3]))
-    image, bboxes = tf_image.mirror_randomly(image, bboxes, mirror[0])
+    image, bboxes = tf_image.flip_randomly(
+        tf_image.flip_left_right, image, bboxes, mirror[0])
     image.set_shape([*out_shape, 3])
     return image, labels, bboxes
 

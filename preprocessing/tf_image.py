@@ -243,10 +243,20 @@ def flip_left_right(image: tf.Tensor,
     return tf.reverse(image, [1]), bboxes
 
 
-def mirror_randomly(image: tf.Tensor, bboxes: tf.Tensor,
-                    uniform: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Does flip_left_right with probability 0.5."""
-    return tf.cond(uniform < 0.5, lambda: flip_left_right(image, bboxes),
+def flip_up_down(image: tf.Tensor,
+                 bboxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns an image [h, w, 3] and its bboxes [n, 4], upside down."""
+    ymin, xmin, ymax, xmax = tf.unstack(bboxes, axis=1)
+    bboxes = tf.stack([1 - ymax, xmin, 1 - ymin, xmax], 1)
+    return tf.reverse(image, [0]), bboxes
+
+
+def flip_randomly(
+        flip: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+        image: tf.Tensor, bboxes: tf.Tensor,
+        uniform: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Does a flip of this file with probability 0.5."""
+    return tf.cond(uniform < 0.5, lambda: flip(image, bboxes),
                    lambda: (image, bboxes))
 
 

@@ -10,6 +10,7 @@ from detection import boxes
 from preprocessing import preprocessing_factory
 from preprocessing import resize_only
 from preprocessing import ssd_vgg_mild
+from preprocessing import ssd_vgg_mild_no_up
 from preprocessing import ssd_vgg_preprocessing
 
 Resize = ssd_vgg_preprocessing.Resize
@@ -157,6 +158,27 @@ def test_mild():
     assert .35 < num_mirrored / num_whole < .65
 
 
+def test_mild_without_an_up():
+    # As mild does it, or that upside down, each half of the times.
+    encoded = encode(noise(50, 50))
+    bboxes = [[0, 0, 1, 1], [0, 0, .25, .25]]
+    num_seeds, num_turned = 60, 0
+    with _built(ssd_vgg_mild) as mild, _built(ssd_vgg_mild_no_up) as no_up:
+        for seed in range(num_seeds):
+            image, labels, expected = mild(encoded, bboxes, seed)
+            result, same_labels, boxes_found = no_up(encoded, bboxes, seed)
+            assert (labels == same_labels).all()
+            if (result == image).all():
+                assert (boxes_found == expected).all()
+                continue
+            num_turned += 1
+            assert (result == image[::-1]).all()
+            np.testing.assert_allclose(
+                boxes_found, expected[:, [2, 1, 0, 3]] * [-1, 1, -1, 1]
+                + [1, 0, 1, 0], atol=1e-6)
+    assert .3 < num_turned / num_seeds < .7
+
+
 def test_a_crop_beside_the_image_is_mean_without_objects(train):
     encoded = encode(np.full((40, 40, 3), 255, np.uint8))
     for seed in range(1000):
@@ -246,8 +268,9 @@ def test_factory():
     get = preprocessing_factory.get_preprocessing
     assert get() is get('ssd_vgg') is ssd_vgg_preprocessing
     assert get('ssd_vgg_mild') is ssd_vgg_mild
+    assert get('ssd_vgg_mild_no_up') is ssd_vgg_mild_no_up
     assert get('resize_only') is resize_only
     with pytest.raises(ValueError, match=(
             '^--preprocessing_name=vgg: unknown preprocessing; known: '
-            'resize_only, ssd_vgg, ssd_vgg_mild.$')):
+            'resize_only, ssd_vgg, ssd_vgg_mild, ssd_vgg_mild_no_up.$')):
         get('vgg')

@@ -226,6 +226,14 @@ def test_flip_left_right():
     np.testing.assert_allclose(bboxes, [[0.1, 0.4, 0.3, 0.8]])
 
 
+def test_flip_up_down():
+    image = np.arange(6, dtype=np.float32).reshape(2, 1, 3)
+    flipped, bboxes = evaluate(tf_image.flip_up_down(
+        tf.constant(image), tf.constant([[0.1, 0.2, 0.3, 0.6]])))
+    np.testing.assert_array_equal(flipped, image[::-1])
+    np.testing.assert_allclose(bboxes, [[0.7, 0.2, 0.9, 0.6]])
+
+
 # Cutting and padding.
 
 @pytest.mark.parametrize('size, rows, bbox', [
