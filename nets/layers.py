@@ -46,7 +46,7 @@ def mixed_precision(compute_dtype: tf.DType | str):
 
     TensorFlow's BiasAddGrad adds up bfloat16 in bfloat16 on a CPU: of a sum
     over 90,000 cells three quarters are lost. So do depthwise kernels'
-    gradients, in float16 too. Here both are done in float32.
+    gradients, in float16 too. Here both are added up in float32.
     """
     return tf.get_default_graph().gradient_override_map(
         {} if tf.as_dtype(compute_dtype) == tf.float32
@@ -57,8 +57,11 @@ def mixed_precision(compute_dtype: tf.DType | str):
 @tf.RegisterGradient('BiasAddFloat32')
 def _bias_add_gradient(operation, gradient):
     del operation  # NHWC, as all of the network is.
-    return gradient, tf.cast(tf.reduce_sum(
-        tf.cast(gradient, tf.float32), [0, 1, 2]), gradient.dtype)
+    # A product adds up in float32. On a CPU, reduce_sum takes four times as
+    # long, a tenth of a training step.
+    cells = tf.reshape(gradient, [-1, gradient.shape[-1]])
+    ones = tf.ones([1, tf.shape(cells)[0]], gradient.dtype)
+    return gradient, tf.matmul(ones, cells)[0]
 
 
 @tf.RegisterGradient('DepthwiseConv2dFloat32')

@@ -76,6 +76,21 @@ def test_depthwise_gradients_in_lower_precision_are_near(
             got, expected, atol=tolerance * np.abs(expected).max())
 
 
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
+def test_gradients_of_biases_are_added_up_in_float32(session, dtype):
+    # 90,000 times 2 ** -7: bfloat16 counts to 2 and no further.
+    with layers.mixed_precision(dtype):
+        outputs = tf.nn.bias_add(tf.zeros([1, 300, 300, 2], dtype),
+                                 tf.zeros([2], dtype))
+        bias = outputs.op.inputs[1]
+    slope = tf.fill(outputs.shape, tf.constant(2. ** -7, dtype))
+    gradient, = tf.gradients(outputs, bias, slope)
+    assert gradient.dtype == dtype
+    np.testing.assert_allclose(
+        session.run(tf.cast(gradient, tf.float32)), 2 * [90000 / 128],
+        rtol=.01)
+
+
 def test_atrous_convolution_takes_a_norm_in_place_of_biases(session):
     images = tf.constant(RNG.normal(size=(2, 9, 9, 3)), tf.float32)
     with slim.arg_scope([layers.batch_norm], is_training=True):
