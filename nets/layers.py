@@ -57,8 +57,7 @@ def mixed_precision(compute_dtype: tf.DType | str):
 @tf.RegisterGradient('BiasAddFloat32')
 def _bias_add_gradient(operation, gradient):
     del operation  # NHWC, as all of the network is.
-    # A product adds up in float32. On a CPU, reduce_sum takes four times as
-    # long, a tenth of a training step.
+    # A product adds up in float32, on a CPU in a quarter of reduce_sum's time.
     cells = tf.reshape(gradient, [-1, gradient.shape[-1]])
     ones = tf.ones([1, tf.shape(cells)[0]], gradient.dtype)
     return gradient, tf.matmul(ones, cells)[0]
