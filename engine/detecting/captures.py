@@ -28,6 +28,14 @@ def open_capture(target: str | int) -> cv2.VideoCapture:
     (getattr(cv2, 'setLogLevel', None) or cv2.utils.logging.setLogLevel)(0)
     if isinstance(target, int):
         return cv2.VideoCapture(target)
+    capture = _open(target)
+    # Phones film on their side; OpenCV 4.11 turns that only where it is told.
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+    return capture
+
+
+def _open(target):
+    """Returns the capture of a file or an address."""
     if not is_address(target):
         # FFmpeg takes what is before a : for a protocol.
         return cv2.VideoCapture(os.path.abspath(target))
