@@ -25,5 +25,4 @@ def preprocess_for_train(
     image, bboxes = tf_image.flip_randomly(
         tf_image.flip_up_down, image, bboxes,
         tf.random.stateless_uniform([], seed + _OTHER_SEED))
-    image.set_shape([*out_shape, 3])
     return image, labels, bboxes
