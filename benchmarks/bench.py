@@ -116,7 +116,11 @@ def _options():
         '--voc_dir', help='images of training and stages, a VOC folder with '
         'labels.txt; default: drawn shapes of 640 x 480')
     parser.add_argument('--output', default='benchmark.json')
-    return parser.parse_args()
+    options = parser.parse_args()
+    for name in ('JPEGImages', 'labels.txt') if options.voc_dir else ():
+        if not os.path.exists(os.path.join(options.voc_dir, name)):
+            parser.error(f'--voc_dir={options.voc_dir} has no {name}')
+    return options
 
 
 def _known(item, known):

@@ -27,7 +27,12 @@ class DataProvider(data_provider.DataProvider):
     """
 
     def __init__(self, batches: tf.data.Dataset, num_samples: int):
-        iterator = tf.data.make_initializable_iterator(batches)
+        # Nothing is left for tf.data to tune, whose thread would let a session
+        # wait to be closed until its next look, at last a minute later.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        iterator = tf.data.make_initializable_iterator(
+            batches.with_options(options))
         tf.add_to_collection(
             tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
         self.initializer = iterator.initializer

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
+from tensorflow.core.framework import dataset_options_pb2
 
 from datasets import conversion
 from datasets import data_provider
@@ -87,6 +88,21 @@ def test_epochs_have_every_sample_once(dataset):
     for epoch in epochs:
         assert len(set(epoch)) == NUM_SAMPLES
     assert epochs[0] != epochs[1], 'each epoch has its own order'
+
+
+@pytest.mark.parametrize('make', [
+    lambda dataset: data_provider.train_batches(dataset, transform, 3, 5),
+    lambda dataset: data_provider.eval_batches(dataset, dict, 3),
+])
+def test_no_thread_tunes(dataset, make):
+    with tf.Graph().as_default() as graph:
+        make(dataset)
+        options = dataset_options_pb2.Options.FromString(next(
+            operation.get_attr('serialized_options')
+            for operation in graph.get_operations()
+            if operation.type == 'OptionsDataset'))
+    assert not options.autotune_options.enabled
+    assert options.autotune_options.HasField('enabled'), 'unset is enabled'
 
 
 def test_seed_of_a_sample_is_its_number(dataset):
