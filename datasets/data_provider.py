@@ -39,6 +39,9 @@ class DataProvider(data_provider.DataProvider):
         super().__init__(iterator.get_next(), num_samples)
 
 
+# AutoGraph has nothing to do in functions that are written for graphs, for
+# which it takes 3 s of a training's start.
+@tf.autograph.experimental.do_not_convert
 def train_batches(
         dataset: slim.dataset.Dataset, transform: Callable, batch_size: int,
         seed: int, start: int = 0, num_readers: int = 4,
@@ -101,6 +104,7 @@ def shuffle_buffer(dataset: slim.dataset.Dataset, batch_size: int) -> int:
                max(batch_size, num_that_fit))
 
 
+@tf.autograph.experimental.do_not_convert
 def eval_batches(
         dataset: slim.dataset.Dataset, transform: Callable, batch_size: int,
         num_parallel_calls: int = 4) -> DataProvider:

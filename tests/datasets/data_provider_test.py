@@ -1,4 +1,5 @@
 import collections
+import sys
 
 import numpy as np
 import pytest
@@ -103,6 +104,24 @@ def test_no_thread_tunes(dataset, make):
             if operation.type == 'OptionsDataset'))
     assert not options.autotune_options.enabled
     assert options.autotune_options.HasField('enabled'), 'unset is enabled'
+
+
+@pytest.mark.parametrize('make', [
+    lambda dataset, transform: data_provider.train_batches(
+        dataset, transform, 3, 5),
+    lambda dataset, transform: data_provider.eval_batches(
+        dataset, transform, 3),
+])
+def test_autograph_does_not_rewrite_what_transforms(dataset, make):
+    files = []
+
+    def transform(sample, seed=None):
+        files.append(sys._getframe().f_code.co_filename)
+        return {'filename': sample['filename']}
+
+    with tf.Graph().as_default():
+        make(dataset, transform)
+    assert files == [__file__]
 
 
 def test_seed_of_a_sample_is_its_number(dataset):
