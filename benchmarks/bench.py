@@ -119,7 +119,8 @@ def _options():
     options = parser.parse_args()
     for name in ('JPEGImages', 'labels.txt') if options.voc_dir else ():
         if not os.path.exists(os.path.join(options.voc_dir, name)):
-            parser.error(f'--voc_dir={options.voc_dir} has no {name}')
+            parser.error(f'--voc_dir={options.voc_dir}: has no {name}; give a '
+                         'VOC folder with its classes in labels.txt.')
     return options
 
 

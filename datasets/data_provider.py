@@ -39,8 +39,8 @@ class DataProvider(data_provider.DataProvider):
         super().__init__(iterator.get_next(), num_samples)
 
 
-# AutoGraph has nothing to do in functions that are written for graphs, for
-# which it takes 3 s of a training's start.
+# AutoGraph would rewrite functions that are written for graphs already, which
+# takes 3 s of a training's start.
 @tf.autograph.experimental.do_not_convert
 def train_batches(
         dataset: slim.dataset.Dataset, transform: Callable, batch_size: int,

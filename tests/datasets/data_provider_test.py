@@ -91,13 +91,18 @@ def test_epochs_have_every_sample_once(dataset):
     assert epochs[0] != epochs[1], 'each epoch has its own order'
 
 
-@pytest.mark.parametrize('make', [
-    lambda dataset: data_provider.train_batches(dataset, transform, 3, 5),
-    lambda dataset: data_provider.eval_batches(dataset, dict, 3),
+both_batches = pytest.mark.parametrize('make', [
+    lambda dataset, transform: data_provider.train_batches(
+        dataset, transform, 3, 5),
+    lambda dataset, transform: data_provider.eval_batches(
+        dataset, transform, 3),
 ])
+
+
+@both_batches
 def test_no_thread_tunes(dataset, make):
     with tf.Graph().as_default() as graph:
-        make(dataset)
+        make(dataset, lambda sample, seed=None: sample)
         options = dataset_options_pb2.Options.FromString(next(
             operation.get_attr('serialized_options')
             for operation in graph.get_operations()
@@ -106,12 +111,7 @@ def test_no_thread_tunes(dataset, make):
     assert options.autotune_options.HasField('enabled'), 'unset is enabled'
 
 
-@pytest.mark.parametrize('make', [
-    lambda dataset, transform: data_provider.train_batches(
-        dataset, transform, 3, 5),
-    lambda dataset, transform: data_provider.eval_batches(
-        dataset, transform, 3),
-])
+@both_batches
 def test_autograph_does_not_rewrite_what_transforms(dataset, make):
     files = []
 
